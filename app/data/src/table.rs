@@ -1,0 +1,331 @@
+//! A table: a polars frame and what the archive said about each column.
+//!
+//! Rows are append-only. Row `i` is the stable id of a row: sorting and filtering make orders and
+//! [`RowSet`](crate::RowSet)s, they never move rows. Integers of 64 bits stay integers (Gaia's
+//! `source_id` and PanSTARRS' `objID` do not fit in a double).
+
+use polars::prelude::*;
+
+use crate::{Error, Result};
+
+/// What is known about a column, beside its values.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ColumnMeta {
+    /// Name, unique within the table.
+    pub name: String,
+    /// Unit as the source wrote it (VOUnits, FITS or CDS).
+    pub unit: Option<String>,
+    /// Unified Content Descriptor.
+    pub ucd: Option<String>,
+    /// Role in a data model.
+    pub utype: Option<String>,
+    /// DALI extended type (`timestamp`, `point`, ...).
+    pub xtype: Option<String>,
+    /// For a person.
+    pub description: Option<String>,
+    /// What stood for "no value" in the source, in words (`-999`, `empty`, `NaN`, `TNULL 0`).
+    pub null_rule: Option<String>,
+    /// Type as `info --json` prints it: `f64`, `i64[3]`, `string`, `f32[*]`.
+    pub datatype: String,
+}
+
+/// A value that holds for the whole table (VOTable PARAM or INFO, FITS keyword).
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Param {
+    /// Name.
+    pub name: String,
+    /// Value as text.
+    pub value: String,
+    /// Unit.
+    pub unit: Option<String>,
+    /// For a person.
+    pub description: Option<String>,
+}
+
+/// One cell, for a person and for tests.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// Truth value.
+    Bool(bool),
+    /// Any integer of up to 64 bits.
+    Int(i64),
+    /// An unsigned 64-bit integer above `i64::MAX`.
+    UInt(u64),
+    /// A number. `f32` columns print with the digits of an `f32`.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// An array cell.
+    Array(Vec<f64>),
+}
+
+/// Rows × columns with metadata.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Name of the table (TABLE@name, EXTNAME, file stem).
+    pub name: String,
+    /// For a person.
+    pub description: String,
+    /// Values that hold for the whole table.
+    pub params: Vec<Param>,
+    /// The service cut the answer off.
+    pub truncated: bool,
+    /// What the reader had to put up with.
+    pub warnings: Vec<String>,
+    frame: DataFrame,
+    columns: Vec<ColumnMeta>,
+}
+
+impl Table {
+    /// A table of `frame`; `columns` must be as many and named as in the frame.
+    /// Missing `datatype`s are filled in from the frame.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when the two disagree.
+    pub fn new(name: impl Into<String>, frame: DataFrame, mut columns: Vec<ColumnMeta>) -> Result<Self> {
+        let name = name.into();
+        if frame.width() != columns.len() {
+            return Err(Error::format(name, format!("{} columns of data but {} of metadata", frame.width(), columns.len())));
+        }
+        for (series, meta) in frame.columns().iter().zip(&mut columns) {
+            if series.name().as_str() != meta.name {
+                return Err(Error::format(name, format!("column '{}' is described as '{}'", series.name(), meta.name)));
+            }
+            if meta.datatype.is_empty() {
+                meta.datatype = datatype_name(series.dtype());
+            }
+        }
+        Ok(Self { name, frame, columns, ..Self::default() })
+    }
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.frame.height()
+    }
+    /// Metadata of each column, in order.
+    pub fn columns(&self) -> &[ColumnMeta] {
+        &self.columns
+    }
+    /// To change units, UCDs, descriptions (never names).
+    pub fn column_meta_mut(&mut self, index: usize) -> Option<&mut ColumnMeta> {
+        self.columns.get_mut(index)
+    }
+    /// The polars frame.
+    pub fn frame(&self) -> &DataFrame {
+        &self.frame
+    }
+    /// Index of the column named so (exact match first, then without regard to case).
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns
+            .iter()
+            .position(|c| c.name == name)
+            .or_else(|| self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)))
+    }
+    /// The column named so.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`].
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        let index = self.column_index(name).ok_or_else(|| Error::NoColumn {
+            name: name.into(),
+            have: self.columns.iter().take(8).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", "),
+        })?;
+        Ok(&self.frame.columns()[index])
+    }
+    /// Index of the first column whose UCD starts with `ucd`, without regard to case.
+    pub fn column_by_ucd(&self, ucd: &str) -> Option<usize> {
+        let ucd = ucd.to_ascii_lowercase();
+        self.columns.iter().position(|c| c.ucd.as_deref().is_some_and(|u| u.to_ascii_lowercase().starts_with(&ucd)))
+    }
+    /// Whether the column holds numbers, one a cell.
+    pub fn is_numeric(&self, index: usize) -> bool {
+        self.frame.columns().get(index).is_some_and(|c| c.dtype().is_primitive_numeric())
+    }
+    /// A column as doubles; null is NaN. Integers above 2^53 are rounded: for drawing and
+    /// features only, never for ids.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`], or [`Error::Polars`] when the column is not made of numbers.
+    pub fn f64s(&self, name: &str) -> Result<Vec<f64>> {
+        let column = self.column(name)?.cast(&DataType::Float64)?;
+        Ok(column.f64()?.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+    /// A column as text; null is `None`.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`] or [`Error::Polars`].
+    pub fn strings(&self, name: &str) -> Result<Vec<Option<String>>> {
+        let column = self.column(name)?;
+        if let Ok(text) = column.str() {
+            return Ok(text.iter().map(|v| v.map(str::to_owned)).collect());
+        }
+        let column = column.cast(&DataType::String)?;
+        Ok(column.str()?.iter().map(|v| v.map(str::to_owned)).collect())
+    }
+    /// The numbers of an array cell; null elements are NaN; empty for null.
+    pub fn array(&self, column: usize, row: usize) -> Vec<f64> {
+        match self.cell(row, column) {
+            Cell::Array(v) => v,
+            Cell::Float(v) => vec![v],
+            Cell::Int(v) => vec![v as f64],
+            _ => Vec::new(),
+        }
+    }
+    /// One cell.
+    pub fn cell(&self, row: usize, column: usize) -> Cell {
+        let Some(series) = self.frame.columns().get(column) else { return Cell::Null };
+        match series.get(row) {
+            Ok(value) => cell_of(value),
+            Err(_) => Cell::Null,
+        }
+    }
+    /// `other`'s rows below this table's, matched by column name; columns that only one has are
+    /// filled with nulls. This is how later pages and later searches arrive.
+    ///
+    /// # Errors
+    /// [`Error::Polars`] when types cannot be brought together.
+    pub fn append(&mut self, other: &Self) -> Result<()> {
+        if self.frame.width() == 0 {
+            let warnings = std::mem::take(&mut self.warnings);
+            let name = std::mem::take(&mut self.name);
+            *self = other.clone();
+            self.warnings.splice(0..0, warnings);
+            if !name.is_empty() {
+                self.name = name;
+            }
+            return Ok(());
+        }
+        let mut columns = Vec::with_capacity(self.frame.width());
+        for column in self.frame.columns() {
+            let mut series = column.as_materialized_series().clone();
+            let mut more = match other.column_index(series.name()) {
+                Some(i) => other.frame.columns()[i].as_materialized_series().clone(),
+                None => Series::full_null(series.name().clone(), other.rows(), series.dtype()),
+            };
+            if more.dtype() != series.dtype() {
+                let common = polars::prelude::get_supertype(series.dtype(), more.dtype()).unwrap_or(DataType::String);
+                series = series.cast(&common)?;
+                more = more.cast(&common)?;
+            }
+            series.append(&more)?;
+            columns.push(series.into_column());
+        }
+        for (i, meta) in other.columns.iter().enumerate() {
+            if self.column_index(&meta.name).is_none() {
+                let mut series = Series::full_null(meta.name.as_str().into(), self.rows(), other.frame.columns()[i].dtype());
+                series.append(other.frame.columns()[i].as_materialized_series())?;
+                columns.push(series.into_column());
+                self.columns.push(meta.clone());
+            }
+        }
+        let height = self.rows() + other.rows();
+        self.frame = DataFrame::new(height, columns)?;
+        self.truncated |= other.truncated;
+        for warning in &other.warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
+        Ok(())
+    }
+    /// A column more (or in the place of one of that name).
+    ///
+    /// # Errors
+    /// [`Error::Polars`] when the length differs.
+    pub fn with_column(&mut self, series: Series, mut meta: ColumnMeta) -> Result<()> {
+        meta.name = series.name().to_string();
+        if meta.datatype.is_empty() {
+            meta.datatype = datatype_name(series.dtype());
+        }
+        let at = self.columns.iter().position(|c| c.name == meta.name);
+        self.frame.with_column(series.into_column())?;
+        match at {
+            Some(i) => self.columns[i] = meta,
+            None => self.columns.push(meta),
+        }
+        Ok(())
+    }
+    /// The rows of `rows`, in ascending order, as a table of their own.
+    ///
+    /// # Errors
+    /// [`Error::Polars`].
+    pub fn take(&self, rows: &crate::RowSet) -> Result<Self> {
+        let index: Vec<IdxSize> = rows.iter().filter(|r| *r < self.rows()).map(|r| r as IdxSize).collect();
+        let index = IdxCa::from_vec("row".into(), index);
+        Ok(Self { frame: self.frame.take(&index)?, ..self.clone() })
+    }
+    /// The columns named, in that order.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`].
+    pub fn select(&self, names: &[String]) -> Result<Self> {
+        let mut columns = Vec::new();
+        let mut metas = Vec::new();
+        for name in names {
+            columns.push(self.column(name)?.clone());
+            if let Some(i) = self.column_index(name) {
+                metas.push(self.columns[i].clone());
+            }
+        }
+        Ok(Self { frame: DataFrame::new(self.rows(), columns)?, columns: metas, ..self.clone() })
+    }
+}
+
+fn cell_of(value: AnyValue) -> Cell {
+    match value {
+        AnyValue::Null => Cell::Null,
+        AnyValue::Boolean(v) => Cell::Bool(v),
+        AnyValue::String(v) => Cell::Text(v.into()),
+        AnyValue::StringOwned(v) => Cell::Text(v.to_string()),
+        AnyValue::Float32(v) => Cell::Float(v.to_string().parse().unwrap_or(f64::from(v))),
+        AnyValue::Float64(v) => Cell::Float(v),
+        AnyValue::UInt64(v) => i64::try_from(v).map_or(Cell::UInt(v), Cell::Int),
+        AnyValue::List(series) => {
+            if series.dtype() == &DataType::String {
+                return Cell::Text(series.iter().map(|v| v.str_value().to_string()).collect::<Vec<_>>().join(" "));
+            }
+            match series.cast(&DataType::Float64) {
+                Ok(v) => Cell::Array(v.f64().map(|v| v.iter().map(|v| v.unwrap_or(f64::NAN)).collect()).unwrap_or_default()),
+                Err(_) => Cell::Text(format!("{} values", series.len())),
+            }
+        }
+        other => match other.extract::<i64>() {
+            Some(v) => Cell::Int(v),
+            None => Cell::Text(other.str_value().to_string()),
+        },
+    }
+}
+
+/// The name `info --json` gives a polars type.
+pub fn datatype_name(dtype: &DataType) -> String {
+    match dtype {
+        DataType::Boolean => "bool".into(),
+        DataType::Int8 => "i8".into(),
+        DataType::UInt8 => "u8".into(),
+        DataType::Int16 => "i16".into(),
+        DataType::UInt16 => "u16".into(),
+        DataType::Int32 => "i32".into(),
+        DataType::UInt32 => "u32".into(),
+        DataType::Int64 => "i64".into(),
+        DataType::UInt64 => "u64".into(),
+        DataType::Float32 => "f32".into(),
+        DataType::Float64 => "f64".into(),
+        DataType::List(inner) => format!("{}[*]", datatype_name(inner)),
+        _ => "string".into(),
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Bool(v) => write!(f, "{v}"),
+            Self::Int(v) => write!(f, "{v}"),
+            Self::UInt(v) => write!(f, "{v}"),
+            Self::Float(v) => write!(f, "{v}"),
+            Self::Text(v) => f.write_str(v),
+            Self::Array(v) => write!(f, "[{} values]", v.len()),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! asterism
+fn main(){}
