@@ -95,6 +95,9 @@ def main(path):
         value = value / scale
         # A flux beyond 5 times the peak of any dwarf is a broken sample.
         value[np.abs(value) > 5] = np.nan
+        if np.isfinite(value).mean() < 0.95:
+            dropped += 1
+            continue
         kept.append(i)
         flux.append(value)
     rows = rows.loc[kept]
@@ -104,8 +107,12 @@ def main(path):
     print(f"{len(rows)} spectra, {dropped} left out; classes {rows.CLASS.value_counts().to_dict()}")
 
     number = lambda key, dtype=np.float32: pd.to_numeric(rows[key], errors="coerce").to_numpy().astype(dtype)
-    # Type: M0 = 10, L0 = 20, T0 = 30 in splat's own count; here M0 = 0 as is usual for plots of dwarfs.
+    # splat counts M0 = 10; here M0 = 0.
     spt = rows.CLASS.map({"M": 0, "L": 10, "T": 20}) + rows.SUB
+
+    def positive(key):
+        value = number(key)
+        return np.where(value > 0, value, np.nan).astype(np.float32)
 
     def magnitude(key):
         value = number(key)
@@ -129,18 +136,18 @@ def main(path):
                "Gravity by spectral indices: very low = young"),
         Column("metallicity", rows.METALLICITY_CLASS.tolist(), "phys.abund.Z;meta.code.class", "", "sd, esd, usd = subdwarf, extreme, ultra; empty = dwarf"),
         Column("j_2mass", j, "phot.mag;em.IR.J", "mag", "2MASS J"),
-        Column("j_2mass_err", number("J_2MASS_E"), "stat.error;phot.mag;em.IR.J", "mag", "Error of j_2mass"),
+        Column("j_2mass_err", positive("J_2MASS_E"), "stat.error;phot.mag;em.IR.J", "mag", "Error of j_2mass"),
         Column("h_2mass", h, "phot.mag;em.IR.H", "mag", "2MASS H"),
-        Column("h_2mass_err", number("H_2MASS_E"), "stat.error;phot.mag;em.IR.H", "mag", "Error of h_2mass"),
+        Column("h_2mass_err", positive("H_2MASS_E"), "stat.error;phot.mag;em.IR.H", "mag", "Error of h_2mass"),
         Column("ks_2mass", k, "phot.mag;em.IR.K", "mag", "2MASS Ks"),
-        Column("ks_2mass_err", number("KS_2MASS_E"), "stat.error;phot.mag;em.IR.K", "mag", "Error of ks_2mass"),
+        Column("ks_2mass_err", positive("KS_2MASS_E"), "stat.error;phot.mag;em.IR.K", "mag", "Error of ks_2mass"),
         Column("j_ks", np.round(j - k, 3).astype(np.float32), "phot.color;em.IR.J;em.IR.K", "mag", "2MASS J - Ks"),
         Column("parallax", number("PARALLAX"), "pos.parallax.trig", "mas", "Trigonometric parallax"),
-        Column("parallax_err", number("PARALLAX_E"), "stat.error;pos.parallax.trig", "mas", "Error of parallax"),
+        Column("parallax_err", positive("PARALLAX_E"), "stat.error;pos.parallax.trig", "mas", "Error of parallax"),
         Column("distance", number("DISTANCE"), "pos.distance", "pc", "Distance by parallax"),
         Column("pm", number("MU"), "pos.pm", "mas/yr", "Proper motion"),
         Column("snr", number("MEDIAN_SNR"), "stat.snr", "", "Median signal to noise of the spectrum"),
-        Column("resolution", number("RESOLUTION"), "spect.resolution", "", "Resolving power"),
+        Column("resolution", positive("RESOLUTION"), "spect.resolution", "", "Resolving power"),
         Column("obs_mjd", mjd, "time.epoch;obs", "d", "Date of the observation (MJD)"),
         Column("otype", rows.SIMBAD_OTYPE.tolist(), "src.class", "", "Object type in SIMBAD"),
         Column("bibcode", rows.DATA_REFERENCE.tolist(), "meta.bib.bibcode", "", "Where the spectrum was published"),
