@@ -1,0 +1,916 @@
+//! Draws scatters and images into a [`Canvas`] and lays it onto the window.
+//!
+//! A scatter takes five steps on the GPU, nothing of which is read back: *gather* finds the rows in view and writes their marks
+//! into a list, *decide* sets opacity and the share between marks and field, *splat* counts points per pixel where the field has
+//! a share, *histogram* and *white* find its white point, then the marks are drawn into weighted sums (one indirect draw a
+//! layer) and *resolve* puts background, rest and selection together. The shaders say the rest; `reference` is the twin.
+//!
+//! Choices not taken: choosing between marks and field on the CPU (it would have to count the rows in view or read them back);
+//! 64-bit atomics (missing on Metal and GL); instanced quads; MSAA. Cost: 8 B read a point and pass, and on a software adapter
+//! about 40 ns a point; marks about 1.5 us each there, which is why its budget is 20 k.
+//!
+//! Devices without compute shaders or without storage buffers in vertex shaders (WebGL-class GL) get [`Tier::Reference`]: the
+//! same picture from the CPU, uploaded.
+
+use wgpu::util::DeviceExt;
+
+use crate::{
+    Error,
+    canvas::{Canvas, FORMAT, Key},
+    image::{ImageLook, ImageTexture, level_for},
+    points::{CHUNK, Chunk, Points, words},
+    reference,
+    view::{Affine, Density, PLAIN, Style, View},
+};
+
+/// What a device can do for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Compute shaders and storage buffers.
+    Full,
+    /// Textures only: scatters are drawn on the CPU.
+    Reference,
+}
+
+impl Tier {
+    /// By the limits that the device was opened with.
+    pub fn of(device: &wgpu::Device) -> Self {
+        let l = device.limits();
+        let full = l.max_storage_buffers_per_shader_stage >= 8
+            && l.max_compute_invocations_per_workgroup >= 256
+            && l.max_compute_workgroup_size_x >= 256
+            && l.max_compute_workgroups_per_dimension >= 4096
+            && l.max_compute_workgroup_storage_size >= 4096
+            && l.max_storage_buffer_binding_size >= (CHUNK * 8) as u64;
+        if full { Self::Full } else { Self::Reference }
+    }
+}
+
+/// Uniform of one chunk and draw: `Frame` of frame.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Frame {
+    centre: [f32; 2],
+    scale: [f32; 2],
+    offset: [f32; 2],
+    size: [f32; 2],
+    radius: f32,
+    opacity: f32,
+    budget: f32,
+    density: u32,
+    rows: u32,
+    words: u32,
+    capacity: u32,
+    flags: u32,
+    shift: u32,
+    columns: u32,
+    cells: u32,
+    context: u32,
+    plain: u32,
+    background: u32,
+    row: u32,
+    pad: u32,
+}
+
+const ANY_SELECTED: u32 = 1;
+const HIDE_REST: u32 = 2;
+const HAS_COLOURS: u32 = 4;
+const HAS_SIZES: u32 = 8;
+const HAS_HIDDEN: u32 = 16;
+
+/// Words of the state buffer; frame.wgsl names the places.
+const STATE_WORDS: u64 = 32 + 512;
+const DRAW_REST: u64 = 12 * 4;
+const DRAW_CHOSEN: u64 = 16 * 4;
+
+/// Uniform of one image tile: `ImageFrame` of image.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct ImageFrame {
+    scale: [f32; 2],
+    offset: [f32; 2],
+    size: [f32; 2],
+    lo: f32,
+    range: f32,
+    stretch: u32,
+    nan: u32,
+    pad: [u32; 2],
+    lut: [[u8; 4]; 256],
+}
+
+struct Full {
+    field_layout: wgpu::BindGroupLayout,
+    marks_layout: wgpu::BindGroupLayout,
+    hover_layout: wgpu::BindGroupLayout,
+    resolve_layout: wgpu::BindGroupLayout,
+    gather: wgpu::ComputePipeline,
+    decide: wgpu::ComputePipeline,
+    splat: wgpu::ComputePipeline,
+    histogram: wgpu::ComputePipeline,
+    white: wgpu::ComputePipeline,
+    marks_rest: wgpu::RenderPipeline,
+    marks_chosen: wgpu::RenderPipeline,
+    hover: wgpu::RenderPipeline,
+    resolve: wgpu::RenderPipeline,
+    sums: wgpu::TextureFormat,
+    state: wgpu::Buffer,
+    dummy: wgpu::Buffer,
+}
+
+/// Buffers that all draws share: they follow each other on the device.
+#[derive(Default)]
+struct Scratch {
+    marks: Option<wgpu::Buffer>,
+    rest: Option<wgpu::Buffer>,
+    chosen: Option<wgpu::Buffer>,
+    sums: Option<([u32; 2], [wgpu::TextureView; 2])>,
+}
+
+/// Pipelines and scratch memory; one for the program.
+pub struct Renderer {
+    tier: Tier,
+    /// Marks in view above which [`Density::Auto`] shows the field.
+    budget: u32,
+    composite_layout: wgpu::BindGroupLayout,
+    composite: wgpu::RenderPipeline,
+    image_layout: wgpu::BindGroupLayout,
+    values: wgpu::RenderPipeline,
+    picture: wgpu::RenderPipeline,
+    full: Option<Full>,
+    scratch: Scratch,
+}
+
+impl std::fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renderer").field("tier", &self.tier).field("budget", &self.budget).finish_non_exhaustive()
+    }
+}
+
+const OVER: wgpu::BlendState = wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING;
+const ADD: wgpu::BlendState = {
+    let c = wgpu::BlendComponent {
+        src_factor: wgpu::BlendFactor::One,
+        dst_factor: wgpu::BlendFactor::One,
+        operation: wgpu::BlendOperation::Add,
+    };
+    wgpu::BlendState { color: c, alpha: c }
+};
+
+/// Kinds of binding that we use.
+#[derive(Clone, Copy)]
+enum Slot {
+    Uniform,
+    Read,
+    Write,
+    Texture,
+}
+
+fn layout(device: &wgpu::Device, label: &str, stages: wgpu::ShaderStages, slots: &[Slot]) -> wgpu::BindGroupLayout {
+    let entries: Vec<_> = slots
+        .iter()
+        .enumerate()
+        .map(|(i, slot)| {
+            let of_buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+            wgpu::BindGroupLayoutEntry {
+                binding: i as u32,
+                visibility: stages,
+                ty: match slot {
+                    Slot::Uniform => of_buffer(wgpu::BufferBindingType::Uniform),
+                    Slot::Read => of_buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+                    Slot::Write => of_buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+                    Slot::Texture => wgpu::BindingType::Texture {
+                        sample_type: wgpu::TextureSampleType::Float { filterable: false },
+                        view_dimension: wgpu::TextureViewDimension::D2,
+                        multisampled: false,
+                    },
+                },
+                count: None,
+            }
+        })
+        .collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })
+}
+
+fn module(device: &wgpu::Device, label: &str, source: &str) -> wgpu::ShaderModule {
+    device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(label),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    })
+}
+
+/// What distinguishes our render pipelines.
+struct Draw<'a> {
+    label: &'a str,
+    layout: &'a wgpu::BindGroupLayout,
+    module: &'a wgpu::ShaderModule,
+    vertex: &'a str,
+    fragment: &'a str,
+    format: wgpu::TextureFormat,
+    blend: Option<wgpu::BlendState>,
+}
+
+fn draw_pipeline(device: &wgpu::Device, d: &Draw<'_>) -> wgpu::RenderPipeline {
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(d.label),
+        bind_group_layouts: &[Some(d.layout)],
+        immediate_size: 0,
+    });
+    device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+        label: Some(d.label),
+        layout: Some(&layout),
+        vertex: wgpu::VertexState {
+            module: d.module,
+            entry_point: Some(d.vertex),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            buffers: &[],
+        },
+        primitive: wgpu::PrimitiveState::default(),
+        depth_stencil: None,
+        multisample: wgpu::MultisampleState::default(),
+        fragment: Some(wgpu::FragmentState {
+            module: d.module,
+            entry_point: Some(d.fragment),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            targets: &[Some(wgpu::ColorTargetState { format: d.format, blend: d.blend, write_mask: wgpu::ColorWrites::ALL })],
+        }),
+        multiview_mask: None,
+        cache: None,
+    })
+}
+
+fn bind(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, resources: &[wgpu::BindingResource<'_>]) -> wgpu::BindGroup {
+    let entries: Vec<_> =
+        resources.iter().enumerate().map(|(i, r)| wgpu::BindGroupEntry { binding: i as u32, resource: r.clone() }).collect();
+    device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+}
+
+fn view_of(texture: &wgpu::TextureView) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::TextureView(texture)
+}
+
+fn storage(device: &wgpu::Device, label: &str, bytes: u64) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: bytes,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    })
+}
+
+fn target_pass<'a>(
+    encoder: &'a mut wgpu::CommandEncoder,
+    label: &str,
+    view: &wgpu::TextureView,
+    load: wgpu::LoadOp<wgpu::Color>,
+    px: [u32; 2],
+) -> wgpu::RenderPass<'a> {
+    let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+        label: Some(label),
+        color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+            view,
+            depth_slice: None,
+            resolve_target: None,
+            ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
+        })],
+        depth_stencil_attachment: None,
+        timestamp_writes: None,
+        occlusion_query_set: None,
+        multiview_mask: None,
+    });
+    pass.set_viewport(0.0, 0.0, px[0] as f32, px[1] as f32, 0.0, 1.0);
+    pass.set_scissor_rect(0, 0, px[0], px[1]);
+    pass
+}
+
+/// Workgroups along x and y for `n` threads in groups of 256.
+fn groups(n: usize) -> (u32, u32) {
+    let g = n.div_ceil(256).max(1) as u32;
+    let x = g.min(4096);
+    (x, g.div_ceil(x))
+}
+
+impl Full {
+    fn new(device: &wgpu::Device) -> Self {
+        use Slot::{Read, Texture, Uniform, Write};
+        let frame = include_str!("shaders/frame.wgsl");
+        let with_frame = |source: &str| format!("{frame}\n{source}");
+        let field = module(device, "field.wgsl", &with_frame(include_str!("shaders/field.wgsl")));
+        let marks = module(device, "marks.wgsl", &with_frame(include_str!("shaders/marks.wgsl")));
+        let hover = module(device, "hover.wgsl", &with_frame(include_str!("shaders/hover.wgsl")));
+        let resolve = module(device, "resolve.wgsl", &with_frame(include_str!("shaders/resolve.wgsl")));
+        let field_layout =
+            layout(device, "field", wgpu::ShaderStages::COMPUTE, &[Uniform, Read, Read, Read, Read, Write, Write, Write, Write]);
+        let both = wgpu::ShaderStages::VERTEX_FRAGMENT;
+        let marks_layout = layout(device, "marks", wgpu::ShaderStages::VERTEX, &[Uniform, Read, Read]);
+        let hover_layout = layout(device, "hover", wgpu::ShaderStages::VERTEX, &[Uniform, Read, Read, Read]);
+        let resolve_layout = layout(device, "resolve", both, &[Uniform, Read, Read, Read, Texture, Texture]);
+        let compute_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some("field"),
+            bind_group_layouts: &[Some(&field_layout)],
+            immediate_size: 0,
+        });
+        let compute = |entry: &str| {
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(entry),
+                layout: Some(&compute_layout),
+                module: &field,
+                entry_point: Some(entry),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                cache: None,
+            })
+        };
+        // Half floats lose colour where hundreds of marks lie on each other; full ones can be blended on most desktops.
+        let sums = if device.features().contains(wgpu::Features::FLOAT32_BLENDABLE) {
+            wgpu::TextureFormat::Rgba32Float
+        } else {
+            wgpu::TextureFormat::Rgba16Float
+        };
+        let marks_draw = |vertex: &str| {
+            draw_pipeline(
+                device,
+                &Draw {
+                    label: vertex,
+                    layout: &marks_layout,
+                    module: &marks,
+                    vertex,
+                    fragment: "fs_mark",
+                    format: sums,
+                    blend: Some(ADD),
+                },
+            )
+        };
+        let over = |label: &str, layout, module, vertex: &str, fragment: &str, blend| {
+            draw_pipeline(device, &Draw { label, layout, module, vertex, fragment, format: FORMAT, blend })
+        };
+        Self {
+            gather: compute("gather"),
+            decide: compute("decide"),
+            splat: compute("splat"),
+            histogram: compute("histogram"),
+            white: compute("white"),
+            marks_rest: marks_draw("vs_rest"),
+            marks_chosen: marks_draw("vs_chosen"),
+            hover: over("hover", &hover_layout, &hover, "vs_hover", "fs_hover", Some(OVER)),
+            resolve: over("resolve", &resolve_layout, &resolve, "vs_full", "fs_resolve", None),
+            field_layout,
+            marks_layout,
+            hover_layout,
+            resolve_layout,
+            sums,
+            state: device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("scatter state"),
+                size: STATE_WORDS * 4,
+                usage: wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::INDIRECT
+                    | wgpu::BufferUsages::COPY_DST
+                    | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            }),
+            dummy: storage(device, "nothing", 16),
+        }
+    }
+}
+
+impl Renderer {
+    /// Makes all pipelines. `target` is the format of the pass that [`Renderer::composite`] draws into.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the driver refuses a shader. Limits that are too small for the scatter kernels are no error: the tier
+    /// is then [`Tier::Reference`].
+    pub fn new(device: &wgpu::Device, _queue: &wgpu::Queue, target: wgpu::TextureFormat) -> Result<Self, Error> {
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let composite_module = module(device, "composite.wgsl", include_str!("shaders/composite.wgsl"));
+        let image_module = module(device, "image.wgsl", include_str!("shaders/image.wgsl"));
+        let both = wgpu::ShaderStages::VERTEX_FRAGMENT;
+        let composite_layout = layout(device, "composite", both, &[Slot::Uniform, Slot::Texture]);
+        let image_layout = layout(device, "image", both, &[Slot::Uniform, Slot::Texture]);
+        let composite = draw_pipeline(
+            device,
+            &Draw {
+                label: "composite",
+                layout: &composite_layout,
+                module: &composite_module,
+                vertex: "vs_full",
+                fragment: if target.is_srgb() { "fs_linear" } else { "fs_gamma" },
+                format: target,
+                blend: Some(OVER),
+            },
+        );
+        let image = |fragment: &str| {
+            draw_pipeline(
+                device,
+                &Draw {
+                    label: fragment,
+                    layout: &image_layout,
+                    module: &image_module,
+                    vertex: "vs_full",
+                    fragment,
+                    format: FORMAT,
+                    blend: Some(OVER),
+                },
+            )
+        };
+        let (values, picture) = (image("fs_values"), image("fs_picture"));
+        if let Some(e) = pollster::block_on(scope.pop()) {
+            return Err(Error::Refused { what: "the composite and image shaders".to_owned(), reason: e.to_string() });
+        }
+        let mut full = None;
+        if Tier::of(device) == Tier::Full {
+            let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let made = Full::new(device);
+            if let Some(e) = pollster::block_on(scope.pop()) {
+                return Err(Error::Refused { what: "the scatter shaders".to_owned(), reason: e.to_string() });
+            }
+            full = Some(made);
+        }
+        let software = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        Ok(Self {
+            tier: if full.is_some() { Tier::Full } else { Tier::Reference },
+            budget: if software { 20_000 } else { 300_000 },
+            composite_layout,
+            composite,
+            image_layout,
+            values,
+            picture,
+            full,
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// What is used of the device.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Marks in view above which [`Density::Auto`] shows the field: 300,000, on software adapters 20,000.
+    pub fn budget(&self) -> u32 {
+        self.budget
+    }
+
+    /// Sets the budget. Canvases keep what they show until something else changes, too.
+    pub fn set_budget(&mut self, marks: u32) {
+        self.budget = marks.max(1);
+    }
+
+    /// Bytes of scratch memory on the GPU.
+    pub fn gpu_bytes(&self) -> u64 {
+        let s = &self.scratch;
+        let sums = s.sums.as_ref().map_or(0, |(px, _)| u64::from(px[0]) * u64::from(px[1]) * 32);
+        [&s.marks, &s.rest, &s.chosen].into_iter().flatten().map(wgpu::Buffer::size).sum::<u64>() + sums
+    }
+
+    /// Draws `points` into `canvas`, if anything differs from what the canvas shows. `hover` is a row that is drawn on top with a
+    /// ring. Nothing is read back and nothing waits; a view without size or range leaves the canvas as it is.
+    #[expect(clippy::too_many_arguments, reason = "a device, a queue and an encoder go with every draw of wgpu")]
+    pub fn draw_points(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        encoder: &mut wgpu::CommandEncoder,
+        canvas: &mut Canvas,
+        points: &Points,
+        view: &View,
+        style: &Style,
+        hover: Option<u32>,
+    ) {
+        let Some(view) = fitting(device, view) else { return };
+        canvas.ensure(device, queue, view.px);
+        let hover = hover.filter(|&h| (h as usize) < points.len());
+        let key = Key::points(points, &view, style);
+        let stale = canvas.key.as_ref() != Some(&key);
+        if !stale && canvas.hover == hover {
+            return;
+        }
+        if self.full.is_some() && points.kept.is_none() {
+            if stale {
+                self.points_on_gpu(device, encoder, canvas, points, &view, style);
+            }
+            if let Some(row) = hover {
+                self.hover_on_gpu(device, encoder, canvas, points, &view, style, row);
+            }
+        } else if let Some(kept) = &points.kept {
+            let columns = reference::Columns {
+                xy: &kept.xy,
+                origin: points.origin,
+                unit: points.unit,
+                rgba: points.has_colours.then_some(&kept.rgba),
+                sizes: points.has_sizes.then_some(&kept.sizes),
+                selection: points.any_selected.then_some(&kept.selection),
+                hidden: points.has_hidden.then_some(&kept.hidden),
+            };
+            if stale {
+                let rgba = reference::points(&view, style, &columns, self.budget);
+                upload(queue, canvas.base.as_ref().map(|l| &l.texture), &rgba, view.px);
+            }
+            if let Some(row) = hover {
+                // The ring needs the picture below it, which is on the GPU only: drawing anew is simpler than keeping it twice.
+                let mut rgba = reference::points(&view, style, &columns, self.budget);
+                reference::hover_ring(&mut rgba, &view, style, &columns, row);
+                canvas.ensure_over(device);
+                upload(queue, canvas.over.as_ref().map(|l| &l.texture), &rgba, view.px);
+            }
+        }
+        canvas.drawn += u64::from(stale);
+        canvas.key = Some(key);
+        canvas.hover = hover;
+        self.bind_canvas(device, canvas);
+    }
+
+    /// Draws an image into `canvas`, if anything differs from what the canvas shows. `view` is in pixels of the image: pixel `k`
+    /// covers `k..k + 1`, and `y = [0, height]` puts row 0 at the bottom.
+    #[expect(clippy::too_many_arguments, reason = "a device, a queue and an encoder go with every draw of wgpu")]
+    pub fn draw_image(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        encoder: &mut wgpu::CommandEncoder,
+        canvas: &mut Canvas,
+        image: &ImageTexture,
+        view: &View,
+        look: &ImageLook,
+    ) {
+        let Some(view) = fitting(device, view) else { return };
+        canvas.ensure(device, queue, view.px);
+        let key = Key::Image { id: image.id, view, look: Box::new(*look) };
+        if canvas.key.as_ref() == Some(&key) {
+            return;
+        }
+        let Some(base) = &canvas.base else { return };
+        let b = look.background.map(|c| f64::from(c) / 255.0);
+        let clear = wgpu::Color { r: b[0] * b[3], g: b[1] * b[3], b: b[2] * b[3], a: b[3] };
+        let mut pass = target_pass(encoder, "image", &base.view, wgpu::LoadOp::Clear(clear), view.px);
+        pass.set_pipeline(if image.is_picture { &self.picture } else { &self.values });
+        for tile in &image.tiles {
+            let level = level_for(view.data_per_px(), tile.levels.len());
+            let (texture, texels) = &tile.levels[level];
+            let m = image_map(&view, tile.at, level);
+            let ends = [m.offset, [m.offset[0] + m.scale[0] * view.px[0] as f32, m.offset[1] + m.scale[1] * view.px[1] as f32]];
+            if (0..2).any(|i| ends[0][i].max(ends[1][i]) < 0.0 || ends[0][i].min(ends[1][i]) > texels[i] as f32) {
+                continue;
+            }
+            let frame = ImageFrame {
+                scale: m.scale,
+                offset: m.offset,
+                // The last texel of a level may reach beyond the image; the image's own edge counts.
+                size: [tile.size[0] as f32 / (1u32 << level) as f32, tile.size[1] as f32 / (1u32 << level) as f32],
+                lo: look.lo,
+                range: look.range(),
+                stretch: look.stretch.code(),
+                nan: u32::from_le_bytes(look.nan),
+                pad: [0; 2],
+                lut: look.lut,
+            };
+            let uniform = uniform(device, &frame);
+            let group = bind(device, &self.image_layout, &[uniform.as_entire_binding(), view_of(texture)]);
+            pass.set_bind_group(0, &group, &[]);
+            pass.draw(0..3, 0..1);
+        }
+        drop(pass);
+        canvas.drawn += 1;
+        canvas.key = Some(key);
+        canvas.hover = None;
+        self.bind_canvas(device, canvas);
+    }
+
+    /// Lays the canvas onto the current viewport of a pass whose target has the format given to [`Renderer::new`]: one triangle.
+    /// Does nothing before the first draw.
+    pub fn composite(&self, pass: &mut wgpu::RenderPass<'_>, canvas: &Canvas) {
+        if let Some(group) = canvas.shown().and_then(|l| l.bind.as_ref()) {
+            pass.set_pipeline(&self.composite);
+            pass.set_bind_group(0, group, &[]);
+            pass.draw(0..3, 0..1);
+        }
+    }
+
+    fn bind_canvas(&self, device: &wgpu::Device, canvas: &mut Canvas) {
+        let uniform = canvas.uniform.as_entire_binding();
+        for layer in [&mut canvas.base, &mut canvas.over].into_iter().flatten() {
+            if layer.bind.is_none() {
+                layer.bind = Some(bind(device, &self.composite_layout, &[uniform.clone(), view_of(&layer.view)]));
+            }
+        }
+    }
+
+    fn points_on_gpu(
+        &mut self,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+        canvas: &Canvas,
+        points: &Points,
+        view: &View,
+        style: &Style,
+    ) {
+        let (Some(full), Some(base)) = (&self.full, &canvas.base) else { return };
+        let plan = Plan::new(device, points.len(), points.any_selected, view, style, self.budget);
+        let scratch = &mut self.scratch;
+        let marks = grown(device, &mut scratch.marks, "marks", u64::from(plan.capacity) * 32);
+        let cell_bytes = u64::from(plan.cells) * 16;
+        let rest = grown(device, &mut scratch.rest, "field", cell_bytes.max(16));
+        let chosen = grown(device, &mut scratch.chosen, "field of the selection", if plan.any { cell_bytes.max(16) } else { 16 });
+        if scratch.sums.as_ref().is_none_or(|(px, _)| *px != canvas.allocated) {
+            let make = || {
+                device
+                    .create_texture(&wgpu::TextureDescriptor {
+                        label: Some("sums of marks"),
+                        size: wgpu::Extent3d {
+                            width: canvas.allocated[0],
+                            height: canvas.allocated[1],
+                            depth_or_array_layers: 1,
+                        },
+                        mip_level_count: 1,
+                        sample_count: 1,
+                        dimension: wgpu::TextureDimension::D2,
+                        format: full.sums,
+                        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::TEXTURE_BINDING,
+                        view_formats: &[],
+                    })
+                    .create_view(&wgpu::TextureViewDescriptor::default())
+            };
+            scratch.sums = Some((canvas.allocated, [make(), make()]));
+        }
+        let Some((_, sums)) = &scratch.sums else { return };
+
+        // One uniform and one bind group a chunk; the first also serves the kernels that see no rows.
+        let none = Chunk { rows: 0, xy: full.dummy.clone(), rgba: None, sizes: None, bits: None };
+        let chunks: Vec<&Chunk> = if points.chunks.is_empty() { vec![&none] } else { points.chunks.iter().collect() };
+        let made: Vec<_> = chunks
+            .iter()
+            .map(|chunk| {
+                let uniform = uniform(device, &frame(points, chunk.rows, view, style, &plan, 0));
+                let or = |b: &Option<wgpu::Buffer>| b.clone().unwrap_or_else(|| full.dummy.clone());
+                let group = bind(
+                    device,
+                    &full.field_layout,
+                    &[
+                        uniform.as_entire_binding(),
+                        chunk.xy.as_entire_binding(),
+                        or(&chunk.rgba).as_entire_binding(),
+                        or(&chunk.sizes).as_entire_binding(),
+                        or(&chunk.bits).as_entire_binding(),
+                        full.state.as_entire_binding(),
+                        marks.as_entire_binding(),
+                        rest.as_entire_binding(),
+                        chosen.as_entire_binding(),
+                    ],
+                );
+                (uniform, group, chunk.rows)
+            })
+            .collect();
+
+        encoder.clear_buffer(&full.state, 0, None);
+        if plan.cells > 0 {
+            encoder.clear_buffer(&rest, 0, Some(cell_bytes));
+            if plan.any {
+                encoder.clear_buffer(&chosen, 0, Some(cell_bytes));
+            }
+        }
+        {
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("scatter"), timestamp_writes: None });
+            pass.set_pipeline(&full.gather);
+            for (_, group, rows) in &made {
+                let (x, y) = groups(*rows);
+                pass.set_bind_group(0, group, &[]);
+                pass.dispatch_workgroups(x, y, 1);
+            }
+            pass.set_bind_group(0, &made[0].1, &[]);
+            pass.set_pipeline(&full.decide);
+            pass.dispatch_workgroups(1, 1, 1);
+            if plan.cells > 0 {
+                pass.set_pipeline(&full.splat);
+                for (_, group, rows) in &made {
+                    let (x, y) = groups(*rows);
+                    pass.set_bind_group(0, group, &[]);
+                    pass.dispatch_workgroups(x, y, 1);
+                }
+                pass.set_bind_group(0, &made[0].1, &[]);
+                pass.set_pipeline(&full.histogram);
+                let (x, y) = groups((plan.cells as usize).div_ceil(16));
+                pass.dispatch_workgroups(x, y, 1);
+                pass.set_pipeline(&full.white);
+                pass.dispatch_workgroups(1, 1, 1);
+            }
+        }
+        let uniform = &made[0].0;
+        let group = bind(
+            device,
+            &full.marks_layout,
+            &[uniform.as_entire_binding(), full.state.as_entire_binding(), marks.as_entire_binding()],
+        );
+        let layers = [(&full.marks_rest, DRAW_REST), (&full.marks_chosen, DRAW_CHOSEN)];
+        for (k, (pipeline, at)) in layers.into_iter().enumerate() {
+            if k == 1 && !plan.any {
+                break;
+            }
+            let clear = wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT);
+            let mut pass = target_pass(encoder, "marks", &sums[k], clear, view.px);
+            if plan.marks {
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, &group, &[]);
+                pass.draw_indirect(&full.state, at);
+            }
+        }
+        let group = bind(
+            device,
+            &full.resolve_layout,
+            &[
+                uniform.as_entire_binding(),
+                full.state.as_entire_binding(),
+                rest.as_entire_binding(),
+                chosen.as_entire_binding(),
+                view_of(&sums[0]),
+                view_of(&sums[1]),
+            ],
+        );
+        let clear = wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT);
+        let mut pass = target_pass(encoder, "resolve", &base.view, clear, view.px);
+        pass.set_pipeline(&full.resolve);
+        pass.set_bind_group(0, &group, &[]);
+        pass.draw(0..3, 0..1);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "as draw_points")]
+    fn hover_on_gpu(
+        &self,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+        canvas: &mut Canvas,
+        points: &Points,
+        view: &View,
+        style: &Style,
+        row: u32,
+    ) {
+        canvas.ensure_over(device);
+        let (Some(full), Some(base), Some(over)) = (&self.full, &canvas.base, &canvas.over) else { return };
+        encoder.copy_texture_to_texture(
+            base.texture.as_image_copy(),
+            over.texture.as_image_copy(),
+            wgpu::Extent3d { width: view.px[0], height: view.px[1], depth_or_array_layers: 1 },
+        );
+        let Some(chunk) = points.chunks.get(row as usize / CHUNK) else { return };
+        let plan = Plan::new(device, points.len(), points.any_selected, view, style, self.budget);
+        let uniform = uniform(device, &frame(points, chunk.rows, view, style, &plan, row % CHUNK as u32));
+        let group = bind(
+            device,
+            &full.hover_layout,
+            &[
+                uniform.as_entire_binding(),
+                chunk.xy.as_entire_binding(),
+                chunk.rgba.as_ref().unwrap_or(&full.dummy).as_entire_binding(),
+                chunk.sizes.as_ref().unwrap_or(&full.dummy).as_entire_binding(),
+            ],
+        );
+        let mut pass = target_pass(encoder, "hover", &over.view, wgpu::LoadOp::Load, view.px);
+        pass.set_pipeline(&full.hover);
+        pass.set_bind_group(0, &group, &[]);
+        pass.draw(0..6, 0..1);
+    }
+
+    /// Cells of the last field that was drawn, `[count, red, green, blue]` each, rest then selection: what the tests hold against
+    /// [`reference::density`].
+    ///
+    /// # Errors
+    /// [`Error::ReadBack`].
+    #[doc(hidden)]
+    pub fn read_field(&self, device: &wgpu::Device, queue: &wgpu::Queue, cells: usize) -> Result<[Vec<[u32; 4]>; 2], Error> {
+        let read = |b: &Option<wgpu::Buffer>| -> Result<Vec<[u32; 4]>, Error> {
+            let Some(b) = b.as_ref().filter(|b| b.size() >= cells as u64 * 16) else { return Ok(Vec::new()) };
+            let staging = device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("read field"),
+                size: cells as u64 * 16,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(b, 0, &staging, 0, cells as u64 * 16);
+            queue.submit([encoder.finish()]);
+            Ok(bytemuck::pod_collect_to_vec(&crate::canvas::read_staging(device, &staging)?))
+        };
+        Ok([read(&self.scratch.rest)?, read(&self.scratch.chosen)?])
+    }
+}
+
+/// Sizes of one draw.
+struct Plan {
+    any: bool,
+    marks: bool,
+    capacity: u32,
+    shift: u32,
+    columns: u32,
+    cells: u32,
+    budget: u32,
+}
+
+impl Plan {
+    fn new(device: &wgpu::Device, rows: usize, any: bool, view: &View, style: &Style, budget: u32) -> Self {
+        let limit = device.limits().max_storage_buffer_binding_size.min(device.limits().max_buffer_size);
+        let rows = rows.min(u32::MAX as usize) as u32;
+        let wanted = match style.density {
+            Density::Always => 1,
+            Density::Auto => rows.min(budget),
+            Density::Never => rows,
+        };
+        // Two layers of 16 B a mark.
+        let capacity = wanted.clamp(1, ((limit / 32) as u32).min(1 << 22));
+        let field = reference::wants_field(rows, capacity, view, style, budget);
+        let mut shift = 0;
+        let size = |s: u32| (view.px[0].div_ceil(1 << s), view.px[1].div_ceil(1 << s));
+        while field && u64::from(size(shift).0) * u64::from(size(shift).1) * 16 > limit {
+            shift += 1;
+        }
+        let (columns, lines) = size(shift);
+        Self {
+            any,
+            marks: style.density != Density::Always,
+            capacity,
+            shift,
+            columns,
+            cells: if field { columns * lines } else { 0 },
+            budget,
+        }
+    }
+}
+
+fn frame(points: &Points, rows: usize, view: &View, style: &Style, plan: &Plan, row: u32) -> Frame {
+    let a = Affine::new(view, points.origin, points.unit);
+    let flag = |on: bool, bit: u32| if on { bit } else { 0 };
+    Frame {
+        centre: a.centre,
+        scale: a.scale,
+        offset: a.offset,
+        size: [view.px[0] as f32, view.px[1] as f32],
+        radius: reference::radius(style),
+        opacity: style.opacity.max(0.0),
+        budget: plan.budget as f32,
+        density: match style.density {
+            Density::Auto => 0,
+            Density::Never => 1,
+            Density::Always => 2,
+        },
+        rows: rows as u32,
+        words: words(rows) as u32,
+        capacity: plan.capacity,
+        flags: flag(plan.any, ANY_SELECTED)
+            | flag(style.hide_rest, HIDE_REST)
+            | flag(points.has_colours, HAS_COLOURS)
+            | flag(points.has_sizes, HAS_SIZES)
+            | flag(points.has_hidden, HAS_HIDDEN),
+        shift: plan.shift,
+        columns: plan.columns,
+        cells: plan.cells,
+        context: u32::from_le_bytes(style.context),
+        plain: u32::from_le_bytes(PLAIN),
+        background: u32::from_le_bytes(style.background),
+        row,
+        pad: 0,
+    }
+}
+
+fn uniform<T: bytemuck::Pod>(device: &wgpu::Device, value: &T) -> wgpu::Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: None,
+        contents: bytemuck::bytes_of(value),
+        usage: wgpu::BufferUsages::UNIFORM,
+    })
+}
+
+/// A buffer of at least `bytes`, kept between draws.
+fn grown(device: &wgpu::Device, slot: &mut Option<wgpu::Buffer>, label: &str, bytes: u64) -> wgpu::Buffer {
+    match slot {
+        Some(b) if b.size() >= bytes => b.clone(),
+        _ => slot.insert(storage(device, label, bytes)).clone(),
+    }
+}
+
+/// The view within the device's largest texture, if there is anything to draw.
+fn fitting(device: &wgpu::Device, view: &View) -> Option<View> {
+    let limit = device.limits().max_texture_dimension_2d;
+    let view = View { px: [view.px[0].min(limit), view.px[1].min(limit)], ..*view };
+    view.is_drawable().then_some(view)
+}
+
+fn upload(queue: &wgpu::Queue, texture: Option<&wgpu::Texture>, rgba: &[u8], px: [u32; 2]) {
+    let Some(texture) = texture else { return };
+    queue.write_texture(
+        texture.as_image_copy(),
+        rgba,
+        wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(px[0] * 4), rows_per_image: None },
+        wgpu::Extent3d { width: px[0], height: px[1], depth_or_array_layers: 1 },
+    );
+}
+
+/// Texels of a level, relative to a tile, of a pixel of the view: `px * scale + offset`.
+pub(crate) struct ImageMap {
+    pub scale: [f32; 2],
+    pub offset: [f32; 2],
+}
+
+pub(crate) fn image_map(view: &View, tile: [u32; 2], level: usize) -> ImageMap {
+    let per = f64::from(1u32 << level);
+    let sx = (view.x[1] - view.x[0]) / f64::from(view.px[0]);
+    let sy = (view.y[0] - view.y[1]) / f64::from(view.px[1]);
+    ImageMap {
+        scale: [(sx / per) as f32, (sy / per) as f32],
+        offset: [((view.x[0] - f64::from(tile[0])) / per) as f32, ((view.y[1] - f64::from(tile[1])) / per) as f32],
+    }
+}
