@@ -87,7 +87,7 @@ missing=${missing# }
 [ -n "$missing" ] || exit 0
 
 case $manager in
-apt) install="apt-get install -y --no-install-recommends $missing" ;;
+apt) install="apt-get install -qq -y --no-install-recommends $missing" ;;
 dnf) install="dnf install -y $missing" ;;
 pacman) install="pacman -S --needed --noconfirm $missing" ;;
 *)
@@ -107,9 +107,15 @@ fi
 echo "Installing what is missing: ${as:+$as }$install"
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
+# Package lists may be absent (a fresh container) or old: get them where the packages are not found.
+# shellcheck disable=SC2086
+if [ $manager = apt ] && ! apt-get install -s $missing >/dev/null 2>&1; then
+    $as apt-get update -qq || true
+fi
 # shellcheck disable=SC2086
 if ! $as $install; then
-    # Package lists may be old or absent, as on a fresh container.
+    # A file that an old list names may be gone from the server.
+    # shellcheck disable=SC2086
     [ $manager = apt ] && $as apt-get update -qq && $as $install && exit 0
     echo "That did not work. Type this line, then run make again:" >&2
     echo "    sudo $install" >&2
