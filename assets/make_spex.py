@@ -157,7 +157,7 @@ def main(path):
         "spex",
         "Near-infrared spectra of M, L and T dwarfs from the SpeX Prism Library",
         columns,
-        [("axis:spectrum", "double", f"{START} {STEP} {COUNT}", "um", "em.wl", "vacuum or air is not stated by the library")],
+        [("axis:spectrum", "double", f"{START} {STEP} {COUNT}", "um", "em.wl", "medium not stated by the library")],
         [
             ("origin", "splat 1.14, splat/db and splat/resources/Spectra/Public/SPEX-PRISM (MIT)"),
             ("credit", "SpeX Prism Libraries maintained by Adam Burgasser; data from the NASA Infrared Telescope Facility; see bibcode"),
