@@ -5,20 +5,37 @@
 //! sets of rows are bitmaps ([`RowSet`]). Products are [`Image`], [`Spectrum`] and [`LightCurve`].
 //! [`read`] looks at the content of a file before its name and returns every part it holds.
 
+pub mod atomic;
+mod column;
+mod csv;
+mod ecsv;
 pub mod error;
 pub mod expr;
+mod fits_table;
 pub mod image;
 pub mod light_curve;
+pub mod npy;
+pub mod parquet;
 pub mod product;
+pub mod read;
 pub mod rowset;
+pub mod sniff;
 pub mod spectrum;
 pub mod table;
+pub mod votable;
+mod votable_write;
+pub mod write;
 
+pub use atomic::atomic_write;
 pub use error::{Error, Result};
 pub use expr::Expr;
 pub use image::{Image, Picture, Wcs};
 pub use light_curve::LightCurve;
+pub use npy::{read_npy, write_npy};
 pub use product::Part;
+pub use read::{read, read_bytes, read_table};
 pub use rowset::RowSet;
 pub use spectrum::{Medium, SpectraColumn, Spectrum};
 pub use table::{Cell, ColumnMeta, Param, Table};
+pub use votable::{VotableEnd, read_votable_batches};
+pub use write::write_table;

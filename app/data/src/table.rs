@@ -204,7 +204,7 @@ impl Table {
                 None => Series::full_null(series.name().clone(), other.rows(), series.dtype()),
             };
             if more.dtype() != series.dtype() {
-                let common = polars::prelude::get_supertype(series.dtype(), more.dtype()).unwrap_or(DataType::String);
+                let common = supertype(series.dtype(), more.dtype());
                 series = series.cast(&common)?;
                 more = more.cast(&common)?;
             }
@@ -269,6 +269,59 @@ impl Table {
             }
         }
         Ok(Self { frame: DataFrame::new(self.rows(), columns)?, columns: metas, ..self.clone() })
+    }
+}
+
+/// The type that holds the values of both without loss; text when there is none.
+fn supertype(a: &DataType, b: &DataType) -> DataType {
+    use DataType::{Boolean, Float32, Float64, Int8, Int16, Int32, Int64, List, String, UInt8, UInt16, UInt32, UInt64};
+    let signed = |d: &DataType| match d {
+        Boolean => Some((1, true)),
+        Int8 => Some((8, true)),
+        UInt8 => Some((8, false)),
+        Int16 => Some((16, true)),
+        UInt16 => Some((16, false)),
+        Int32 => Some((32, true)),
+        UInt32 => Some((32, false)),
+        Int64 => Some((64, true)),
+        UInt64 => Some((64, false)),
+        _ => None,
+    };
+    match (a, b) {
+        _ if a == b => a.clone(),
+        (List(x), List(y)) => List(Box::new(supertype(x, y))),
+        (List(x), y) | (y, List(x)) => List(Box::new(supertype(x, y))),
+        (Float32 | Float64, Float32 | Float64) => Float64,
+        (Float32 | Float64, other) | (other, Float32 | Float64) => match signed(other) {
+            // A 64-bit id would be rounded.
+            Some((64, _)) => String,
+            Some(_) => Float64,
+            None => String,
+        },
+        _ => match (signed(a), signed(b)) {
+            (Some((m, x)), Some((n, y))) => {
+                // Of one kind the wider; mixed, a signed one wider than the unsigned.
+                let bits = if x == y {
+                    m.max(n)
+                } else if x {
+                    m.max(2 * n)
+                } else {
+                    n.max(2 * m)
+                };
+                match (bits, x || y) {
+                    (..=8, true) => Int8,
+                    (..=8, false) => UInt8,
+                    (9..=16, true) => Int16,
+                    (9..=16, false) => UInt16,
+                    (17..=32, true) => Int32,
+                    (17..=32, false) => UInt32,
+                    (33..=64, true) => Int64,
+                    (33..=64, false) => UInt64,
+                    _ => String,
+                }
+            }
+            _ => String,
+        },
     }
 }
 

@@ -1,0 +1,164 @@
+//! CSV and TSV through polars: types from all rows, 64-bit integers kept.
+//!
+//! The separator is the one of `, ; tab |` that stands most often and evenly in the first lines. Lines that
+//! begin with `#` before the header are skipped (exoplanet and CDS archives put notes there).
+//! Empty, `null`, `NULL`, `NaN` and `--` count as no value. Array cells are written as VOTable
+//! writes them, numbers separated by blanks.
+
+use std::io::{Cursor, Write};
+
+use polars::prelude::*;
+
+use crate::column::unique_names;
+use crate::table::{ColumnMeta, Table};
+use crate::{Error, Result};
+
+fn guess_separator(text: &[u8]) -> u8 {
+    let lines: Vec<&[u8]> = text[..text.len().min(1 << 16)]
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.starts_with(b"#") && !l.is_empty())
+        .take(6)
+        .collect();
+    let count = |sep: u8, line: &[u8]| {
+        let mut quoted = false;
+        line.iter()
+            .filter(|b| {
+                if **b == b'"' {
+                    quoted = !quoted;
+                }
+                !quoted && **b == sep
+            })
+            .count()
+    };
+    let score = |sep: u8| {
+        let first = lines.first().map_or(0, |l| count(sep, l));
+        let even = lines.iter().all(|l| count(sep, l) == first);
+        (even && first > 0, first)
+    };
+    [b',', b'\t', b';', b'|'].into_iter().max_by_key(|s| (score(*s), *s == b',')).unwrap_or(b',')
+}
+
+/// Read; the separator is guessed when not given.
+///
+/// # Errors
+/// [`Error::Format`] with the line.
+pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Result<Table> {
+    let text = match crate::votable::text_of(&bytes) {
+        std::borrow::Cow::Borrowed(_) => bytes,
+        std::borrow::Cow::Owned(text) => text.into_bytes(),
+    };
+    let mut skip = 0;
+    while text[skip..].starts_with(b"#") {
+        match text[skip..].iter().position(|b| *b == b'\n') {
+            Some(n) => skip += n + 1,
+            None => break,
+        }
+    }
+    let body = &text[skip..];
+    let separator = separator.unwrap_or_else(|| guess_separator(body));
+    read_separated(what, body.to_vec(), separator, None)
+}
+
+/// Read separated text; `types` fixes what is known of the columns.
+pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Option<SchemaRef>) -> Result<Table> {
+    if !body.iter().any(|b| !b.is_ascii_whitespace()) {
+        return Err(Error::format(what, "is empty: no header line"));
+    }
+    let parse = |ragged: bool, types: Option<SchemaRef>| {
+        CsvReadOptions::default()
+            .with_infer_schema_length(None)
+            .with_has_header(true)
+            .with_schema_overwrite(types)
+            .with_ignore_errors(ragged)
+            .map_parse_options(|o| {
+                o.with_separator(separator)
+                    .with_quote_char(Some(b'"'))
+                    .with_truncate_ragged_lines(ragged)
+                    .with_missing_is_null(true)
+                    .with_null_values(Some(NullValues::AllColumns(
+                        ["null", "NULL", "NaN", "nan", "--"].iter().map(|s| PlSmallStr::from_static(s)).collect(),
+                    )))
+            })
+            .into_reader_with_file_handle(Cursor::new(body.clone()))
+            .finish()
+    };
+    let mut warnings = Vec::new();
+    let frame = match parse(false, types.clone()) {
+        Ok(frame) => frame,
+        Err(first) => {
+            let frame = parse(true, types).map_err(|e| {
+                Error::format(what, format!("is not a table separated by '{}': {e}", char::from(separator).escape_default()))
+            })?;
+            warnings.push(format!("some lines do not fit the header and were cut, filled or left empty: {first}"));
+            frame
+        }
+    };
+    let mut names: Vec<String> = frame
+        .columns()
+        .iter()
+        .map(|c| {
+            let name = c.name().trim();
+            // polars names a repeated column `x_duplicated_0`.
+            name.split_once("_duplicated_").map_or(name, |(n, _)| n).to_owned()
+        })
+        .collect();
+    unique_names(&mut names);
+    let mut columns = Vec::with_capacity(names.len());
+    for (column, name) in frame.columns().iter().zip(&names) {
+        let column = match column.dtype() {
+            // Integers past the range of i64 are given as text rather than rounded.
+            DataType::String | DataType::Boolean | DataType::Int64 | DataType::Float64 => column.clone(),
+            d if crate::column::Elem::of(d).is_some() => column.clone(),
+            DataType::Null => column.cast(&DataType::String)?,
+            _ => column.cast(&DataType::String)?,
+        };
+        columns.push(column.with_name(name.as_str().into()));
+    }
+    let height = frame.height();
+    let mut frame = DataFrame::new(height, columns)?;
+    frame.rechunk_mut();
+    let metas = names.into_iter().map(|name| ColumnMeta { name, ..ColumnMeta::default() }).collect();
+    let mut table = Table::new("", frame, metas)?;
+    table.warnings = warnings;
+    Ok(table)
+}
+
+/// A copy of the frame in which array cells are text.
+pub(crate) fn flat(table: &Table) -> Result<DataFrame> {
+    let mut columns = Vec::new();
+    for column in table.frame().columns() {
+        if let DataType::List(inner) = column.dtype() {
+            let list = column.list()?;
+            let texts: StringChunked = (0..list.len())
+                .map(|i| {
+                    let cell = list.get_as_series(i)?;
+                    Some(array_text(&cell, inner))
+                })
+                .collect();
+            columns.push(texts.with_name(column.name().clone()).into_column());
+        } else {
+            columns.push(column.clone());
+        }
+    }
+    Ok(DataFrame::new(table.rows(), columns)?)
+}
+
+/// An array cell as text.
+pub(crate) fn array_text(cell: &Series, inner: &DataType) -> String {
+    if inner == &DataType::String {
+        let items: Vec<String> =
+            cell.str().map(|c| c.iter().map(|v| v.unwrap_or_default().to_owned()).collect()).unwrap_or_default();
+        return serde_json::to_string(&items).unwrap_or_default();
+    }
+    cell.iter().map(|v| if v.is_null() { "NaN".to_owned() } else { v.to_string() }).collect::<Vec<_>>().join(" ")
+}
+
+/// Write with a header line.
+///
+/// # Errors
+/// [`Error::Polars`] or what the disk said.
+pub(crate) fn write_csv(table: &Table, separator: u8, out: &mut dyn Write) -> Result<()> {
+    let mut frame = flat(table)?;
+    CsvWriter::new(out).include_header(true).with_separator(separator).finish(&mut frame)?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Any file into its parts.
+
+use std::path::Path;
+
+use crate::sniff::{Format, sniff, unpack, utf8};
+use crate::{Error, Part, Result, Table};
+
+/// Every part of a file: tables, images, spectra, light curves. By content first, by file ending
+/// second; gzip and bzip2 are taken off.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::Format`] that says what the file is and what to do.
+///
+/// # Examples
+/// ```no_run
+/// for part in asterism_data::read(std::path::Path::new("stars.vot"))? {
+///     if let asterism_data::Part::Table(table) = part {
+///         println!("{}: {} rows", table.name, table.rows());
+///     }
+/// }
+/// # Ok::<(), asterism_data::Error>(())
+/// ```
+pub fn read(path: &Path) -> Result<Vec<Part>> {
+    if path.is_dir() {
+        return Err(Error::format(path.display().to_string(), "is a folder; open a file in it"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    read_named(path, bytes, path.parent())
+}
+
+/// As [`read`], from bytes; `name` is for messages and the file ending, `beside` the folder that
+/// files the document refers to may lie in.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(name: &str, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<Part>> {
+    read_named(Path::new(name), bytes, beside)
+}
+
+/// The first table of a file.
+///
+/// # Errors
+/// As [`read`], and [`Error::Format`] when there is no table in it.
+pub fn read_table(path: &Path) -> Result<Table> {
+    let parts = read(path)?;
+    let mut others = Vec::new();
+    for part in parts {
+        match part {
+            Part::Table(table) => return Ok(table),
+            Part::Image(_) => others.push("an image"),
+            Part::Spectrum(_) => others.push("a spectrum"),
+            Part::LightCurve(_) => others.push("a light curve"),
+        }
+    }
+    others.dedup();
+    let have = if others.is_empty() { String::new() } else { format!("; it holds {}", others.join(", ")) };
+    Err(Error::format(path.display().to_string(), format!("holds no table{have}")))
+}
+
+fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<Part>> {
+    let name = path.display().to_string();
+    let bytes = unpack(&name, bytes)?;
+    let format = sniff(&name, &bytes)?;
+    let mut tables = match format {
+        Format::Votable => {
+            let bytes = utf8(bytes);
+            let tables = crate::votable::read_votable(bytes.as_slice(), &name, beside)?;
+            if tables.is_empty() {
+                return Err(Error::format(name, "is a VOTable without a table in it"));
+            }
+            tables
+        }
+        Format::Fits => {
+            let mut parts: Vec<Part> = Vec::new();
+            let mut tables = crate::fits_table::read_fits_tables(&name, &bytes)?;
+            fill_names(&mut tables, path);
+            parts.extend(tables.into_iter().map(Part::Table));
+            return Ok(parts);
+        }
+        Format::Parquet => vec![crate::parquet::read_parquet(&name, bytes)?],
+        Format::Arrow => vec![crate::parquet::read_arrow(&name, bytes)?],
+        Format::Csv => vec![crate::csv::read_csv(&name, utf8(bytes), None)?],
+        Format::Tsv => vec![crate::csv::read_csv(&name, utf8(bytes), Some(b'\t'))?],
+        Format::Ecsv => vec![crate::ecsv::read_ecsv(&name, utf8(bytes))?],
+        Format::Npy => vec![crate::npy::read_npy_table(&name, &bytes)?],
+    };
+    fill_names(&mut tables, path);
+    Ok(tables.into_iter().map(Part::Table).collect())
+}
+
+/// Tables without a name of their own are called as the file.
+fn fill_names(tables: &mut [Table], path: &Path) {
+    let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = file.trim_end_matches(".gz").trim_end_matches(".bz2");
+    let stem = stem.rsplit_once('.').map_or(stem, |(s, _)| s);
+    let many = tables.len() > 1;
+    for (i, table) in tables.iter_mut().enumerate() {
+        if table.name.is_empty() {
+            table.name = if many { format!("{stem} {}", i + 1) } else { stem.to_owned() };
+        }
+    }
+}
