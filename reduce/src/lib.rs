@@ -1,1 +1,34 @@
-//! reduce
+//! Dimension reduction and clustering: numbers in, numbers out.
+//!
+//! Every function takes plain matrices of `f32`, one row per object and one column per quantity, and gives plain
+//! matrices back. Nothing here reads files, knows names or units, or opens windows. All methods are seeded and give
+//! the same bits for any number of threads: work is split into fixed chunks whose sums are added in chunk order.
+//!
+//! Start at [`embed`] (a map of the rows), [`kmeans`] and [`hdbscan`] (groups), [`quality`] (how far a map can be
+//! trusted), [`scale`] (columns made comparable) and [`rule`] (a readable description of some rows).
+mod affinity;
+mod autoencoder;
+mod embed;
+mod error;
+mod hdbscan;
+mod kernel;
+mod kmeans;
+mod model;
+mod monitor;
+mod neighbours;
+mod pca;
+mod quality;
+pub mod rule;
+mod scale;
+mod tsne;
+
+pub use embed::{Embedding, Method, Params, embed};
+pub use error::Error;
+pub use hdbscan::{Clusters, hdbscan};
+pub use kmeans::{KMeans, kmeans};
+pub use model::{Model, Placement};
+pub use monitor::{Monitor, Progress, Quiet};
+pub use neighbours::{Neighbours, neighbours};
+pub use pca::{Pca, pca};
+pub use quality::{Quality, quality, trustworthiness};
+pub use scale::{Scale, Scaler, scale};

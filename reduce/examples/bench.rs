@@ -1,0 +1,24 @@
+//! Seconds of a t-SNE map of a file of little-endian f32 values: `bench FILE COLUMNS [METHOD]`.
+
+use asterism_reduce::{Params, Quiet, embed, quality};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, file, columns, rest @ ..] = &args[..] else { return Err("bench FILE COLUMNS [METHOD]".into()) };
+    let bytes = std::fs::read(file)?;
+    let data: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let columns: usize = columns.parse()?;
+    let x = ndarray::Array2::from_shape_vec((data.len() / columns, columns), data)?;
+    let mut params = Params::default();
+    if let Some(method) = rest.first() {
+        params.method = method.parse()?;
+    }
+    let m = embed(x.view(), None, &params, &Quiet)?;
+    println!("{} × {}: {:?} {:?}", x.nrows(), x.ncols(), m.seconds, m.figures);
+    let q = quality(x.view(), m.coords.view(), 0, &Quiet)?;
+    println!(
+        "recall {:.4}, trustworthiness {:.4}, continuity {:.4}, triplets {:.4}",
+        q.recall_10, q.trustworthiness_15, q.continuity_15, q.triplets
+    );
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Neighbour lists turned into the joint probabilities of t-SNE.
+//!
+//! Each row's Gaussian width is found by bisection so that its neighbours have the wanted perplexity (van der Maaten &
+//! Hinton 2008); the joint matrix is (P + Pᵀ) / 2N in compressed rows, columns ascending. The transpose is made by a
+//! counting sort, so nothing depends on thread order. Cost: N·k exponentials × ~30 steps, then one pass over 2·N·k.
+
+use crate::Error;
+use crate::kernel::check_memory;
+use crate::neighbours::Neighbours;
+use rayon::prelude::*;
+
+/// A symmetric sparse matrix in compressed rows.
+pub(crate) struct Joint {
+    /// Start of each row in the other two, N + 1 numbers.
+    pub starts: Vec<usize>,
+    /// Column of each entry.
+    pub ids: Vec<u32>,
+    /// Value of each entry; all add up to 1.
+    pub p: Vec<f32>,
+}
+
+/// Conditional probabilities of one row's neighbours for a perplexity, from squared distances, nearest first.
+pub(crate) fn calibrate(distances2: &[f32], perplexity: f64, p: &mut [f32]) {
+    let k = distances2.len();
+    if k == 0 {
+        return;
+    }
+    let nearest = f64::from(distances2[0]);
+    let spread = f64::from(distances2[k - 1]) - nearest;
+    if spread <= 0.0 || perplexity >= k as f64 {
+        p.fill(1.0 / k as f32);
+        return;
+    }
+    let want = perplexity.max(1.0).ln();
+    let (mut low, mut high) = (0.0f64, f64::INFINITY);
+    let mut beta = 1.0 / spread.max(1e-300);
+    let mut q = vec![0.0f64; k];
+    for _ in 0..200 {
+        let (mut sum, mut dot) = (0.0f64, 0.0f64);
+        for (q, d) in q.iter_mut().zip(distances2) {
+            let d = f64::from(*d) - nearest;
+            *q = (-beta * d).exp();
+            sum += *q;
+            dot += *q * d;
+        }
+        let entropy = sum.ln() + beta * dot / sum;
+        let off = entropy - want;
+        if off.abs() < 1e-5 {
+            break;
+        }
+        if off > 0.0 {
+            low = beta;
+            beta = if high.is_finite() { 0.5 * (low + high) } else { beta * 2.0 };
+        } else {
+            high = beta;
+            beta = 0.5 * (low + high);
+        }
+        if !beta.is_finite() || beta == 0.0 {
+            break;
+        }
+    }
+    let sum: f64 = q.iter().sum();
+    for (p, q) in p.iter_mut().zip(&q) {
+        *p = (q / sum) as f32;
+    }
+}
+
+/// Joint probabilities of the rows from their neighbours.
+pub(crate) fn joint(near: &Neighbours, n: usize, perplexity: f64) -> Result<Joint, Error> {
+    let k = near.k;
+    check_memory((n * k * 32) as u64)?;
+    let mut cond = vec![0.0f32; n * k];
+    cond.par_chunks_mut(k.max(1)).zip(near.distances2.par_chunks(k.max(1))).for_each(|(p, d)| calibrate(d, perplexity, p));
+    // Counting sort by column: entry lists of the transpose come out in row order.
+    let mut at = vec![0usize; n + 1];
+    for j in &near.ids {
+        at[*j as usize + 1] += 1;
+    }
+    for i in 0..n {
+        at[i + 1] += at[i];
+    }
+    let turned_starts = at.clone();
+    let mut turned = vec![(0u32, 0.0f32); n * k];
+    for i in 0..n {
+        for e in i * k..(i + 1) * k {
+            let j = near.ids[e] as usize;
+            turned[at[j]] = (i as u32, cond[e]);
+            at[j] += 1;
+        }
+    }
+    let scale = 1.0 / (2.0 * n as f64);
+    let rows: Vec<Vec<(u32, f32)>> = (0..n)
+        .into_par_iter()
+        .map(|i| {
+            let mut own: Vec<(u32, f32)> =
+                near.ids[i * k..(i + 1) * k].iter().copied().zip(cond[i * k..(i + 1) * k].iter().copied()).collect();
+            own.sort_unstable_by_key(|e| e.0);
+            let other = &turned[turned_starts[i]..turned_starts[i + 1]];
+            let mut row = Vec::with_capacity(own.len() + other.len());
+            let (mut a, mut b) = (0, 0);
+            while a < own.len() || b < other.len() {
+                let next = match (own.get(a), other.get(b)) {
+                    (Some(x), Some(y)) if x.0 == y.0 => {
+                        a += 1;
+                        b += 1;
+                        (x.0, f64::from(x.1) + f64::from(y.1))
+                    }
+                    (Some(x), Some(y)) if x.0 > y.0 => {
+                        b += 1;
+                        (y.0, f64::from(y.1))
+                    }
+                    (Some(x), _) => {
+                        a += 1;
+                        (x.0, f64::from(x.1))
+                    }
+                    (None, Some(y)) => {
+                        b += 1;
+                        (y.0, f64::from(y.1))
+                    }
+                    (None, None) => break,
+                };
+                row.push((next.0, (next.1 * scale) as f32));
+            }
+            row
+        })
+        .collect();
+    let mut starts = Vec::with_capacity(n + 1);
+    starts.push(0);
+    let count: usize = rows.iter().map(Vec::len).sum();
+    let (mut ids, mut p) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for row in rows {
+        for (j, v) in row {
+            ids.push(j);
+            p.push(v);
+        }
+        starts.push(ids.len());
+    }
+    Ok(Joint { starts, ids, p })
+}

@@ -1,0 +1,302 @@
+//! Maps of the rows: one call for every method.
+
+use crate::affinity::joint;
+use crate::autoencoder::{Plan, train};
+use crate::kernel;
+use crate::model::{Kind, Linear, Model, Reference, typical};
+use crate::monitor::Monitor;
+use crate::neighbours::within;
+use crate::tsne::{self, EXACT_3D, Schedule};
+use crate::{Error, pca};
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// How a map is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Principal components: linear, exact, at once.
+    Pca,
+    /// t-SNE: neighbours stay neighbours, distances between groups mean little.
+    #[default]
+    Tsne,
+    /// Autoencoder: a learned way to a few numbers and back.
+    Autoencoder,
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pca => "pca",
+            Self::Tsne => "tsne",
+            Self::Autoencoder => "autoencoder",
+        })
+    }
+}
+
+impl std::str::FromStr for Method {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self, Error> {
+        match s.to_ascii_lowercase().as_str() {
+            "pca" => Ok(Self::Pca),
+            "tsne" | "t-sne" => Ok(Self::Tsne),
+            "autoencoder" => Ok(Self::Autoencoder),
+            _ => Err(Error::Shape(format!("there is no method \"{s}\": choose pca, tsne or autoencoder"))),
+        }
+    }
+}
+
+/// Settings of a map. Those of other methods are ignored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Params {
+    /// The method.
+    pub method: Method,
+    /// Dimensions of the map.
+    pub dims: usize,
+    /// Random seed; the same seed gives the same map.
+    pub seed: u64,
+    /// t-SNE: effective number of neighbours; at most a third of the rows is used.
+    pub perplexity: f64,
+    /// t-SNE: iterations.
+    pub iterations: usize,
+    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 pulls the groups of very large maps together.
+    pub exaggeration: f64,
+    /// Autoencoder: widths of the hidden layers, outermost first.
+    pub layers: Vec<usize>,
+    /// Autoencoder: passes over the rows; 0 = as many as take about a minute.
+    pub epochs: usize,
+    /// t-SNE: with more columns than this, that many principal components are taken first; 0 = never.
+    pub pca_dims: usize,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            method: Method::default(),
+            dims: 2,
+            seed: 0,
+            perplexity: 30.0,
+            iterations: 500,
+            exaggeration: 1.0,
+            layers: vec![256, 64],
+            epochs: 0,
+            pca_dims: 50,
+        }
+    }
+}
+
+/// A map of the rows.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// Places, rows × dims.
+    pub coords: Array2<f32>,
+    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs".
+    pub figures: BTreeMap<String, f64>,
+    /// Wall-clock seconds by stage.
+    pub seconds: BTreeMap<String, f64>,
+    /// Root mean square reconstruction error of each row in the units of the input (PCA, autoencoder).
+    pub row_error: Option<Vec<f32>>,
+    /// What places new rows on this map.
+    pub model: Model,
+    /// `false` when it was stopped early.
+    pub complete: bool,
+}
+
+/// Makes a map of the rows of `x` (N × d).
+///
+/// `weights` (N × d, ≥ 0, e.g. inverse variances; 0 = masked, such a cell may hold anything) are used by the
+/// autoencoder's loss and, for PCA and t-SNE, to fill cells from a low-rank model first.
+///
+/// # Errors
+/// No cells, cells that are not finite, shapes or settings that do not fit, more memory than there is, or stopped
+/// before there was anything to keep. Stopped later, what there is comes back with `complete` false.
+pub fn embed(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    let (n, d) = x.dim();
+    if n == 0 || d == 0 {
+        return Err(Error::Empty);
+    }
+    if params.dims == 0 {
+        return Err(Error::Shape("a map needs at least one dimension".into()));
+    }
+    match params.method {
+        Method::Pca => linear(x, weights, params, monitor),
+        Method::Tsne => neighbour_map(x, weights, params, monitor),
+        Method::Autoencoder => learned(x, weights, params, monitor),
+    }
+}
+
+/// Rows × `dims` from rows × k ≤ dims, zeros in the missing columns.
+fn padded(scores: &Array2<f32>, dims: usize) -> Array2<f32> {
+    let mut out = Array2::zeros((scores.nrows(), dims));
+    for (j, c) in scores.columns().into_iter().enumerate().take(dims) {
+        out.column_mut(j).assign(&c);
+    }
+    out
+}
+
+fn linear(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    let (n, d) = x.dim();
+    let start = Instant::now();
+    let data = pca::filled(x, weights, params.dims, monitor)?;
+    let p = pca::fit(&data, n, d, params.dims, monitor)?;
+    // Fewer components than asked for (few rows or columns): the others are 0.
+    let mut components = p.components.iter().copied().collect::<Vec<f32>>();
+    components.resize(params.dims * d, 0.0);
+    let mut map = Linear { mean: p.mean, components, typical: 1.0 };
+    let (_, errors) = map.apply(&data, n);
+    map.typical = typical(&errors, &data, &map.mean);
+    let coords = padded(&p.scores, params.dims);
+    let mut figures: BTreeMap<String, f64> =
+        p.explained_ratio.iter().enumerate().map(|(i, r)| (format!("explained_{}", i + 1), *r)).collect();
+    figures.insert("explained".into(), p.explained_ratio.iter().sum());
+    let flat: Vec<f32> = coords.iter().copied().collect();
+    monitor.frame(&flat, params.dims, &[("explained", p.explained_ratio.iter().sum())]);
+    Ok(Embedding {
+        coords,
+        figures,
+        seconds: BTreeMap::from([("pca".to_string(), start.elapsed().as_secs_f64())]),
+        row_error: Some(errors),
+        model: Model::new(Kind::Pca(map)),
+        complete: true,
+    })
+}
+
+fn neighbour_map(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    let (n, d) = x.dim();
+    let dims = params.dims;
+    if dims > 3 {
+        return Err(Error::Shape(format!("a t-SNE map has 1 to 3 dimensions, not {dims}")));
+    }
+    if dims == 3 && n > EXACT_3D {
+        return Err(Error::Shape(format!(
+            "a t-SNE map in three dimensions is limited to {EXACT_3D} rows: take two dimensions or fewer rows"
+        )));
+    }
+    if !params.perplexity.is_finite() || params.perplexity < 1.0 {
+        return Err(Error::Shape("the perplexity must be at least 1".into()));
+    }
+    let mut seconds = BTreeMap::new();
+    let clock = Instant::now();
+    let mut lap = {
+        let mut last = 0.0f64;
+        move |name: &str, seconds: &mut BTreeMap<String, f64>| {
+            let now = clock.elapsed().as_secs_f64();
+            seconds.insert(name.to_string(), now - last);
+            last = now;
+        }
+    };
+    let data = pca::filled(x, weights, 5, monitor)?;
+    let reduce = params.pca_dims > 0 && d > params.pca_dims.max(dims);
+    let p = pca::fit(&data, n, d, if reduce { params.pca_dims.max(dims) } else { dims }, monitor)?;
+    lap("pca", &mut seconds);
+    let mut start = vec![0.0f32; n * dims];
+    for (i, row) in start.chunks_exact_mut(dims).enumerate() {
+        for (j, v) in row.iter_mut().enumerate().take(p.scores.ncols()) {
+            *v = p.scores[[i, j]];
+        }
+    }
+    let (before, rows, width) = if reduce {
+        let width = p.components.nrows();
+        let l = Linear { mean: p.mean, components: p.components.iter().copied().collect(), typical: 1.0 };
+        (Some(l), p.scores.iter().copied().collect::<Vec<f32>>(), width)
+    } else {
+        (None, data, d)
+    };
+    let mut figures = BTreeMap::new();
+    let mut complete = true;
+    let (coords, typical) = if n < 3 {
+        // One row or two: nothing to arrange.
+        (start, 1.0)
+    } else {
+        let perplexity = params.perplexity.min((n - 1) as f64 / 3.0).max(1.0);
+        let k = ((3.0 * perplexity).floor() as usize).clamp(1, n - 1);
+        let near = within(&rows, n, width, k, monitor)?;
+        lap("neighbours", &mut seconds);
+        let five = near.k.min(5);
+        let mut own: Vec<f32> =
+            near.distances2.chunks_exact(near.k).map(|r| r[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32).collect();
+        let typical = kernel::median(&mut own);
+        let typical = if typical > 0.0 { typical } else { own.iter().sum::<f32>() / n as f32 };
+        let joint = joint(&near, n, perplexity)?;
+        drop(near);
+        lap("affinities", &mut seconds);
+        let schedule =
+            Schedule { iterations: params.iterations, exaggeration: params.exaggeration, seed: params.seed, spacing: 0.0 };
+        let layout = tsne::run(&joint, &start, n, dims, &schedule, monitor);
+        lap("layout", &mut seconds);
+        figures.insert("kl".into(), layout.kl);
+        figures.insert("iterations".into(), layout.iterations as f64);
+        figures.insert("perplexity".into(), perplexity);
+        complete = layout.complete;
+        (layout.coords, if typical > 0.0 { typical } else { 1.0 })
+    };
+    let reference = Reference { before, width, rows, dims, coords: coords.clone(), typical };
+    Ok(Embedding {
+        coords: Array2::from_shape_vec((n, dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
+        figures,
+        seconds,
+        row_error: None,
+        model: Model::new(Kind::Tsne(reference)),
+        complete,
+    })
+}
+
+fn learned(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    let (n, d) = x.dim();
+    if params.layers.contains(&0) {
+        return Err(Error::Shape("a hidden layer needs at least one number".into()));
+    }
+    let start = Instant::now();
+    let (data, w) = match weights {
+        None => (kernel::checked(x)?, None),
+        Some(w) => {
+            let (data, w) = pca::weighted(x, w)?;
+            (data, Some(w))
+        }
+    };
+    kernel::check_memory((n * d * 16) as u64)?;
+    let plan = Plan { hidden: &params.layers, latent: params.dims, epochs: params.epochs, seed: params.seed };
+    let (trained, scaled) = train(data, w.as_deref(), n, d, &plan, monitor);
+    let net = trained.net;
+    let coords = net.encode(&scaled);
+    let errors = net.row_errors(&scaled, w.as_deref());
+    let typical = kernel::median(&mut errors.clone()).max(1e-3 * net.scale).max(f32::MIN_POSITIVE);
+    let figures = BTreeMap::from([
+        ("loss".to_string(), trained.loss),
+        ("held_out".to_string(), trained.held_out),
+        ("epochs".to_string(), trained.epochs as f64),
+        ("weights".to_string(), net.parameters() as f64),
+    ]);
+    monitor.frame(&coords, params.dims, &[("loss", trained.loss), ("held_out", trained.held_out)]);
+    Ok(Embedding {
+        coords: Array2::from_shape_vec((n, params.dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
+        figures,
+        seconds: BTreeMap::from([("training".to_string(), start.elapsed().as_secs_f64())]),
+        row_error: Some(errors),
+        model: Model::new(Kind::Autoencoder { net, typical }),
+        complete: trained.complete,
+    })
+}

@@ -1,0 +1,586 @@
+//! Principal component analysis.
+//!
+//! The covariance is summed from centred chunks (f32 products, f64 sums) and its leading eigenvectors are taken by
+//! `faer`'s self-adjoint solver when the matrix is small or many are wanted, and by block subspace iteration when few
+//! are wanted of a large one. Fewer rows than columns: the same on the rows' Gram matrix. More than 2,048 of both:
+//! subspace iteration on the data itself (Halko, Martinsson & Tropp 2011), never forming a matrix. A full SVD of the
+//! data (what LAPACK-based packages do) costs several times more and gives nothing else.
+//!
+//! Cells with weights are filled before: alternating least squares of rank ≤ 8 (Wiberg 1976; Bailey 2012, PASP 124,
+//! 1015), so that masked cells take the value the model predicts and noisy ones are pulled towards it.
+//!
+//! Sign rule: the largest loading (by size) of every component is positive. Cost: N·d² flops, or N·d·k per round.
+
+use crate::Error;
+use crate::kernel::{self, Mat, Rng, mul};
+use crate::monitor::{Monitor, step};
+use faer::linalg::evd;
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+/// Rows per chunk of the covariance sum.
+const ROWS: usize = 4096;
+/// Above this many rows and columns no square matrix is formed.
+const SQUARE: usize = 2048;
+
+/// A principal component analysis of some rows.
+#[derive(Debug, Clone)]
+pub struct Pca {
+    /// Mean of each column, d numbers, in the units of the input.
+    pub mean: Vec<f32>,
+    /// Components as rows, k × d, orthonormal, most variance first.
+    pub components: Array2<f32>,
+    /// Variance along each component (divisor N − 1, as in scikit-learn), k numbers.
+    pub explained_variance: Vec<f64>,
+    /// The same as a share of all variance, k numbers, 0..1.
+    pub explained_ratio: Vec<f64>,
+    /// The rows on the components, N × k.
+    pub scores: Array2<f32>,
+}
+
+/// Principal components of the rows of `x` (N × d): the first `k`, fewer when there are fewer rows or columns.
+///
+/// `weights` (N × d, ≥ 0, e.g. inverse variances; 0 = masked, such a cell may hold anything) is optional.
+///
+/// # Errors
+/// No cells, cells that are not finite, weights of another shape, or stopped by the monitor.
+pub fn pca(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, k: usize, monitor: &dyn Monitor) -> Result<Pca, Error> {
+    let (n, d) = x.dim();
+    let data = filled(x, weights, k, monitor)?;
+    fit(&data, n, d, k, monitor)
+}
+
+/// A checked row-major copy of `x` in which weighted cells are pulled to a low-rank model and masked ones replaced by it.
+pub(crate) fn filled(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    k: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<f32>, Error> {
+    let Some(weights) = weights else { return kernel::checked(x) };
+    let (data, w) = weighted(x, weights)?;
+    let (n, d) = x.dim();
+    fill(data, &w, n, d, k.clamp(1, 8), monitor)
+}
+
+/// Copies of the data (masked cells 0) and of the weights scaled to 0..1: divided by the 95th percentile and capped.
+pub(crate) fn weighted(x: ArrayView2<f32>, weights: ArrayView2<f32>) -> Result<(Vec<f32>, Vec<f32>), Error> {
+    let (n, d) = x.dim();
+    if weights.dim() != (n, d) {
+        let (wn, wd) = weights.dim();
+        return Err(Error::Shape(format!(
+            "the weights are {wn} × {wd} but the data are {n} × {d}: they must have the same shape"
+        )));
+    }
+    if n == 0 || d == 0 {
+        return Err(Error::Empty);
+    }
+    let mut w: Vec<f32> = weights.iter().copied().collect();
+    if let Some(i) = w.iter().position(|v| !v.is_finite() || *v < 0.0) {
+        return Err(Error::Shape(format!(
+            "the weight of row {}, column {} is negative or not finite: use 0 for cells to ignore",
+            i / d,
+            i % d
+        )));
+    }
+    let mut data: Vec<f32> = x.iter().copied().collect();
+    for (i, (v, w)) in data.iter_mut().zip(&w).enumerate() {
+        if *w == 0.0 {
+            *v = 0.0;
+        } else if !v.is_finite() {
+            return Err(Error::NotFinite { row: i / d, dim: i % d });
+        }
+    }
+    let mut positive: Vec<f32> = w.iter().copied().filter(|w| *w > 0.0).collect();
+    if positive.is_empty() {
+        return Err(Error::Shape("every weight is 0: there is nothing left to look at".into()));
+    }
+    let at = (positive.len() * 95 / 100).min(positive.len() - 1);
+    let cap = *positive.select_nth_unstable_by(at, f32::total_cmp).1;
+    w.iter_mut().for_each(|w| *w = (*w / cap).min(1.0));
+    Ok((data, w))
+}
+
+/// Solves the symmetric positive `m` × `m` system in place by Cholesky; returns the solution in `b`.
+fn solve(a: &mut [f64], b: &mut [f64], m: usize) {
+    for j in 0..m {
+        let mut s = a[j * m + j];
+        for p in 0..j {
+            s -= a[j * m + p] * a[j * m + p];
+        }
+        let l = s.max(1e-300).sqrt();
+        a[j * m + j] = l;
+        for i in j + 1..m {
+            let mut s = a[i * m + j];
+            for p in 0..j {
+                s -= a[i * m + p] * a[j * m + p];
+            }
+            a[i * m + j] = s / l;
+        }
+    }
+    for i in 0..m {
+        for p in 0..i {
+            b[i] -= a[i * m + p] * b[p];
+        }
+        b[i] /= a[i * m + i];
+    }
+    for i in (0..m).rev() {
+        for p in i + 1..m {
+            b[i] -= a[p * m + i] * b[p];
+        }
+        b[i] /= a[i * m + i];
+    }
+}
+
+/// One half step of alternating least squares: for each of `n` lines of `x`, the `m` factors that best give it.
+/// `basis` is d × m. `at(i, j)` is the position of cell j of line i.
+fn half_step(x: &[f32], w: &[f32], n: usize, d: usize, basis: &[f64], m: usize, across: bool) -> Vec<f64> {
+    let mut out = vec![0.0f64; n * m];
+    out.par_chunks_mut(m).enumerate().for_each(|(i, out)| {
+        let mut a = vec![0.0f64; m * m];
+        for j in 0..d {
+            let at = if across { i * d + j } else { j * n + i };
+            let (w, v) = (f64::from(w[at]), f64::from(x[at]));
+            if w == 0.0 {
+                continue;
+            }
+            let b = &basis[j * m..(j + 1) * m];
+            for p in 0..m {
+                out[p] += w * b[p] * v;
+                for q in 0..=p {
+                    a[p * m + q] += w * b[p] * b[q];
+                }
+            }
+        }
+        let trace: f64 = (0..m).map(|p| a[p * m + p]).sum();
+        for p in 0..m {
+            a[p * m + p] += 1e-6 * trace / m as f64 + 1e-9;
+        }
+        solve(&mut a, out, m);
+    });
+    out
+}
+
+/// Fills masked and noisy cells from a model of rank `rank` (plus the mean).
+fn fill(mut data: Vec<f32>, w: &[f32], n: usize, d: usize, rank: usize, monitor: &dyn Monitor) -> Result<Vec<f32>, Error> {
+    let mut mean = vec![0.0f64; d];
+    for j in 0..d {
+        let (mut s, mut sw) = (0.0f64, 0.0f64);
+        for i in 0..n {
+            s += f64::from(data[i * d + j]) * f64::from(w[i * d + j]);
+            sw += f64::from(w[i * d + j]);
+        }
+        mean[j] = if sw > 0.0 { s / sw } else { 0.0 };
+    }
+    let mut start = data.clone();
+    for (i, v) in start.iter_mut().enumerate() {
+        let (w, m) = (f64::from(w[i]), mean[i % d]);
+        *v = (w * f64::from(*v) + (1.0 - w) * m) as f32;
+    }
+    let rank = rank.min(n.saturating_sub(1)).min(d.saturating_sub(1));
+    if rank == 0 {
+        return Ok(start);
+    }
+    // Factors: the rank components and one constant, which carries the mean.
+    let first = fit(&start, n, d, rank, monitor)?;
+    let m = first.components.nrows() + 1;
+    let mut basis = vec![0.0f64; d * m];
+    for j in 0..d {
+        for p in 0..m - 1 {
+            basis[j * m + p] = f64::from(first.components[[p, j]]);
+        }
+        basis[j * m + m - 1] = mean[j];
+    }
+    let centred: Vec<f32> = data.iter().enumerate().map(|(i, v)| (f64::from(*v) - mean[i % d]) as f32).collect();
+    let mut scores = Vec::new();
+    let mut last = f64::INFINITY;
+    for round in 0..20 {
+        step(monitor, "filling", round, 20)?;
+        // The basis of the components only; the mean is a score fixed at 1.
+        let comps: Vec<f64> = (0..d).flat_map(|j| basis[j * m..j * m + m - 1].to_vec()).collect();
+        let shift: Vec<f64> = (0..d).map(|j| basis[j * m + m - 1] - mean[j]).collect();
+        let off: Vec<f32> = centred.iter().enumerate().map(|(i, v)| (f64::from(*v) - shift[i % d]) as f32).collect();
+        let row = half_step(&off, w, n, d, &comps, m - 1, true);
+        scores = row.chunks_exact(m - 1).flat_map(|r| r.iter().copied().chain([1.0])).collect::<Vec<f64>>();
+        let cols = half_step(&centred, w, d, n, &scores, m, false);
+        for j in 0..d {
+            for p in 0..m {
+                basis[j * m + p] = cols[j * m + p] + if p == m - 1 { mean[j] } else { 0.0 };
+            }
+        }
+        let loss: f64 = (0..n)
+            .into_par_iter()
+            .map(|i| {
+                (0..d)
+                    .map(|j| {
+                        let e = model(&scores, &basis, m, i, j) - f64::from(data[i * d + j]);
+                        f64::from(w[i * d + j]) * e * e
+                    })
+                    .sum::<f64>()
+            })
+            .collect::<Vec<f64>>()
+            .iter()
+            .sum();
+        if loss > last * (1.0 - 1e-5) {
+            break;
+        }
+        last = loss;
+    }
+    data.par_chunks_mut(d).enumerate().for_each(|(i, row)| {
+        for (j, v) in row.iter_mut().enumerate() {
+            let w = f64::from(w[i * d + j]);
+            *v = (w * f64::from(*v) + (1.0 - w) * model(&scores, &basis, m, i, j)) as f32;
+        }
+    });
+    Ok(data)
+}
+
+fn model(scores: &[f64], basis: &[f64], m: usize, i: usize, j: usize) -> f64 {
+    scores[i * m..(i + 1) * m].iter().zip(&basis[j * m..(j + 1) * m]).map(|(a, b)| a * b).sum()
+}
+
+/// PCA of a checked row-major matrix.
+pub(crate) fn fit(x: &[f32], n: usize, d: usize, k: usize, monitor: &dyn Monitor) -> Result<Pca, Error> {
+    step(monitor, "pca", 0, 3)?;
+    let k = k.max(1).min(d).min(n.max(1));
+    let mean64 = kernel::column_means(x, n, d);
+    let mean: Vec<f32> = mean64.iter().map(|m| *m as f32).collect();
+    let dof = (n.max(2) - 1) as f64;
+    let total = {
+        let parts: Vec<f64> = x
+            .par_chunks(kernel::CHUNK * d)
+            .map(|c| {
+                c.chunks_exact(d).map(|r| r.iter().zip(&mean64).map(|(v, m)| (f64::from(*v) - m).powi(2)).sum::<f64>()).sum()
+            })
+            .collect();
+        parts.iter().sum::<f64>() / dof
+    };
+    step(monitor, "pca", 1, 3)?;
+    let small = n.min(d);
+    let (mut variance, mut components) = if small > SQUARE {
+        let apply = |v: &[f64], l: usize| through_data(x, n, d, &mean, v, l);
+        let (values, vectors) = subspace(apply, d, k, 8, monitor)?;
+        (values.iter().map(|v| v / dof).collect::<Vec<_>>(), vectors)
+    } else if d <= n {
+        let c = covariance(x, n, d, &mean, monitor)?;
+        let (values, vectors) = leading(&c, d, k, monitor)?;
+        (values.iter().map(|v| v / dof).collect(), vectors)
+    } else {
+        let g = gram(x, n, d, &mean, monitor)?;
+        let (values, u) = leading(&g, n, k, monitor)?;
+        // Rows of u are eigenvectors over the rows; the components are uᵀ X / sqrt(value).
+        let mut comps = vec![0.0f64; k * d];
+        for p in 0..k {
+            for i in 0..n {
+                let c = u[p * n + i];
+                for j in 0..d {
+                    comps[p * d + j] += c * (f64::from(x[i * d + j]) - f64::from(mean[j]));
+                }
+            }
+        }
+        orthonormalise(&mut comps, k, d);
+        (values.iter().map(|v| v / dof).collect(), comps)
+    };
+    step(monitor, "pca", 2, 3)?;
+    for p in 0..k {
+        let row = &mut components[p * d..(p + 1) * d];
+        let mut big = 0.0f64;
+        for v in row.iter() {
+            // The small margin keeps the choice stable when two loadings are equal but for rounding.
+            if v.abs() > big.abs() * (1.0 + 1e-6) {
+                big = *v;
+            }
+        }
+        if big < 0.0 {
+            row.iter_mut().for_each(|v| *v = -*v);
+        }
+    }
+    variance.iter_mut().for_each(|v| *v = v.max(0.0));
+    let components32: Vec<f32> = components.iter().map(|v| *v as f32).collect();
+    let scores = project(x, n, d, &mean, &components32, k);
+    let explained_ratio = variance.iter().map(|v| if total > 0.0 { v / total } else { 0.0 }).collect();
+    Ok(Pca {
+        mean,
+        components: Array2::from_shape_vec((k, d), components32).map_err(|e| Error::Shape(e.to_string()))?,
+        explained_variance: variance,
+        explained_ratio,
+        scores: Array2::from_shape_vec((n, k), scores).map_err(|e| Error::Shape(e.to_string()))?,
+    })
+}
+
+/// (x − mean) · componentsᵀ, n × k.
+pub(crate) fn project(x: &[f32], n: usize, d: usize, mean: &[f32], components: &[f32], k: usize) -> Vec<f32> {
+    let mut out = vec![0.0f32; n * k];
+    out.par_chunks_mut(kernel::CHUNK * k).zip(x.par_chunks(kernel::CHUNK * d)).for_each(|(out, chunk)| {
+        let rows = chunk.len() / d;
+        let centred = centre(chunk, mean);
+        mul(out, Mat::new(&centred, rows, d), Mat::new(components, k, d).t(), false);
+    });
+    out
+}
+
+/// scores · components + mean, n × d.
+pub(crate) fn unproject(scores: &[f32], n: usize, d: usize, mean: &[f32], components: &[f32], k: usize) -> Vec<f32> {
+    let mut out = vec![0.0f32; n * d];
+    out.par_chunks_mut(kernel::CHUNK * d).zip(scores.par_chunks(kernel::CHUNK * k)).for_each(|(out, s)| {
+        mul(out, Mat::new(s, s.len() / k, k), Mat::new(components, k, d), false);
+        for row in out.chunks_exact_mut(d) {
+            for (v, m) in row.iter_mut().zip(mean) {
+                *v += m;
+            }
+        }
+    });
+    out
+}
+
+fn centre(chunk: &[f32], mean: &[f32]) -> Vec<f32> {
+    let d = mean.len();
+    let mut out = Vec::with_capacity(chunk.len());
+    for row in chunk.chunks_exact(d) {
+        out.extend(row.iter().zip(mean).map(|(v, m)| v - m));
+    }
+    out
+}
+
+/// Sum over rows of the outer products of centred rows, d × d.
+fn covariance(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor) -> Result<Vec<f64>, Error> {
+    let mut c = vec![0.0f64; d * d];
+    let chunks: Vec<&[f32]> = x[..n * d].chunks(ROWS * d).collect();
+    for (wave, group) in chunks.chunks(8).enumerate() {
+        step(monitor, "covariance", wave * 8, chunks.len())?;
+        let parts: Vec<Vec<f32>> = group
+            .par_iter()
+            .map(|chunk| {
+                let centred = centre(chunk, mean);
+                let m = Mat::new(&centred, chunk.len() / d, d);
+                let mut part = vec![0.0f32; d * d];
+                mul(&mut part, m.t(), m, false);
+                part
+            })
+            .collect();
+        c.par_chunks_mut(16 * d).enumerate().for_each(|(i, block)| {
+            for part in &parts {
+                for (c, p) in block.iter_mut().zip(&part[i * 16 * d..]) {
+                    *c += f64::from(*p);
+                }
+            }
+        });
+    }
+    Ok(c)
+}
+
+/// Products of centred rows with one another, n × n.
+fn gram(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor) -> Result<Vec<f64>, Error> {
+    step(monitor, "covariance", 0, 1)?;
+    let centred = centre(&x[..n * d], mean);
+    let mut g = vec![0.0f64; n * n];
+    g.par_chunks_mut(64 * n).enumerate().for_each(|(b, block)| {
+        let rows = block.len() / n;
+        let mut part = vec![0.0f32; rows * n];
+        // Long rows in pieces, so that f32 sums stay short.
+        for from in (0..d).step_by(ROWS) {
+            let to = (from + ROWS).min(d);
+            let a = Mat::strided(&centred[b * 64 * d + from..], rows, to - from, d);
+            let all = Mat::strided(&centred[from..], n, to - from, d);
+            mul(&mut part, a, all.t(), false);
+            for (g, p) in block.iter_mut().zip(&part) {
+                *g += f64::from(*p);
+            }
+        }
+    });
+    Ok(g)
+}
+
+/// Xᵀ X v for `l` vectors (rows of `v`, l × d), never forming Xᵀ X.
+fn through_data(x: &[f32], n: usize, d: usize, mean: &[f32], v: &[f64], l: usize) -> Vec<f64> {
+    let v32: Vec<f32> = v.iter().map(|v| *v as f32).collect();
+    let mut out = vec![0.0f64; l * d];
+    let chunks: Vec<&[f32]> = x[..n * d].chunks(ROWS * d).collect();
+    for group in chunks.chunks(8) {
+        let parts: Vec<Vec<f32>> = group
+            .par_iter()
+            .map(|chunk| {
+                let rows = chunk.len() / d;
+                let centred = centre(chunk, mean);
+                let mut s = vec![0.0f32; rows * l];
+                mul(&mut s, Mat::new(&centred, rows, d), Mat::new(&v32, l, d).t(), false);
+                let mut part = vec![0.0f32; l * d];
+                mul(&mut part, Mat::new(&s, rows, l).t(), Mat::new(&centred, rows, d), false);
+                part
+            })
+            .collect();
+        for part in parts {
+            for (o, p) in out.iter_mut().zip(part) {
+                *o += f64::from(p);
+            }
+        }
+    }
+    out
+}
+
+/// The `k` largest eigenvalues of a symmetric `m` × `m` matrix and their vectors as rows (k × m).
+fn leading(a: &[f64], m: usize, k: usize, monitor: &dyn Monitor) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    if m <= 384 || k * 6 > m {
+        let (values, vectors) = eigen(a, m)?;
+        return Ok((values[..k].to_vec(), vectors[..k * m].to_vec()));
+    }
+    let apply = |v: &[f64], l: usize| {
+        let mut out = vec![0.0f64; l * m];
+        // Column blocks of the answer in parallel; every one is a full sum on its own.
+        let blocks: Vec<(usize, Vec<f64>)> = (0..m)
+            .step_by(128)
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|from| {
+                let to = (from + 128).min(m);
+                let mut block = vec![0.0f64; l * (to - from)];
+                // SAFETY: rows from..to of `a` (m wide), all of `v` (l × m) and `block` (l × rows) are inside their slices.
+                unsafe {
+                    gemm::gemm(
+                        l,
+                        to - from,
+                        m,
+                        block.as_mut_ptr(),
+                        1,
+                        (to - from) as isize,
+                        false,
+                        v.as_ptr(),
+                        1,
+                        m as isize,
+                        a[from * m..to * m].as_ptr(),
+                        m as isize,
+                        1,
+                        1.0f64,
+                        1.0f64,
+                        false,
+                        false,
+                        false,
+                        gemm::Parallelism::None,
+                    );
+                }
+                (from, block)
+            })
+            .collect();
+        for (from, block) in blocks {
+            let wide = block.len() / l;
+            for p in 0..l {
+                out[p * m + from..p * m + from + wide].copy_from_slice(&block[p * wide..(p + 1) * wide]);
+            }
+        }
+        out
+    };
+    subspace(apply, m, k, 60, monitor)
+}
+
+/// Block subspace iteration with Rayleigh–Ritz for the `k` leading eigenpairs of a positive operator on `m` numbers.
+fn subspace(
+    apply: impl Fn(&[f64], usize) -> Vec<f64>,
+    m: usize,
+    k: usize,
+    rounds: usize,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    let l = (k + 10.max(k / 2)).min(m);
+    let mut rng = Rng::new(7, 0);
+    let mut v: Vec<f64> = (0..l * m).map(|_| rng.normal()).collect();
+    orthonormalise(&mut v, l, m);
+    let mut last = vec![0.0f64; k];
+    let mut values = vec![0.0f64; l];
+    for round in 0..rounds {
+        step(monitor, "components", round, rounds)?;
+        let av = apply(&v, l);
+        // Small matrix V A Vᵀ, its eigenvectors turn the block.
+        let mut s = vec![0.0f64; l * l];
+        for p in 0..l {
+            for q in 0..=p {
+                let t: f64 = v[p * m..(p + 1) * m].iter().zip(&av[q * m..(q + 1) * m]).map(|(a, b)| a * b).sum();
+                s[p * l + q] = t;
+                s[q * l + p] = t;
+            }
+        }
+        let (e, u) = eigen(&s, l)?;
+        values.copy_from_slice(&e);
+        let turn = |from: &[f64]| {
+            let mut to = vec![0.0f64; l * m];
+            to.par_chunks_mut(m).enumerate().for_each(|(p, to)| {
+                for q in 0..l {
+                    let c = u[p * l + q];
+                    for (t, f) in to.iter_mut().zip(&from[q * m..(q + 1) * m]) {
+                        *t += c * f;
+                    }
+                }
+            });
+            to
+        };
+        let change = (0..k).map(|p| (values[p] - last[p]).abs() / values[0].abs().max(1e-300)).fold(0.0, f64::max);
+        last.copy_from_slice(&values[..k]);
+        if change < 1e-10 || round + 1 == rounds {
+            v = turn(&v);
+            break;
+        }
+        v = turn(&av);
+        orthonormalise(&mut v, l, m);
+    }
+    v.truncate(k * m);
+    Ok((last, v))
+}
+
+/// All eigenvalues, largest first, and vectors as rows, of a symmetric matrix; on one thread, so that bits never vary.
+fn eigen(a: &[f64], m: usize) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    let a = faer::Mat::<f64>::from_fn(m, m, |i, j| a[i * m + j]);
+    let mut u = faer::Mat::<f64>::zeros(m, m);
+    let mut s = faer::diag::Diag::<f64>::zeros(m);
+    let par = faer::Par::Seq;
+    let scratch = evd::self_adjoint_evd_scratch::<f64>(m, evd::ComputeEigenvectors::Yes, par, Default::default());
+    evd::self_adjoint_evd(
+        a.as_ref(),
+        s.as_mut(),
+        Some(u.as_mut()),
+        par,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .map_err(|_| {
+        Error::Shape("the eigenvectors did not converge: the values may be too large, scale the columns first".into())
+    })?;
+    let values: Vec<f64> = (0..m).rev().map(|p| s[p]).collect();
+    let mut vectors = Vec::with_capacity(m * m);
+    for p in (0..m).rev() {
+        vectors.extend((0..m).map(|i| u[(i, p)]));
+    }
+    Ok((values, vectors))
+}
+
+/// Makes the rows of `v` (l × m) orthonormal: Gram–Schmidt, twice. Rows that vanish become unit vectors.
+fn orthonormalise(v: &mut [f64], l: usize, m: usize) {
+    for p in 0..l {
+        let (done, rest) = v.split_at_mut(p * m);
+        let row = &mut rest[..m];
+        let before = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        for _ in 0..2 {
+            for q in done.chunks_exact(m) {
+                let t: f64 = row.iter().zip(q).map(|(a, b)| a * b).sum();
+                row.iter_mut().zip(q).for_each(|(a, b)| *a -= t * b);
+            }
+        }
+        let mut norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if norm <= before * 1e-12 || norm == 0.0 {
+            for unit in 0..m {
+                row.fill(0.0);
+                row[unit] = 1.0;
+                for _ in 0..2 {
+                    for q in done.chunks_exact(m) {
+                        let t: f64 = row.iter().zip(q).map(|(a, b)| a * b).sum();
+                        row.iter_mut().zip(q).for_each(|(a, b)| *a -= t * b);
+                    }
+                }
+                norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+                if norm > 0.1 / (m as f64).sqrt() {
+                    break;
+                }
+            }
+        }
+        row.iter_mut().for_each(|x| *x /= norm);
+    }
+}
