@@ -12,14 +12,14 @@
 
 pub mod canvas;
 pub mod colour;
-// pub mod decimate;
-// pub mod grid;
+pub mod decimate;
+pub mod grid;
 pub mod headless;
 pub mod image;
 pub mod points;
 pub mod reference;
 pub mod renderer;
-// pub mod simplify;
+pub mod simplify;
 pub mod view;
 
 pub use canvas::{Canvas, read_back};
