@@ -216,6 +216,50 @@ fn field_counts_are_exactly_those_of_the_twin() {
 }
 
 #[test]
+fn devices_without_compute_shaders_get_the_same_picture() {
+    let Some(mut full) = gpu() else { return };
+    // The adapter again, opened with what a WebGL-class driver has.
+    let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() });
+    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap();
+    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        required_limits: wgpu::Limits::downlevel_webgl2_defaults(),
+        ..Default::default()
+    }))
+    .unwrap();
+    let renderer = Renderer::new(&device, &queue, wgpu::TextureFormat::Bgra8Unorm).unwrap();
+    let mut poor = Gpu { device, queue, renderer };
+    assert_eq!(poor.renderer.tier(), Tier::Reference);
+    poor.renderer.set_budget(full.renderer.budget());
+
+    let n = 30_000;
+    let xy = clumps(n, 21);
+    let colours: Vec<u32> = (0..n).map(|i| colour::pack(colour::sample(colour::Lut::Magma, i as f64 / n as f64))).collect();
+    let selection = bitmap(n, |i| i % 5 == 0);
+    let hidden = bitmap(n, |i| i % 7 == 0);
+    let style = Style { background: GROUND, ..Style::default() };
+    let mut pictures = Vec::new();
+    for gpu in [&mut full, &mut poor] {
+        let mut points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+        let mut canvas = Canvas::new(&gpu.device);
+        let plain = gpu.draw(&mut canvas, &points, &VIEW, &style, None);
+        points.set_colours(&gpu.queue, &colours);
+        points.set_sizes(&gpu.device, &gpu.queue, Some(&[2.0; 100]));
+        points.set_selection(&gpu.queue, &selection, true);
+        points.set_hidden(&gpu.queue, Some(&hidden));
+        let all = gpu.draw(&mut canvas, &points, &VIEW, &style, None);
+        let hover = gpu.draw(&mut canvas, &points, &VIEW, &style, Some(5));
+        assert_ne!(all, hover);
+        pictures.push([plain, all, hover]);
+    }
+    for (a, b) in pictures[0].iter().zip(&pictures[1]) {
+        let (share, worst) = difference(a, b, 3);
+        assert!(share < 1e-3, "{share}, worst {worst}");
+    }
+}
+
+#[test]
 fn chunks_beyond_the_first_are_drawn() {
     let Some(mut gpu) = gpu() else { return };
     // All of the first chunk lies outside the view; rows of the second have the bits and colours.
