@@ -1,11 +1,11 @@
 //! Times of this machine: upload, first frame, frames, lasso and hover at 100 k and 1 M points. Prints one JSON object, the `render`
 //! part of `asterism bench`.
 //!
-//! `cargo run --release -p asterism-render --example bench [-- ROWS...]`
+//! `cargo run --release -p asterism-render --example bench [-- ROWS...]`; `BENCH_DENSITY=never|always` chooses marks or field.
 
 use std::time::Instant;
 
-use asterism_render::{Canvas, Points, Renderer, Style, View, colour, grid::PointGrid, headless, wgpu};
+use asterism_render::{Canvas, Density, Points, Renderer, Style, View, colour, grid::PointGrid, headless, wgpu};
 
 const PX: [u32; 2] = [1280, 760];
 
@@ -38,6 +38,13 @@ fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Processor time of this process so far, in ms (steps of 10), where the system tells.
+fn cpu_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() * 10.0
 }
 
 fn cpu_name() -> String {
@@ -74,7 +81,12 @@ fn case(gpu: &(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), n: usize) -> Resul
     let upload = ms(start);
 
     let mut canvas = Canvas::new(device);
-    let style = Style { background: [20, 22, 26, 255], ..Style::default() };
+    let density = match std::env::var("BENCH_DENSITY").as_deref() {
+        Ok("never") => Density::Never,
+        Ok("always") => Density::Always,
+        _ => Density::Auto,
+    };
+    let style = Style { background: [20, 22, 26, 255], density, ..Style::default() };
     let mut frame = |k: f64| -> Result<f64, wgpu::PollError> {
         // A slow pan: every frame is drawn.
         let view = View { x: [-5.0 + k * 0.01, 5.0 + k * 0.01], y: [-3.0, 3.0], px: PX };
@@ -86,7 +98,9 @@ fn case(gpu: &(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), n: usize) -> Resul
         Ok(ms(start))
     };
     let first = frame(0.0)?;
+    let cpu = cpu_ms();
     let mut frames = (1..=21).map(|k| frame(f64::from(k))).collect::<Result<Vec<_>, _>>()?;
+    let cpu = (cpu_ms() - cpu) / 21.0;
     frames.sort_by(f64::total_cmp);
 
     let start = Instant::now();
@@ -112,7 +126,7 @@ fn case(gpu: &(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), n: usize) -> Resul
     let hover = ms(start);
     Ok(format!(
         "{{\"name\": \"points\", \"n\": {n}, \"upload_ms\": {upload:.2}, \"first_ms\": {first:.2}, \"frame_ms\": {{\"p50\": {:.2}, \
-         \"p95\": {:.2}}}, \"grid_ms\": {build:.2}, \"lasso_ms\": {lasso:.2}, \"lasso_rows\": {selected}, \"hover_us\": {hover:.2}, \
+         \"p95\": {:.2}, \"cpu\": {cpu:.1}}}, \"grid_ms\": {build:.2}, \"lasso_ms\": {lasso:.2}, \"lasso_rows\": {selected}, \"hover_us\": {hover:.2}, \
          \"hover_hits\": {hits}, \"gpu_bytes\": {}, \"process_bytes\": {}}}",
         frames[frames.len() / 2],
         frames[frames.len() * 95 / 100],

@@ -13,7 +13,8 @@ pub fn m4(x: &[f64], y: &[f64], x0: f64, x1: f64, px: u32) -> Vec<[f64; 2]> {
     let (x, y) = (&x[..n], &y[..n]);
     let (lo, hi) = (x0.min(x1), x0.max(x1));
     let mut out = Vec::new();
-    if n == 0 || px == 0 || !(hi > lo) {
+    let some = hi > lo; // false also for NaN
+    if n == 0 || px == 0 || !some {
         return out;
     }
     let range = visible(x, lo, hi);

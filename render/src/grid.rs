@@ -165,7 +165,7 @@ impl PointGrid {
 
     /// Cells along axis `k` that can hold positions from `a` to `b`; none if the range is empty or beside the grid.
     fn reach(&self, k: usize, a: f64, b: f64) -> std::ops::Range<usize> {
-        if !(a <= b) {
+        if a > b || a.is_nan() || b.is_nan() {
             return 0..0;
         }
         if self.per[k] == 0.0 {
@@ -248,8 +248,7 @@ impl PointGrid {
                 }
             }
         }
-        for line in 0..lines {
-            let near = &edges_of[line];
+        for (line, near) in edges_of.iter().enumerate() {
             if near.is_empty() {
                 continue; // no edge at this height: nothing inside
             }

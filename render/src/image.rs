@@ -192,11 +192,9 @@ impl Pyramid<[u8; 4]> {
             let n = four.len() as u32;
             let alpha: u32 = four.iter().map(|c| u32::from(c[3])).sum();
             let mut out = [0u8; 4];
-            if alpha > 0 {
-                for (k, o) in out.iter_mut().take(3).enumerate() {
-                    let sum: u32 = four.iter().map(|c| u32::from(c[k]) * u32::from(c[3])).sum();
-                    *o = ((sum + alpha / 2) / alpha) as u8;
-                }
+            for (k, o) in out.iter_mut().take(3).enumerate() {
+                let sum: u32 = four.iter().map(|c| u32::from(c[k]) * u32::from(c[3])).sum();
+                *o = (sum + alpha / 2).checked_div(alpha).unwrap_or(0) as u8;
             }
             out[3] = ((alpha + n / 2) / n) as u8;
             out
