@@ -1,1 +1,564 @@
-//! app/archive
+//! Clients of MAST and of the services of the Virtual Observatory.
+//!
+//! One blocking [`Client`]: a job's thread calls [`Client::search`] with a [`Request`] and gets [`Event`]s while bytes arrive, rows
+//! among them, as [`asterism_data::Table`]s to append in order. Every wait looks at `cancelled`. Every address is a setting
+//! ([`Services`]), so that the same code runs against the archives and against recorded answers on loopback ([`replay`]).
+//!
+//! * [`mast`]: the portal API with its EXECUTING polling and its pages, products, counts, the resolver, catalogs.mast.
+//! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI.
+//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `cache`: products on disk.
+//!
+//! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1.
+
+pub mod adql;
+mod cache;
+pub mod error;
+mod http;
+mod json;
+pub mod mast;
+pub mod replay;
+mod text;
+pub mod vo;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use asterism_data::Table;
+use serde::{Deserialize, Serialize};
+
+pub use adql::{ADQL_KEYWORDS, adql_cone, parse_position, parse_radius, quote_identifier};
+pub use error::{Error, Result};
+pub use vo::{TapColumn, TapSchema, TapTable};
+
+/// How a service is spoken to.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// MAST's portal API.
+    Mast,
+    /// Table Access Protocol.
+    Tap,
+    /// Simple cone search.
+    Cone,
+    /// Simple image access (1 or 2, told by the address).
+    Sia,
+    /// Simple spectral access.
+    Ssa,
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.trim().to_ascii_lowercase().as_str() {
+            "mast" => Self::Mast,
+            "tap" => Self::Tap,
+            "cone" | "scs" => Self::Cone,
+            "sia" | "sia2" => Self::Sia,
+            "ssa" => Self::Ssa,
+            _ => {
+                return Err(Error::Unsupported {
+                    service: "Asterism".into(),
+                    what: format!("'{text}' is no kind of service; there are mast, tap, cone, sia and ssa"),
+                });
+            }
+        })
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mast => "mast",
+            Self::Tap => "tap",
+            Self::Cone => "cone",
+            Self::Sia => "sia",
+            Self::Ssa => "ssa",
+        })
+    }
+}
+
+/// A service kept by name.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct SavedService {
+    /// For a person, and for `asterism search NAME`.
+    pub name: String,
+    /// How it is spoken to.
+    pub kind: Kind,
+    /// Base address.
+    pub url: String,
+    /// For a person.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Addresses and habits of the network; all are settings.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(default)]
+pub struct Services {
+    /// MAST's portal: `/api/v0/invoke`, `/api/v0.1/Download/file` and `/portal/Mashup/...` are below it.
+    pub mast: String,
+    /// MAST's name resolver, without the query.
+    pub resolver: String,
+    /// MAST's catalogs API (Pan-STARRS).
+    pub catalogs: String,
+    /// MAST's TAP; a collection's name follows (`/caom`, `/tic`).
+    pub mast_tap: String,
+    /// Services kept by name.
+    pub saved: Vec<SavedService>,
+    /// Seconds without a byte after which a service counts as silent.
+    pub timeout_s: f64,
+    /// How often a request is tried again.
+    pub retries: u32,
+    /// The first pause before a new try, in seconds; each later one is twice as long.
+    pub pause_s: f64,
+    /// The first pause between looks at an asynchronous job, in seconds; it grows to ten times that.
+    pub poll_s: f64,
+    /// Rows of one page of MAST.
+    pub page_size: usize,
+    /// Where products are kept; the user's cache folder if unset.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        let saved = |name: &str, kind, url: &str, description: &str| SavedService {
+            name: name.into(),
+            kind,
+            url: url.into(),
+            description: description.into(),
+        };
+        Self {
+            mast: "https://mast.stsci.edu".into(),
+            resolver: "http://mastresolver.stsci.edu/Santa-war/query".into(),
+            catalogs: "https://catalogs.mast.stsci.edu".into(),
+            mast_tap: "https://mast.stsci.edu/vo-tap/api/v0.1".into(),
+            saved: vec![
+                saved(
+                    "MAST CAOM",
+                    Kind::Tap,
+                    "https://mast.stsci.edu/vo-tap/api/v0.1/caom",
+                    "Observations of all MAST missions (dbo.obspointing, ivoa.obscore)",
+                ),
+                saved(
+                    "MAST TIC",
+                    Kind::Tap,
+                    "https://mast.stsci.edu/vo-tap/api/v0.1/tic",
+                    "TESS Input Catalog (dbo.CatalogRecord)",
+                ),
+                saved(
+                    "MAST HSC",
+                    Kind::Tap,
+                    "https://mast.stsci.edu/vo-tap/api/v0.1/hsc",
+                    "Hubble Source Catalog (dbo.SumMagAper2CatView)",
+                ),
+                saved(
+                    "SIMBAD",
+                    Kind::Tap,
+                    "https://simbad.cds.unistra.fr/simbad/sim-tap",
+                    "Objects with names, types and measurements (basic, ident, flux)",
+                ),
+                saved(
+                    "VizieR",
+                    Kind::Tap,
+                    "https://tapvizier.cds.unistra.fr/TAPVizieR/tap",
+                    "Published catalogues; table names need double quotes",
+                ),
+                saved("Gaia", Kind::Tap, "https://gea.esac.esa.int/tap-server/tap", "ESA's Gaia archive (gaiadr3.gaia_source)"),
+                saved(
+                    "GAVO",
+                    Kind::Tap,
+                    "https://dc.zah.uni-heidelberg.de/tap",
+                    "German data centre: many surveys and a registry (rr.*)",
+                ),
+                saved(
+                    "Hipparcos cone",
+                    Kind::Cone,
+                    "https://vizier.cds.unistra.fr/viz-bin/conesearch/I/239/hip_main?",
+                    "Hipparcos main catalogue around a position, from VizieR",
+                ),
+            ],
+            timeout_s: 60.0,
+            retries: 3,
+            pause_s: 0.5,
+            poll_s: 1.0,
+            page_size: 50_000,
+            cache: None,
+        }
+    }
+}
+
+impl Services {
+    /// The saved service of that name, without regard to case.
+    pub fn find(&self, name: &str) -> Option<&SavedService> {
+        self.saved.iter().find(|s| s.name.eq_ignore_ascii_case(name.trim()))
+    }
+    /// Every address at one server, laid out as [`replay::Replay`] serves it: for tests, and for mirrors of MAST.
+    pub fn at(base: &str) -> Self {
+        let base = base.trim_end_matches('/');
+        Self {
+            mast: base.into(),
+            resolver: format!("{base}/Santa-war/query"),
+            catalogs: base.into(),
+            mast_tap: format!("{base}/vo-tap/api/v0.1"),
+            ..Self::default()
+        }
+    }
+}
+
+/// Values of a filter.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilterValues {
+    /// Any of these.
+    OneOf(Vec<String>),
+    /// Between these, both included; an open end is `None`.
+    Range {
+        /// Smallest.
+        min: Option<f64>,
+        /// Largest.
+        max: Option<f64>,
+    },
+    /// A pattern with `*` for anything.
+    Like(String),
+}
+
+/// A condition on one column; filters are AND-ed.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// Column, spelled as the service does.
+    pub name: String,
+    /// What it may be.
+    pub values: FilterValues,
+}
+
+impl FromStr for Filter {
+    type Err = Error;
+    /// `NAME=A,B`, `NAME=MIN..MAX` (an end may be left out) or `NAME=*x*`.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::Unsupported {
+            service: "Asterism".into(),
+            what: format!("'{text}' is no filter; write NAME=A,B or NAME=MIN..MAX or NAME=*part*"),
+        };
+        let (name, values) = text.split_once('=').ok_or_else(wrong)?;
+        let (name, values) = (name.trim(), values.trim());
+        if name.is_empty() || values.is_empty() {
+            return Err(wrong());
+        }
+        if let Some((min, max)) = values.split_once("..") {
+            let end = |v: &str| match v.trim() {
+                "" => Some(None),
+                v => v.parse::<f64>().ok().filter(|v| v.is_finite()).map(Some),
+            };
+            // Text with two dots is text, not a range.
+            if let (Some(min), Some(max)) = (end(min), end(max)) {
+                if min.is_none() && max.is_none() {
+                    return Err(wrong());
+                }
+                return Ok(Self { name: name.into(), values: FilterValues::Range { min, max } });
+            }
+        }
+        let values = if values.contains('*') {
+            FilterValues::Like(values.into())
+        } else {
+            FilterValues::OneOf(values.split(',').map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).collect())
+        };
+        Ok(Self { name: name.into(), values })
+    }
+}
+
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let end = |v: &Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
+        match &self.values {
+            FilterValues::OneOf(list) => write!(f, "{}={}", self.name, list.join(",")),
+            FilterValues::Range { min, max } => write!(f, "{}={}..{}", self.name, end(min), end(max)),
+            FilterValues::Like(pattern) => write!(f, "{}={pattern}", self.name),
+        }
+    }
+}
+
+/// What to ask.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Request {
+    /// Observations of all MAST missions around a position (Mast.Caom.Cone).
+    MastCone {
+        /// Right ascension, degrees ICRS.
+        ra_deg: f64,
+        /// Declination, degrees ICRS.
+        dec_deg: f64,
+        /// Radius, degrees.
+        radius_deg: f64,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// Observations by conditions (Mast.Caom.Filtered, .Position).
+    MastFiltered {
+        /// Conditions.
+        #[serde(default)]
+        filters: Vec<Filter>,
+        /// Right ascension, declination and radius, degrees.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// A catalogue at MAST: `tic`, `ctl`, `hsc`, `gaiadr3` (also `gaiadr2`, `gaiadr1`, `plato`, `diskdetective`, `galex`), `panstarrs`.
+    MastCatalog {
+        /// Which.
+        catalog: String,
+        /// Right ascension, degrees ICRS.
+        ra_deg: f64,
+        /// Declination, degrees ICRS.
+        dec_deg: f64,
+        /// Radius, degrees.
+        radius_deg: f64,
+        /// Conditions (TIC, CTL and Pan-STARRS).
+        #[serde(default)]
+        filters: Vec<Filter>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// A query in ADQL.
+    Tap {
+        /// Base address, without `/sync`.
+        base: String,
+        /// The query.
+        adql: String,
+        /// As a job on the server (UWS), for what takes longer than a connection lives.
+        #[serde(default)]
+        asynchronous: bool,
+        /// Stop after so many rows (MAXREC).
+        #[serde(default)]
+        max_rows: Option<usize>,
+        /// Tables to send along, as `TAP_UPLOAD.name`.
+        #[serde(default)]
+        uploads: Vec<(String, PathBuf)>,
+    },
+    /// Simple cone search.
+    Cone {
+        /// Base address.
+        base: String,
+        /// Right ascension, degrees ICRS.
+        ra_deg: f64,
+        /// Declination, degrees ICRS.
+        dec_deg: f64,
+        /// Radius, degrees.
+        radius_deg: f64,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// Images that cover a place; version 2 where the address says so.
+    Sia {
+        /// Base address.
+        base: String,
+        /// Right ascension, degrees ICRS.
+        ra_deg: f64,
+        /// Declination, degrees ICRS.
+        dec_deg: f64,
+        /// Radius, degrees.
+        radius_deg: f64,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// Spectra of a place.
+    Ssa {
+        /// Base address.
+        base: String,
+        /// Right ascension, degrees ICRS.
+        ra_deg: f64,
+        /// Declination, degrees ICRS.
+        dec_deg: f64,
+        /// Radius, degrees.
+        radius_deg: f64,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+}
+
+impl Request {
+    /// How many rows the caller wants at most.
+    pub fn max_rows(&self) -> Option<usize> {
+        match self {
+            Self::MastCone { max_rows, .. }
+            | Self::MastFiltered { max_rows, .. }
+            | Self::MastCatalog { max_rows, .. }
+            | Self::Tap { max_rows, .. }
+            | Self::Cone { max_rows, .. }
+            | Self::Sia { max_rows, .. }
+            | Self::Ssa { max_rows, .. } => *max_rows,
+        }
+    }
+}
+
+/// What happens during a search.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Rows of a page or batch, to append in order.
+    Rows(Table),
+    /// How far it is.
+    Progress {
+        /// What is counted: `rows`, `bytes`, `waiting`.
+        stage: String,
+        /// So much of it is done.
+        done: u64,
+        /// Of so much, if known.
+        of: Option<u64>,
+    },
+    /// Something a person should see.
+    Note(String),
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Answer {
+    /// Rows handed on.
+    pub rows: usize,
+    /// There is more than was sent.
+    pub truncated: bool,
+    /// ADQL, JSON or query string, as sent.
+    pub text: String,
+    /// Address asked.
+    pub url: String,
+    /// From the question to the last row.
+    pub seconds: f64,
+    /// What had to be put up with.
+    pub warnings: Vec<String>,
+    /// The asynchronous job.
+    pub job_url: Option<String>,
+}
+
+/// A name with its place on the sky.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resolved {
+    /// Name as the resolver writes it.
+    pub name: String,
+    /// Right ascension, degrees ICRS.
+    pub ra_deg: f64,
+    /// Declination, degrees ICRS.
+    pub dec_deg: f64,
+    /// Who knew it (SIMBAD, NED, TIC, ...).
+    pub resolver: String,
+}
+
+/// Asks archives. Cheap to keep for the life of the program; calls block, so make them from a job's thread.
+pub struct Client {
+    http: http::Http,
+    configs: std::sync::Mutex<std::collections::HashMap<String, std::sync::Arc<mast::Config>>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("services", &self.http.services).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with these settings. A token in the environment (`MAST_API_TOKEN`) goes to MAST over https and nowhere else.
+    ///
+    /// # Errors
+    /// When the system gives no threads or no TLS.
+    pub fn new(services: Services) -> Result<Self> {
+        Ok(Self { http: http::Http::new(services)?, configs: Default::default() })
+    }
+    /// The settings.
+    pub fn services(&self) -> &Services {
+        &self.http.services
+    }
+    /// Asks, and hands rows on as they come. `cancelled` is looked at twenty times a second, also while waiting for bytes.
+    ///
+    /// # Errors
+    /// [`Error`]; rows handed on before it remain good.
+    pub fn search(&self, request: &Request, cancelled: &dyn Fn() -> bool, on: &mut dyn FnMut(Event)) -> Result<Answer> {
+        let start = std::time::Instant::now();
+        let out = http::Out::new(on);
+        let mut answer = match request {
+            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
+                self.search_mast(request, cancelled, &out)
+            }
+            _ => self.search_vo(request, cancelled, &out),
+        }
+        .map_err(|e| match e {
+            Error::CutOff { service, .. } => Error::CutOff { service, rows: out.rows() },
+            other => other,
+        })?;
+        answer.rows = out.rows();
+        answer.seconds = start.elapsed().as_secs_f64();
+        Ok(answer)
+    }
+    /// How many rows a search would give.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the service cannot count; else as [`Client::search`].
+    pub fn count(&self, request: &Request, cancelled: &dyn Fn() -> bool) -> Result<u64> {
+        match request {
+            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
+                self.count_mast(request, cancelled)
+            }
+            _ => self.count_vo(request, cancelled),
+        }
+    }
+}
+
+/// Checks a position before it is sent.
+pub(crate) fn check_position(ra_deg: f64, dec_deg: f64, radius_deg: f64) -> Result<()> {
+    if !ra_deg.is_finite() || !(-90.0..=90.0).contains(&dec_deg) {
+        return Err(Error::Position(format!("{ra_deg} {dec_deg} is no position: declination goes from -90 to 90 degrees")));
+    }
+    if !(radius_deg > 0.0 && radius_deg <= 180.0) {
+        return Err(Error::Position(format!("{radius_deg} degrees is no radius: it must be above 0 and at most 180")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn filters_are_read_and_written() {
+        let f = |t: &str| t.parse::<Filter>().unwrap();
+        assert_eq!(f("filters=NUV, FUV").values, FilterValues::OneOf(vec!["NUV".into(), "FUV".into()]));
+        assert_eq!(f("t_max=52264.5..54452.9").values, FilterValues::Range { min: Some(52264.5), max: Some(54452.9) });
+        assert_eq!(f("Tmag=..10").values, FilterValues::Range { min: None, max: Some(10.0) });
+        assert_eq!(f("obs_id=*200*").values, FilterValues::Like("*200*".into()));
+        assert_eq!(f("obs_title=a..b").values, FilterValues::OneOf(vec!["a..b".into()]));
+        for text in ["filters=NUV,FUV", "t_max=1..2.5", "Tmag=..10", "obs_id=*200*"] {
+            assert_eq!(f(text).to_string(), text);
+        }
+        for bad in ["", "x", "x=", "=3", "x=.."] {
+            assert!(bad.parse::<Filter>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_request_survives_toml_like_serde() {
+        let request = Request::Tap {
+            base: "http://x".into(),
+            adql: "SELECT 1".into(),
+            asynchronous: true,
+            max_rows: Some(3),
+            uploads: vec![],
+        };
+        let text = serde_json::to_string(&request).unwrap();
+        assert!(text.contains("\"kind\":\"tap\""), "{text}");
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+        let short: Request = serde_json::from_str(r#"{"kind":"mast-cone","ra_deg":1,"dec_deg":2,"radius_deg":0.1}"#).unwrap();
+        assert_eq!(short.max_rows(), None);
+    }
+
+    #[test]
+    fn settings_with_gaps_are_filled_from_the_defaults() {
+        let s: Services = serde_json::from_str(r#"{"timeout_s":5}"#).unwrap();
+        assert_eq!((s.timeout_s, s.mast.as_str()), (5.0, "https://mast.stsci.edu"));
+        assert_eq!("SIA".parse::<Kind>().unwrap(), Kind::Sia);
+        assert!("ftp".parse::<Kind>().is_err());
+    }
+}
