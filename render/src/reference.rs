@@ -52,6 +52,31 @@ fn area(style: &Style) -> f32 {
     std::f32::consts::PI * radius(style) * radius(style)
 }
 
+/// Lone marks of one layer that are drawn.
+pub(crate) fn lone_capacity(budget: u32) -> u32 {
+    (budget / 4).clamp(64, 1 << 16)
+}
+
+/// Opacity of a lone mark, as marks.wgsl has it.
+const LONE_ALPHA: f32 = 0.6;
+
+/// Cells whose only point has no other within two diameters: `is_lone` of field.wgsl.
+fn lone_cells(cells: &[[u32; 4]], columns: usize, style: &Style) -> Vec<usize> {
+    let lines = cells.len() / columns.max(1);
+    let k = ((radius(style) * 2.0).ceil() as usize).max(1);
+    (0..cells.len())
+        .into_par_iter()
+        .filter(|&c| {
+            let (x, y) = (c % columns, c / columns);
+            cells[c][0] == 1
+                && (y.saturating_sub(k)..(y + k + 1).min(lines)).all(|j| {
+                    (x.saturating_sub(k)..(x + k + 1).min(columns))
+                        .all(|i| j * columns + i == c || cells[j * columns + i][0] == 0)
+                })
+        })
+        .collect()
+}
+
 /// Whether a draw can end up with a share of the field, so that cells are needed.
 pub(crate) fn wants_field(rows: u32, capacity: u32, view: &View, style: &Style, budget: u32) -> bool {
     let px = view.px[0] as f32 * view.px[1] as f32;
@@ -237,20 +262,40 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
     // marks
     let mut sums = [Vec::new(), Vec::new()];
     for layer in 0..2 {
-        if weight[layer] >= 1.0 || marks[layer].is_empty() {
+        let mut discs: Vec<([f32; 2], f32, Rgba)> = Vec::new();
+        if weight[layer] < 1.0 {
+            let fade = alpha[layer] * (1.0 - weight[layer]);
+            discs.extend(marks[layer].iter().map(|&(row, px)| {
+                let c = unit(placer.colour(row as usize, layer));
+                (px, placer.radius(row as usize), [c[0], c[1], c[2], c[3] * fade])
+            }));
+        }
+        let lone = lone_cells(&cells[layer], w, style);
+        if lone.len() <= lone_capacity(budget) as usize {
+            let rest = layer == 0 && any;
+            discs.extend(lone.into_iter().map(|at| {
+                let sums = cells[layer][at];
+                let c = match (columns.rgba, rest) {
+                    (_, true) => unit(style.context),
+                    (None, _) => unit(PLAIN),
+                    _ => unit([sums[1] as u8, sums[2] as u8, sums[3] as u8, 255]),
+                };
+                let px = [(at % w) as f32 + 0.5, (at / w) as f32 + 0.5];
+                (px, radius(style), [c[0], c[1], c[2], c[3] * LONE_ALPHA * weight[layer]])
+            }));
+        }
+        if discs.is_empty() {
             continue;
         }
         let mut sum = vec![[0f32; 4]; w * h];
-        for &(row, [x, y]) in &marks[layer] {
-            let r = placer.radius(row as usize);
-            let c = unit(placer.colour(row as usize, layer));
+        for ([x, y], r, c) in discs {
             let reach = r + 1.0;
             let clip = |v: f32, n: usize| (v.max(0.0) as usize).min(n);
             for j in clip(y - reach, h)..clip(y + reach + 1.0, h) {
                 for i in clip(x - reach, w)..clip(x + reach + 1.0, w) {
                     let d = (i as f32 + 0.5 - x).hypot(j as f32 + 0.5 - y);
                     let cover = (r + 0.5 - d).clamp(0.0, 1.0);
-                    let k = -(1.0 - (c[3] * alpha[layer] * cover).min(0.999)).ln();
+                    let k = -(1.0 - (c[3] * cover).min(0.999)).ln();
                     let s = &mut sum[j * w + i];
                     *s = [s[0] + c[0] * k, s[1] + c[1] * k, s[2] + c[2] * k, s[3] + k];
                 }
@@ -274,9 +319,9 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
         };
         [c[0] * a, c[1] * a, c[2] * a, a]
     };
-    let ink = |sum: Option<&Rgba>, layer: usize| -> Rgba {
+    let ink = |sum: Option<&Rgba>| -> Rgba {
         let Some(s) = sum.filter(|s| s[3] > 0.0) else { return [0.0; 4] };
-        let a = (1.0 - (-s[3]).exp()) * (1.0 - weight[layer]);
+        let a = 1.0 - (-s[3]).exp();
         [s[0] / s[3] * a, s[1] / s[3] * a, s[2] / s[3] * a, a]
     };
     let background = premultiplied(style.background);
@@ -287,7 +332,7 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
             let mut c = background;
             for layer in 0..if any { 2 } else { 1 } {
                 c = over(tone(cells[layer].get(at), layer), c);
-                c = over(ink(sums[layer].get(at), layer), c);
+                c = over(ink(sums[layer].get(at)), c);
             }
             *px = bytes(c);
         }

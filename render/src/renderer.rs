@@ -69,7 +69,7 @@ struct Frame {
     plain: u32,
     background: u32,
     row: u32,
-    pad: u32,
+    lone: u32,
 }
 
 const ANY_SELECTED: u32 = 1;
@@ -80,8 +80,8 @@ const HAS_HIDDEN: u32 = 16;
 
 /// Words of the state buffer; frame.wgsl names the places.
 const STATE_WORDS: u64 = 32 + 512;
-const DRAW_REST: u64 = 12 * 4;
-const DRAW_CHOSEN: u64 = 16 * 4;
+const DRAW: u64 = 12 * 4;
+const DRAW_LONE: u64 = 20 * 4;
 
 /// Uniform of one image tile: `ImageFrame` of image.wgsl.
 #[repr(C)]
@@ -108,8 +108,9 @@ struct Full {
     splat: wgpu::ComputePipeline,
     histogram: wgpu::ComputePipeline,
     white: wgpu::ComputePipeline,
-    marks_rest: wgpu::RenderPipeline,
-    marks_chosen: wgpu::RenderPipeline,
+    /// Rest and chosen.
+    marks: [wgpu::RenderPipeline; 2],
+    lone: [wgpu::RenderPipeline; 2],
     hover: wgpu::RenderPipeline,
     resolve: wgpu::RenderPipeline,
     sums: wgpu::TextureFormat,
@@ -348,8 +349,8 @@ impl Full {
             splat: compute("splat"),
             histogram: compute("histogram"),
             white: compute("white"),
-            marks_rest: marks_draw("vs_rest"),
-            marks_chosen: marks_draw("vs_chosen"),
+            marks: [marks_draw("vs_rest"), marks_draw("vs_chosen")],
+            lone: [marks_draw("vs_lone_rest"), marks_draw("vs_lone_chosen")],
             hover: over("hover", &hover_layout, &hover, "vs_hover", "fs_hover", Some(OVER)),
             resolve: over("resolve", &resolve_layout, &resolve, "vs_full", "fs_resolve", None),
             field_layout,
@@ -603,7 +604,7 @@ impl Renderer {
         let (Some(full), Some(base)) = (&self.full, &canvas.base) else { return };
         let plan = Plan::new(device, points.len(), points.any_selected, view, style, self.budget);
         let scratch = &mut self.scratch;
-        let marks = grown(device, &mut scratch.marks, "marks", u64::from(plan.capacity) * 32);
+        let marks = grown(device, &mut scratch.marks, "marks", (u64::from(plan.capacity) + u64::from(plan.lone)) * 32);
         let cell_bytes = u64::from(plan.cells) * 16;
         let rest = grown(device, &mut scratch.rest, "field", cell_bytes.max(16));
         let chosen = grown(device, &mut scratch.chosen, "field of the selection", if plan.any { cell_bytes.max(16) } else { 16 });
@@ -697,17 +698,17 @@ impl Renderer {
             &full.marks_layout,
             &[uniform.as_entire_binding(), full.state.as_entire_binding(), marks.as_entire_binding()],
         );
-        let layers = [(&full.marks_rest, DRAW_REST), (&full.marks_chosen, DRAW_CHOSEN)];
-        for (k, (pipeline, at)) in layers.into_iter().enumerate() {
-            if k == 1 && !plan.any {
-                break;
-            }
+        for k in 0..if plan.any { 2 } else { 1 } {
             let clear = wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT);
             let mut pass = target_pass(encoder, "marks", &sums[k], clear, view.px);
+            pass.set_bind_group(0, &group, &[]);
             if plan.marks {
-                pass.set_pipeline(pipeline);
-                pass.set_bind_group(0, &group, &[]);
-                pass.draw_indirect(&full.state, at);
+                pass.set_pipeline(&full.marks[k]);
+                pass.draw_indirect(&full.state, DRAW + k as u64 * 16);
+            }
+            if plan.cells > 0 {
+                pass.set_pipeline(&full.lone[k]);
+                pass.draw_indirect(&full.state, DRAW_LONE + k as u64 * 16);
             }
         }
         let group = bind(
@@ -795,6 +796,7 @@ struct Plan {
     any: bool,
     marks: bool,
     capacity: u32,
+    lone: u32,
     shift: u32,
     columns: u32,
     cells: u32,
@@ -811,7 +813,7 @@ impl Plan {
             Density::Never => rows,
         };
         // Two layers of 16 B a mark.
-        let capacity = wanted.clamp(1, ((limit / 32) as u32).min(1 << 22));
+        let capacity = wanted.clamp(1, ((limit / 64) as u32).min(1 << 22));
         let field = reference::wants_field(rows, capacity, view, style, budget);
         let mut shift = 0;
         let size = |s: u32| (view.px[0].div_ceil(1 << s), view.px[1].div_ceil(1 << s));
@@ -823,6 +825,7 @@ impl Plan {
             any,
             marks: style.density != Density::Always,
             capacity,
+            lone: reference::lone_capacity(budget),
             shift,
             columns,
             cells: if field { columns * lines } else { 0 },
@@ -862,7 +865,7 @@ fn frame(points: &Points, rows: usize, view: &View, style: &Style, plan: &Plan, 
         plain: u32::from_le_bytes(PLAIN),
         background: u32::from_le_bytes(style.background),
         row,
-        pad: 0,
+        lone: plan.lone,
     }
 }
 

@@ -199,6 +199,51 @@ fn top(b: u32) -> u32 {
     return (8u + m) >> (3u - e);
 }
 
+// Whether a cell's only point has no other within two diameters: such points, which are what people search for, get a mark of
+// their own in the field, where one pixel would be lost.
+fn is_lone(cell: u32, layer: u32) -> bool {
+    let x = i32(cell % frame.columns);
+    let y = i32(cell / frame.columns);
+    let lines = i32(frame.cells / frame.columns);
+    let k = max(i32(ceil(frame.radius * 2.0)) >> frame.shift, 1);
+    for (var j = max(y - k, 0); j <= min(y + k, lines - 1); j++) {
+        for (var i = max(x - k, 0); i <= min(x + k, i32(frame.columns) - 1); i++) {
+            let at = u32(j) * frame.columns + u32(i);
+            if (at != cell) {
+                var n = 0u;
+                if (layer == 0u) {
+                    n = atomicLoad(&rest[at * 4u]);
+                } else {
+                    n = atomicLoad(&chosen[at * 4u]);
+                }
+                if (n > 0u) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+fn add_lone(cell: u32, layer: u32) {
+    let slot = atomicAdd(&state[LONE + layer], 1u);
+    if (slot >= frame.lone) {
+        return;
+    }
+    var c = select(frame.plain, frame.context, layer == 0u && (frame.flags & ANY_SELECTED) != 0u);
+    if ((frame.flags & HAS_COLOURS) != 0u && !(layer == 0u && (frame.flags & ANY_SELECTED) != 0u)) {
+        if (layer == 0u) {
+            c = atomicLoad(&rest[cell * 4u + 1u]) | (atomicLoad(&rest[cell * 4u + 2u]) << 8u) | (atomicLoad(&rest[cell * 4u + 3u]) << 16u);
+        } else {
+            c = atomicLoad(&chosen[cell * 4u + 1u]) | (atomicLoad(&chosen[cell * 4u + 2u]) << 8u) | (atomicLoad(&chosen[cell * 4u + 3u]) << 16u);
+        }
+        c = c | 0xff000000u;
+    }
+    let at = vec2u(cell % frame.columns, cell / frame.columns) << vec2u(frame.shift);
+    let px = vec2f(at) + 0.5 * f32(1u << frame.shift);
+    marks[2u * frame.capacity + layer * frame.lone + slot] = vec4u(bitcast<vec2u>(px), c, bitcast<u32>(frame.radius));
+}
+
 var<workgroup> local_bins: array<atomic<u32>, 512>;
 
 @compute @workgroup_size(256)
@@ -213,11 +258,17 @@ fn histogram(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
             let n = atomicLoad(&rest[cell * 4u]);
             if (n > 0u) {
                 atomicAdd(&local_bins[bin(n)], 1u);
+                if (n == 1u && is_lone(cell, 0u)) {
+                    add_lone(cell, 0u);
+                }
             }
             if ((frame.flags & ANY_SELECTED) != 0u) {
                 let c = atomicLoad(&chosen[cell * 4u]);
                 if (c > 0u) {
                     atomicAdd(&local_bins[256u + bin(c)], 1u);
+                    if (c == 1u && is_lone(cell, 1u)) {
+                        add_lone(cell, 1u);
+                    }
                 }
             }
         }
@@ -231,7 +282,8 @@ fn histogram(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
     }
 }
 
-// White point: the count that 99.5 % of the cells that are not empty do not exceed.
+// Draw of the lone marks (none if they are so many that they are no exception: a part of them would depend on the order of the
+// threads), and white point: the count that 99.5 % of the cells that are not empty do not exceed.
 @compute @workgroup_size(1)
 fn white() {
     for (var layer = 0u; layer < 2u; layer++) {
@@ -250,5 +302,8 @@ fn white() {
             }
         }
         atomicStore(&state[WHITE + layer], max(at, 1u));
+        let lone = atomicLoad(&state[LONE + layer]);
+        atomicStore(&state[DRAW + 8u + layer * 4u], select(0u, 6u * lone, lone <= frame.lone));
+        atomicStore(&state[DRAW + 8u + layer * 4u + 1u], 1u);
     }
 }

@@ -23,7 +23,7 @@ struct Frame {
     plain: u32,       // RGBA8: rows of a scatter without colours
     background: u32,  // RGBA8
     row: u32,         // hovered row in this chunk
-    pad: u32,
+    lone: u32,        // lone marks of one layer that the list holds
 }
 
 const ANY_SELECTED = 1u;
@@ -34,8 +34,9 @@ const HAS_HIDDEN = 16u;
 
 // Places in the state buffer. Where two follow each other: rest, chosen.
 const COUNT = 0u;      // rows in view
+const LONE = 2u;       // cells of the field that hold one point far from others
 const WHITE = 4u;      // points per cell that are drawn at full strength
 const WEIGHT = 6u;     // f32 bits: share of the field, 1 - share of the marks
 const ALPHA = 8u;      // f32 bits: opacity of a mark
-const DRAW = 12u;      // arguments of the indirect draws, 4 words each
+const DRAW = 12u;      // arguments of the indirect draws, 4 words each: marks, then lone marks
 const BINS = 32u;      // histograms of the counts, 256 words each

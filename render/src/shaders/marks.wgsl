@@ -19,8 +19,10 @@ fn corner(k: u32) -> vec2f {
     return vec2f(select(-1.0, 1.0, k == 1u || k == 3u || k == 4u), select(-1.0, 1.0, k == 2u || k == 4u || k == 5u));
 }
 
-fn build(index: u32, layer: u32) -> Out {
-    let m = marks[layer * frame.capacity + index / 6u];
+const LONE_ALPHA = 0.6;
+
+fn build(index: u32, at: u32, alpha: f32) -> Out {
+    let m = marks[at];
     let r = bitcast<f32>(m.w);
     let local = corner(index % 6u) * (r + 1.0);
     let px = bitcast<vec2f>(m.xy) + local;
@@ -29,18 +31,39 @@ fn build(index: u32, layer: u32) -> Out {
     out.local = local;
     out.radius = r;
     out.colour = unpack4x8unorm(m.z);
-    out.colour.a *= bitcast<f32>(state[ALPHA + layer]);
+    out.colour.a *= alpha;
     return out;
+}
+
+// A mark of the list, fading as the field takes over.
+fn common_mark(index: u32, layer: u32) -> Out {
+    let alpha = bitcast<f32>(state[ALPHA + layer]) * (1.0 - bitcast<f32>(state[WEIGHT + layer]));
+    return build(index, layer * frame.capacity + index / 6u, alpha);
+}
+
+// A lone point of the field, coming with it.
+fn lone_mark(index: u32, layer: u32) -> Out {
+    return build(index, 2u * frame.capacity + layer * frame.lone + index / 6u, LONE_ALPHA * bitcast<f32>(state[WEIGHT + layer]));
 }
 
 @vertex
 fn vs_rest(@builtin(vertex_index) index: u32) -> Out {
-    return build(index, 0u);
+    return common_mark(index, 0u);
 }
 
 @vertex
 fn vs_chosen(@builtin(vertex_index) index: u32) -> Out {
-    return build(index, 1u);
+    return common_mark(index, 1u);
+}
+
+@vertex
+fn vs_lone_rest(@builtin(vertex_index) index: u32) -> Out {
+    return lone_mark(index, 0u);
+}
+
+@vertex
+fn vs_lone_chosen(@builtin(vertex_index) index: u32) -> Out {
+    return lone_mark(index, 1u);
 }
 
 @fragment

@@ -32,11 +32,11 @@ fn tone(cell: vec4u, layer: u32) -> vec4f {
 }
 
 // Colour and alpha of the weighted sums of the marks, premultiplied.
-fn ink(sum: vec4f, layer: u32) -> vec4f {
+fn ink(sum: vec4f) -> vec4f {
     if (sum.w <= 0.0) {
         return vec4f(0.0);
     }
-    let a = (1.0 - exp(-sum.w)) * (1.0 - bitcast<f32>(state[WEIGHT + layer]));
+    let a = 1.0 - exp(-sum.w);
     return vec4f(sum.rgb / sum.w * a, a);
 }
 
@@ -53,12 +53,12 @@ fn fs_resolve(@builtin(position) position: vec4f) -> @location(0) vec4f {
     if (frame.cells > 0u) {
         out = over(tone(vec4u(rest[cell], rest[cell + 1u], rest[cell + 2u], rest[cell + 3u]), 0u), out);
     }
-    out = over(ink(textureLoad(marks_rest, at, 0), 0u), out);
+    out = over(ink(textureLoad(marks_rest, at, 0)), out);
     if ((frame.flags & ANY_SELECTED) != 0u) {
         if (frame.cells > 0u) {
             out = over(tone(vec4u(chosen[cell], chosen[cell + 1u], chosen[cell + 2u], chosen[cell + 3u]), 1u), out);
         }
-        out = over(ink(textureLoad(marks_chosen, at, 0), 1u), out);
+        out = over(ink(textureLoad(marks_chosen, at, 0)), out);
     }
     return out;
 }
