@@ -1,4 +1,17 @@
 //! Images: FITS pixels with their world coordinates, and plain pictures (PNG, JPEG).
+//!
+//! Pixels are kept as `f32`, which is what a screen and a graphics card want; the statistics are
+//! taken in double precision before that rounding. Keeping doubles was not taken: it doubles the
+//! memory of every image for digits nobody can see.
+
+use crate::fits::{Fits, Hdu};
+use crate::{Error, Result};
+
+pub use crate::picture::Picture;
+pub use crate::wcs::Wcs;
+
+/// Planes of a cube that are listed one by one; of larger cubes only the first is.
+const PLANES_LISTED: usize = 8;
 
 /// A two-dimensional FITS image. Row 0 is the bottom row, as in FITS.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +26,8 @@ pub struct Image {
     pub unit: String,
     /// World coordinates, where the header has them.
     pub wcs: Option<Wcs>,
-    /// Smallest, largest and mean of the finite values, taken in double precision before rounding.
+    /// Smallest, largest and mean of the finite values, taken in double precision before rounding;
+    /// NaN when nothing is finite.
     pub min: f64,
     /// See `min`.
     pub max: f64,
@@ -25,31 +39,119 @@ pub struct Image {
     pub header: Vec<(String, String, String)>,
 }
 
-/// A picture in colour: sRGB, row 0 at the top.
-#[derive(Clone, Debug, Default)]
-pub struct Picture {
-    /// Name for a person.
-    pub name: String,
-    /// Rows, columns.
-    pub shape: [usize; 2],
-    /// RGBA, 4 bytes a pixel, not premultiplied.
-    pub rgba: Vec<u8>,
-}
-
-/// Pixel to sky and back. Pixels are 0-based with the centre of the first at (0, 0); sky is ICRS
-/// degrees.
-#[derive(Clone, Debug)]
-pub struct Wcs {
-    _private: (),
-}
-
-impl Wcs {
-    /// Right ascension and declination, degrees, of pixel (`x` along columns, `y` along rows).
-    pub fn sky_from_pixel(&self, _x: f64, _y: f64) -> Option<(f64, f64)> {
-        None
+impl Image {
+    /// The image of a unit. A cube gives its planes when there are at most eight of them, else
+    /// its first; the names say which.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when the pixels cannot be decoded.
+    pub fn of_hdu(fits: &Fits, hdu: &Hdu) -> Result<Vec<Self>> {
+        let axes = hdu.axes();
+        let planes: usize = axes.iter().skip(2).product();
+        let header = hdu.header.as_text();
+        let mut wcs = Wcs::from_header(&header);
+        if let Some(wcs) = &mut wcs {
+            crate::fits_products::add_distortions(fits, hdu, wcs);
+        }
+        let listed = if planes <= PLANES_LISTED { planes } else { 1 };
+        (0..listed)
+            .map(|plane| {
+                let (pixels, stats) = fits.plane(hdu, plane)?;
+                let mut name = fits.title(hdu);
+                if planes > 1 {
+                    name = format!("{name} (plane {} of {planes})", plane + 1);
+                }
+                Ok(Self {
+                    name,
+                    shape: [axes.get(1).copied().unwrap_or(1), axes.first().copied().unwrap_or(0)],
+                    pixels,
+                    unit: hdu.header.text("BUNIT").unwrap_or("").into(),
+                    wcs: wcs.clone(),
+                    min: stats.min,
+                    max: stats.max,
+                    mean: stats.mean,
+                    nan: stats.nan,
+                    header: header.clone(),
+                })
+            })
+            .collect()
     }
-    /// Pixel of a sky position in degrees; `None` where the projection does not reach.
-    pub fn pixel_from_sky(&self, _ra_deg: f64, _dec_deg: f64) -> Option<(f64, f64)> {
-        None
+
+    /// An image of these pixels, with its statistics taken.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when `pixels` are not rows × columns.
+    pub fn new(name: impl Into<String>, shape: [usize; 2], pixels: Vec<f32>) -> Result<Self> {
+        let name = name.into();
+        if shape[0].checked_mul(shape[1]) != Some(pixels.len()) {
+            return Err(Error::format(name, format!("{} pixels do not make {} × {}", pixels.len(), shape[0], shape[1])));
+        }
+        let mut image = Self { name, shape, pixels, ..Self::default() };
+        image.count();
+        Ok(image)
+    }
+
+    fn count(&mut self) {
+        let finite = || self.pixels.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v));
+        let n = finite().count();
+        let (min, max, sum) = finite().fold((f64::INFINITY, f64::NEG_INFINITY, 0.0), |(l, h, s), v| (l.min(v), h.max(v), s + v));
+        self.nan = self.pixels.len() - n;
+        (self.min, self.max, self.mean) = if n == 0 { (f64::NAN, f64::NAN, f64::NAN) } else { (min, max, sum / n as f64) };
+    }
+
+    /// The value at a pixel; `None` outside.
+    pub fn value(&self, x: usize, y: usize) -> Option<f32> {
+        (x < self.shape[1]).then(|| self.pixels.get(y * self.shape[1] + x).copied()).flatten()
+    }
+
+    /// Sky position (ICRS degrees) of the middle.
+    pub fn centre_deg(&self) -> Option<(f64, f64)> {
+        let [rows, columns] = self.shape;
+        self.wcs.as_ref()?.sky_from_pixel((columns as f64 - 1.0) / 2.0, (rows as f64 - 1.0) / 2.0)
+    }
+
+    /// A square of `size` pixels around pixel (`x`, `y`), NaN where it hangs over the edge. The
+    /// world coordinates go with it.
+    pub fn cutout(&self, x: f64, y: f64, size: usize) -> Self {
+        let [rows, columns] = self.shape;
+        let corner = |v: f64| (v - (size as f64 - 1.0) / 2.0).round().clamp(-1e9, 1e9) as i64;
+        let (x0, y0) = (corner(x), corner(y));
+        let mut pixels = vec![f32::NAN; size * size];
+        for (r, line) in pixels.chunks_mut(size.max(1)).enumerate() {
+            let row = y0 + r as i64;
+            let (from, to) = (x0.clamp(0, columns as i64), (x0 + size as i64).clamp(0, columns as i64));
+            if (0..rows as i64).contains(&row) && from < to {
+                let start = row as usize * columns;
+                line[(from - x0) as usize..(to - x0) as usize]
+                    .copy_from_slice(&self.pixels[start + from as usize..start + to as usize]);
+            }
+        }
+        let mut out = Self {
+            name: self.name.clone(),
+            shape: [size, size],
+            pixels,
+            unit: self.unit.clone(),
+            wcs: self.wcs.as_ref().map(|w| w.shifted(x0 as f64, y0 as f64)),
+            ..Self::default()
+        };
+        out.count();
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cutout_keeps_place_and_pads_with_nan() {
+        let image = Image::new("i", [3, 4], (0..12).map(|v| v as f32).collect()).unwrap();
+        let cut = image.cutout(1.0, 1.0, 3);
+        assert_eq!(cut.pixels, [0.0, 1.0, 2.0, 4.0, 5.0, 6.0, 8.0, 9.0, 10.0]);
+        let edge = image.cutout(3.0, 2.0, 3);
+        assert_eq!(edge.value(1, 1), Some(11.0));
+        assert_eq!(edge.nan, 5);
+        assert_eq!(image.cutout(1e18, f64::NAN, 2).nan, 4);
+        assert!(Image::new("i", [2, 2], vec![0.0]).is_err());
     }
 }
