@@ -86,10 +86,34 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
     let frame = match parse(false, types.clone()) {
         Ok(frame) => frame,
         Err(first) => {
-            let frame = parse(true, types).map_err(|e| {
+            let fail = |e: PolarsError| {
                 Error::format(what, format!("is not a table separated by '{}': {e}", char::from(separator).escape_default()))
-            })?;
-            warnings.push(format!("some lines do not fit the header and were cut, filled or left empty: {first}"));
+            };
+            // Integers past the range of i64 make the strict parse fail and would come out empty
+            // of the lenient one: take integer columns as text and find their type here.
+            let lenient = parse(true, types.clone()).map_err(fail)?;
+            let mut as_text = Schema::default();
+            for column in lenient.columns() {
+                let given = types.as_ref().and_then(|t| t.get(column.name()).cloned());
+                let inferred = if column.dtype() == &DataType::Int64 { DataType::String } else { column.dtype().clone() };
+                as_text.with_column(column.name().clone(), given.unwrap_or(inferred));
+            }
+            let as_text: SchemaRef = as_text.into();
+            let mut frame = match parse(false, Some(as_text.clone())) {
+                Ok(frame) => frame,
+                Err(_) => {
+                    warnings.push(format!("some lines do not fit the header and were cut, filled or left empty: {first}"));
+                    parse(true, Some(as_text)).map_err(fail)?
+                }
+            };
+            for column in lenient.columns().iter().filter(|c| c.dtype() == &DataType::Int64) {
+                if types.as_ref().is_none_or(|t| !t.contains(column.name()))
+                    && let Ok(text) = frame.column(column.name())
+                {
+                    let typed = integers(text)?;
+                    frame.with_column(typed)?;
+                }
+            }
             frame
         }
     };
@@ -99,7 +123,8 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
         .map(|c| {
             let name = c.name().trim();
             // polars names a repeated column `x_duplicated_0`.
-            name.split_once("_duplicated_").map_or(name, |(n, _)| n).to_owned()
+            // and leaves doubled quotes in names as they are.
+            name.split_once("_duplicated_").map_or(name, |(n, _)| n).replace("\"\"", "\"")
         })
         .collect();
     unique_names(&mut names);
@@ -121,6 +146,22 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
     let mut table = Table::new("", frame, metas)?;
     table.warnings = warnings;
     Ok(table)
+}
+
+/// A text column as i64, else u64, where every cell is one; else as it is.
+fn integers(column: &Column) -> Result<Column> {
+    let texts = column.str()?;
+    let name = column.name().clone();
+    let fits = |f: &dyn Fn(&str) -> bool| texts.iter().flatten().all(|t| f(t.trim()));
+    if fits(&|t| t.parse::<i64>().is_ok()) {
+        let v: Int64Chunked = texts.iter().map(|t| t.and_then(|t| t.trim().parse().ok())).collect();
+        return Ok(v.with_name(name).into_column());
+    }
+    if fits(&|t| t.parse::<u64>().is_ok()) {
+        let v: UInt64Chunked = texts.iter().map(|t| t.and_then(|t| t.trim().parse().ok())).collect();
+        return Ok(v.with_name(name).into_column());
+    }
+    Ok(column.clone())
 }
 
 /// A copy of the frame in which array cells are text.

@@ -204,7 +204,8 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
     let mut types = Schema::default();
     for c in &head.columns {
         if let (Some(name), Some(datatype)) = (of(c, "name"), of(c, "datatype")) {
-            types.with_column(name.into(), elem_of(&datatype).map_or(DataType::String, polars_of));
+            // polars leaves doubled quotes in names of the header line as they are.
+            types.with_column(name.replace('"', "\"\"").into(), elem_of(&datatype).map_or(DataType::String, polars_of));
         }
     }
     if head.columns.is_empty() {

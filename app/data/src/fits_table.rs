@@ -189,6 +189,9 @@ fn hdus(what: &str, bytes: &[u8]) -> Result<(Vec<Hdu>, Vec<String>)> {
             }
         }
     }
+    if list.is_empty() {
+        return Err(Error::format(what, "is a FITS file whose first header is missing; it is incomplete: fetch it again"));
+    }
     Ok((list, warnings))
 }
 
@@ -942,12 +945,38 @@ struct Store {
     string_len: usize,
 }
 
-fn unused_int(column: &Column, candidates: &[i64]) -> Option<i64> {
-    let cast = column.cast(&DataType::Int64).ok()?;
-    let ints = cast.i64().ok()?;
-    let used: std::collections::HashSet<i64> =
-        candidates.iter().copied().filter(|c| ints.iter().any(|v| v == Some(*c))).collect();
-    candidates.iter().copied().find(|c| !used.contains(c))
+/// A stored integer that no cell has, to stand for no value: the ends of the range first. None
+/// when every one is taken.
+fn unused_int(column: &Column, elem: Elem) -> Result<Option<i64>> {
+    let (low, high): (i64, i64) = match elem {
+        Elem::U8 | Elem::I8 => (0, 255),
+        Elem::I16 | Elem::U16 => (i16::MIN.into(), i16::MAX.into()),
+        Elem::I32 | Elem::U32 => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let bytes = stored(column.as_materialized_series(), None)?;
+    let nulls = column.as_materialized_series().is_null();
+    let size = bytes.len().checked_div(column.len()).unwrap_or(1).max(1);
+    let mut used: Vec<i64> = bytes
+        .chunks_exact(size)
+        .zip(nulls.iter())
+        .filter(|(_, null)| *null != Some(true))
+        .map(|(c, _)| match c.len() {
+            1 => i64::from(c[0]),
+            2 => <i16 as Num>::be(c).into(),
+            4 => <i32 as Num>::be(c).into(),
+            _ => <i64 as Num>::be(c),
+        })
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    let first = if matches!(elem, Elem::U8 | Elem::I8) { [high, low] } else { [low, high] };
+    for end in first {
+        if used.binary_search(&end).is_err() {
+            return Ok(Some(end));
+        }
+    }
+    Ok(used.windows(2).find(|w| w[1] - w[0] > 1).map(|w| w[0] + 1))
 }
 
 fn store_of(column: &Column, meta: &ColumnMeta) -> Result<Store> {
@@ -981,19 +1010,8 @@ fn store_of(column: &Column, meta: &ColumnMeta) -> Result<Store> {
         }
         store.form = format!("1{l}");
         store.width = size;
-        if column.null_count() > 0 {
-            // The null in stored form; the reader compares before adding TZERO.
-            store.null = match elem {
-                Elem::U8 => unused_int(column, &[255, 0, 254, 1, 128]),
-                Elem::I8 => unused_int(column, &[-128, 127, -127]).map(|v| v + 128),
-                Elem::I16 => unused_int(column, &[i16::MIN.into(), -9999, -999, i16::MAX.into()]),
-                Elem::U16 => unused_int(column, &[u16::MAX.into(), 0, 65534]).map(|v| v - 32768),
-                Elem::I32 => unused_int(column, &[i32::MIN.into(), -999_999, i32::MAX.into()]),
-                Elem::U32 => unused_int(column, &[u32::MAX.into(), 0]).map(|v| v - 2_147_483_648),
-                Elem::I64 => unused_int(column, &[i64::MIN, i64::MIN + 1, i64::MAX, -9_223_372_036_854_775_000]),
-                Elem::U64 => Some(i64::MAX),
-                _ => None,
-            };
+        if column.null_count() > 0 && !matches!(elem, Elem::Bool | Elem::F32 | Elem::F64) {
+            store.null = unused_int(column, elem)?;
         }
         return Ok(store);
     }
@@ -1101,7 +1119,13 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
     let mut heap: Vec<u8> = Vec::new();
     let mut fixed: Vec<(Vec<u8>, usize)> = Vec::new();
     for (column, meta) in table.frame().columns().iter().zip(table.columns()) {
-        let store = store_of(column, meta)?;
+        let mut column = column.clone();
+        let mut store = store_of(&column, meta)?;
+        if matches!(column.dtype(), DataType::UInt8 | DataType::Int8) && column.null_count() > 0 && store.null.is_none() {
+            // All 256 values are taken: a wider type has one to spare for "no value".
+            column = column.cast(&DataType::Int16)?;
+            store = store_of(&column, meta)?;
+        }
         let bytes = if column.dtype().is_list() {
             let lists = column.list()?;
             let mut bytes = Vec::with_capacity(rows * store.width);

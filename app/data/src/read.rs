@@ -71,10 +71,10 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<
             tables
         }
         Format::Fits => {
-            let mut parts: Vec<Part> = Vec::new();
-            let mut tables = crate::fits_table::read_fits_tables(&name, &bytes)?;
-            fill_names(&mut tables, path);
-            parts.extend(tables.into_iter().map(Part::Table));
+            let parts = crate::fits_products::products(&name, &bytes)?;
+            if parts.is_empty() {
+                return Err(Error::format(name, "is a FITS file of headers alone: no table, image or spectrum in it"));
+            }
             return Ok(parts);
         }
         Format::Parquet => vec![crate::parquet::read_parquet(&name, bytes)?],

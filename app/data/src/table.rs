@@ -61,6 +61,36 @@ pub enum Cell {
     Array(Vec<f64>),
 }
 
+/// What [`Table::statistics`] finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// Cells without a value: null, and NaN in columns of floats.
+    pub nulls: usize,
+    /// Smallest value (of all elements of array cells), exact for 64-bit integers;
+    /// [`Cell::Null`] when there is none or the column is not made of numbers.
+    pub min: Cell,
+    /// Largest value, likewise.
+    pub max: Cell,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self { nulls: 0, min: Cell::Null, max: Cell::Null }
+    }
+}
+
+impl Cell {
+    /// A number as a double (integers above 2^53 rounded).
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Int(v) => Some(*v as f64),
+            Self::UInt(v) => Some(*v as f64),
+            Self::Float(v) => Some(*v),
+            _ => None,
+        }
+    }
+}
+
 /// Rows × columns with metadata.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -127,11 +157,90 @@ impl Table {
     /// # Errors
     /// [`Error::NoColumn`].
     pub fn column(&self, name: &str) -> Result<&Column> {
-        let index = self.column_index(name).ok_or_else(|| Error::NoColumn {
-            name: name.into(),
-            have: self.columns.iter().take(8).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", "),
-        })?;
+        let index = self.column_index(name).ok_or_else(|| Error::NoColumn { name: name.into(), have: self.nearest(name) })?;
         Ok(&self.frame.columns()[index])
+    }
+    /// The names that are there, the most alike first, for messages.
+    fn nearest(&self, name: &str) -> String {
+        let mut names: Vec<(usize, &str)> = self.columns.iter().map(|c| (edits(name, &c.name), c.name.as_str())).collect();
+        names.sort_by_key(|(d, _)| *d);
+        let more = names.len().saturating_sub(8);
+        let mut text = names.iter().take(8).map(|(_, n)| *n).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        text
+    }
+    /// Number of cells without a value (null or NaN), smallest and largest value.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`] for an index that is not there, [`Error::Polars`].
+    pub fn statistics(&self, column: usize) -> Result<Statistics> {
+        let series = self
+            .frame
+            .columns()
+            .get(column)
+            .ok_or_else(|| Error::NoColumn { name: format!("number {column}"), have: self.nearest("") })?
+            .as_materialized_series();
+        let mut out = Statistics { nulls: series.null_count(), ..Statistics::default() };
+        let inner;
+        let values = match series.dtype() {
+            DataType::List(_) => {
+                inner = series.list()?.get_inner();
+                &inner
+            }
+            _ => series,
+        };
+        fn bounds<T: PartialOrd + Copy>(it: impl Iterator<Item = Option<T>>) -> (usize, Option<(T, T)>) {
+            let mut nan = 0;
+            let mut range: Option<(T, T)> = None;
+            for v in it.flatten() {
+                #[expect(clippy::eq_op, reason = "true only for NaN")]
+                if v != v {
+                    nan += 1;
+                } else {
+                    match &mut range {
+                        None => range = Some((v, v)),
+                        Some((lo, hi)) => {
+                            if v < *lo {
+                                *lo = v;
+                            }
+                            if v > *hi {
+                                *hi = v;
+                            }
+                        }
+                    }
+                }
+            }
+            (nan, range)
+        }
+        macro_rules! of {
+            ($values:expr, $cell:expr) => {{
+                let (nan, range) = bounds($values.iter());
+                if let Some((lo, hi)) = range {
+                    (out.min, out.max) = ($cell(lo), $cell(hi));
+                }
+                nan
+            }};
+        }
+        let int = |v: i64| Cell::Int(v);
+        let nan = match values.dtype() {
+            DataType::Int8 => of!(values.i8()?, |v| int(i64::from(v))),
+            DataType::UInt8 => of!(values.u8()?, |v| int(i64::from(v))),
+            DataType::Int16 => of!(values.i16()?, |v| int(i64::from(v))),
+            DataType::UInt16 => of!(values.u16()?, |v| int(i64::from(v))),
+            DataType::Int32 => of!(values.i32()?, |v| int(i64::from(v))),
+            DataType::UInt32 => of!(values.u32()?, |v| int(i64::from(v))),
+            DataType::Int64 => of!(values.i64()?, int),
+            DataType::UInt64 => of!(values.u64()?, |v| cell_of(AnyValue::UInt64(v))),
+            DataType::Float32 => of!(values.f32()?, |v| cell_of(AnyValue::Float32(v))),
+            DataType::Float64 => of!(values.f64()?, |v| Cell::Float(v)),
+            _ => 0,
+        };
+        if !series.dtype().is_list() {
+            out.nulls += nan;
+        }
+        Ok(out)
     }
     /// Index of the first column whose UCD starts with `ucd`, without regard to case.
     pub fn column_by_ucd(&self, ucd: &str) -> Option<usize> {
@@ -323,6 +432,23 @@ fn supertype(a: &DataType, b: &DataType) -> DataType {
             _ => String,
         },
     }
+}
+
+/// How many letters differ between two names (Levenshtein), without regard to case.
+fn edits(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_lowercase().chars().collect();
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row[b.len()]
 }
 
 fn cell_of(value: AnyValue) -> Cell {
