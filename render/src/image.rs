@@ -100,6 +100,12 @@ impl ImageLook {
         self.lut[((self.stretch.apply(t).clamp(0.0, 1.0) * 256.0) as usize).min(255)]
     }
 
+    /// With finite cuts, as an image without any value has none: such a look would not even equal itself.
+    pub(crate) fn sane(&self) -> Self {
+        let lo = if self.lo.is_finite() { self.lo } else { 0.0 };
+        Self { lo, hi: if self.hi.is_finite() { self.hi } else { lo + 1.0 }, ..*self }
+    }
+
     /// `hi - lo`, never zero.
     pub(crate) fn range(&self) -> f32 {
         let r = self.hi - self.lo;

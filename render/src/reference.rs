@@ -422,6 +422,7 @@ fn image_with<T: Sync>(
 
 /// The picture of an image of values as RGBA8, premultiplied, rows from the top: what `Renderer::draw_image` draws.
 pub fn image(view: &View, look: &ImageLook, pyramid: &Pyramid<f32>) -> Vec<u8> {
+    let look = look.sane();
     image_with(view, pyramid, look.background, |texels| {
         let (sum, weight) = texels.filter(|(v, _)| v.is_finite()).fold((0.0, 0.0), |(s, n), (v, w)| (s + v * w, n + w));
         premultiplied(if weight > 0.0 { look.colour(sum / weight) } else { look.nan })

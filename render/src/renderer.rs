@@ -78,6 +78,8 @@ const HAS_COLOURS: u32 = 4;
 const HAS_SIZES: u32 = 8;
 const HAS_HIDDEN: u32 = 16;
 
+/// Sizes of targets that are kept.
+const SIZES: usize = 4;
 /// Words of the state buffer; frame.wgsl names the places.
 const STATE_WORDS: u64 = 32 + 512;
 const DRAW: u64 = 12 * 4;
@@ -124,7 +126,8 @@ struct Scratch {
     marks: Option<wgpu::Buffer>,
     rest: Option<wgpu::Buffer>,
     chosen: Option<wgpu::Buffer>,
-    sums: Option<([u32; 2], [wgpu::TextureView; 2])>,
+    /// Targets of the marks by size: as many sizes as panes are drawn by turns.
+    sums: Vec<([u32; 2], [wgpu::TextureView; 2])>,
 }
 
 /// Pipelines and scratch memory; one for the program.
@@ -456,7 +459,7 @@ impl Renderer {
     /// Bytes of scratch memory on the GPU.
     pub fn gpu_bytes(&self) -> u64 {
         let s = &self.scratch;
-        let sums = s.sums.as_ref().map_or(0, |(px, _)| u64::from(px[0]) * u64::from(px[1]) * 32);
+        let sums = s.sums.iter().map(|(px, _)| u64::from(px[0]) * u64::from(px[1]) * 32).sum::<u64>();
         [&s.marks, &s.rest, &s.chosen].into_iter().flatten().map(wgpu::Buffer::size).sum::<u64>() + sums
     }
 
@@ -532,7 +535,8 @@ impl Renderer {
     ) {
         let Some(view) = fitting(device, view) else { return };
         canvas.ensure(device, queue, view.px);
-        let key = Key::Image { id: image.id, view, look: Box::new(*look) };
+        let look = look.sane();
+        let key = Key::Image { id: image.id, view, look: Box::new(look) };
         if canvas.key.as_ref() == Some(&key) {
             return;
         }
@@ -608,7 +612,7 @@ impl Renderer {
         let cell_bytes = u64::from(plan.cells) * 16;
         let rest = grown(device, &mut scratch.rest, "field", cell_bytes.max(16));
         let chosen = grown(device, &mut scratch.chosen, "field of the selection", if plan.any { cell_bytes.max(16) } else { 16 });
-        if scratch.sums.as_ref().is_none_or(|(px, _)| *px != canvas.allocated) {
+        if scratch.sums.iter().all(|(px, _)| *px != canvas.allocated) {
             let make = || {
                 device
                     .create_texture(&wgpu::TextureDescriptor {
@@ -627,9 +631,12 @@ impl Renderer {
                     })
                     .create_view(&wgpu::TextureViewDescriptor::default())
             };
-            scratch.sums = Some((canvas.allocated, [make(), make()]));
+            if scratch.sums.len() >= SIZES {
+                scratch.sums.remove(0);
+            }
+            scratch.sums.push((canvas.allocated, [make(), make()]));
         }
-        let Some((_, sums)) = &scratch.sums else { return };
+        let Some((_, sums)) = scratch.sums.iter().find(|(px, _)| *px == canvas.allocated) else { return };
 
         // One uniform and one bind group a chunk; the first also serves the kernels that see no rows.
         let none = Chunk { rows: 0, xy: full.dummy.clone(), rgba: None, sizes: None, bits: None };
