@@ -60,4 +60,32 @@ impl Table {
         };
         self.put(series, meta)
     }
+    /// A column of 64-bit integers with nulls.
+    ///
+    /// # Errors
+    /// [`crate::Error::Polars`] when the length differs from the table's.
+    pub fn with_nullable_i64(&mut self, name: &str, values: Vec<Option<i64>>, meta: ColumnMeta) -> Result<()> {
+        self.put(Series::new(name.into(), values), meta)
+    }
+    /// A column of doubles with nulls.
+    ///
+    /// # Errors
+    /// [`crate::Error::Polars`] when the length differs from the table's.
+    pub fn with_nullable_f64(&mut self, name: &str, values: Vec<Option<f64>>, meta: ColumnMeta) -> Result<()> {
+        self.put(Series::new(name.into(), values), meta)
+    }
+    /// A column of text with nulls.
+    ///
+    /// # Errors
+    /// [`crate::Error::Polars`] when the length differs from the table's.
+    pub fn with_nullable_string(&mut self, name: &str, values: Vec<Option<String>>, meta: ColumnMeta) -> Result<()> {
+        self.put(Series::new(name.into(), values), meta)
+    }
+    /// A column of truth values with nulls.
+    ///
+    /// # Errors
+    /// [`crate::Error::Polars`] when the length differs from the table's.
+    pub fn with_nullable_bool(&mut self, name: &str, values: Vec<Option<bool>>, meta: ColumnMeta) -> Result<()> {
+        self.put(Series::new(name.into(), values), meta)
+    }
 }
