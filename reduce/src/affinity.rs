@@ -82,10 +82,10 @@ pub(crate) fn joint(near: &Neighbours, n: usize, perplexity: f64) -> Result<Join
     let turned_starts = at.clone();
     let mut turned = vec![(0u32, 0.0f32); n * k];
     for i in 0..n {
-        for e in i * k..(i + 1) * k {
-            let j = near.ids[e] as usize;
-            turned[at[j]] = (i as u32, cond[e]);
-            at[j] += 1;
+        for (j, p) in near.ids[i * k..(i + 1) * k].iter().zip(&cond[i * k..(i + 1) * k]) {
+            let place = &mut at[*j as usize];
+            turned[*place] = (i as u32, *p);
+            *place += 1;
         }
     }
     let scale = 1.0 / (2.0 * n as f64);

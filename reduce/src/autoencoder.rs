@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 const BATCH: usize = 256;
+/// Largest learning rate.
+const PEAK: f64 = 3e-3;
 const ROWS: usize = 64;
 const BLOCK: usize = 64;
 
@@ -88,7 +90,7 @@ fn sigmoid(x: f32) -> f32 {
     let t = (-x).clamp(-80.0, 80.0) * std::f32::consts::LOG2_E;
     let whole = (t + 12_582_912.0) - 12_582_912.0;
     let f = t - whole;
-    let p = 1.0 + f * (0.693_147_2 + f * (0.240_226_5 + f * (0.055_504_11 + f * (0.009_618_129 + f * 0.001_333_356))));
+    let p = 1.0 + f * (std::f32::consts::LN_2 + f * (0.240_226_5 + f * (0.055_504_11 + f * (0.009_618_129 + f * 0.001_333_356))));
     let two = f32::from_bits(((whole as i32 + 127) << 23) as u32);
     1.0 / (1.0 + p * two)
 }
@@ -122,11 +124,14 @@ impl Net {
         sizes.extend(hidden.iter().rev().map(|h| (*h).clamp(1, 4096)));
         sizes.push(d);
         let mut rng = Rng::new(seed, 21);
+        let middle = hidden.len();
         let layers = sizes
             .windows(2)
-            .map(|s| {
-                // He's width for the hidden layers, a bit less for the linear ones.
-                let width = (1.6 / s[0] as f64).sqrt();
+            .enumerate()
+            .map(|(l, s)| {
+                // Keeps the size of what passes: after SiLU the mean square of a unit normal is 0.36.
+                let gain = if l == 0 || l == middle + 1 { 1.0 } else { 2.8 };
+                let width = (gain / s[0] as f64).sqrt();
                 Layer { w: (0..s[0] * s[1]).map(|_| (rng.normal() * width) as f32).collect(), b: vec![0.0; s[1]] }
             })
             .collect();
@@ -187,8 +192,8 @@ impl Net {
         let mut z = self.latent(x);
         let k = self.latent_mean.len();
         for row in z.chunks_exact_mut(k) {
-            for a in 0..k {
-                row[a] = (row[a] - self.latent_mean[a]) / self.latent_scale[a];
+            for (v, (m, s)) in row.iter_mut().zip(self.latent_mean.iter().zip(&self.latent_scale)) {
+                *v = (*v - m) / s;
             }
         }
         z
@@ -371,7 +376,7 @@ pub(crate) fn train(
             }
             step += 1;
             let cosine = 0.5 * (1.0 + (std::f64::consts::PI * (step as f64 / total as f64).min(1.0)).cos());
-            let rate = (1e-5 + (1e-3 - 1e-5) * cosine) * (step as f64 / warm as f64).min(1.0);
+            let rate = (1e-5 + (PEAK - 1e-5) * cosine) * (step as f64 / warm as f64).min(1.0);
             let norm: f32 = match w {
                 None => (batch * d) as f32,
                 Some(w) => {

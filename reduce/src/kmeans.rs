@@ -21,6 +21,9 @@ pub struct KMeans {
     pub inertia: f64,
 }
 
+/// Labels, squared distances, sums and counts of a chunk of rows.
+type Part = (Vec<u32>, Vec<f32>, Vec<f64>, Vec<usize>);
+
 struct Assigned {
     labels: Vec<u32>,
     distances2: Vec<f32>,
@@ -115,7 +118,7 @@ fn plus_plus(x: &[f32], n: usize, d: usize, k: usize, rng: &mut Rng) -> Vec<f32>
 
 fn assign(x: &[f32], n: usize, d: usize, centres: &[f32], k: usize) -> Assigned {
     let half: Vec<f32> = centres.chunks_exact(d).map(|c| 0.5 * c.iter().map(|v| v * v).sum::<f32>()).collect();
-    let parts: Vec<(Vec<u32>, Vec<f32>, Vec<f64>, Vec<usize>)> = x[..n * d]
+    let parts: Vec<Part> = x[..n * d]
         .par_chunks(CHUNK * d)
         .map(|chunk| {
             let rows = chunk.len() / d;

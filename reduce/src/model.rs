@@ -300,7 +300,7 @@ impl Head {
         let number =
             |i: usize| self.numbers.get(i).copied().filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| wrong("numbers"));
         let linear = |mean: Vec<f32>, components: Vec<f32>, typical: f32| {
-            if mean.is_empty() || components.is_empty() || components.len() % mean.len() != 0 {
+            if mean.is_empty() || components.is_empty() || !components.len().is_multiple_of(mean.len()) {
                 Err(wrong("components"))
             } else {
                 Ok(Linear { mean, components, typical })
@@ -311,7 +311,8 @@ impl Head {
             Method::Tsne => {
                 let (rows, coords) = (next()?, next()?);
                 let before = if self.before { Some(linear(next()?, next()?, number(1)?)?) } else { None };
-                let whole = self.width > 0 && (1..=3).contains(&self.dims) && !rows.is_empty() && rows.len() % self.width == 0;
+                let whole =
+                    self.width > 0 && (1..=3).contains(&self.dims) && !rows.is_empty() && rows.len().is_multiple_of(self.width);
                 if !whole
                     || coords.len() != rows.len() / self.width * self.dims
                     || before.as_ref().is_some_and(|l| l.k() != self.width)
@@ -331,7 +332,12 @@ impl Head {
                     layers.push(layer);
                 }
                 let s = &self.sizes;
-                if s.len() < 3 || s.len() % 2 == 0 || s[0] != mean.len() || s[s.len() - 1] != mean.len() || mean.is_empty() {
+                if s.len() < 3
+                    || s.len().is_multiple_of(2)
+                    || s[0] != mean.len()
+                    || s[s.len() - 1] != mean.len()
+                    || mean.is_empty()
+                {
                     return Err(wrong("layers"));
                 }
                 if s[s.len() / 2] != latent_mean.len() || latent_mean.len() != latent_scale.len() || latent_mean.is_empty() {

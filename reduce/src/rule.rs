@@ -13,7 +13,6 @@
 use crate::Error;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::borrow::Borrow;
 
 /// What kind of rule is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,7 +30,7 @@ impl Default for RuleParams {
     }
 }
 
-/// A range of one column; both ends belong to it.
+/// A range of one column; both ends belong to it. Without either it means "not missing".
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Column, from 0.
@@ -78,9 +77,8 @@ impl Rule {
 ///
 /// # Errors
 /// No rows or columns, columns of different lengths, or a target with no wanted row.
-pub fn fit(columns: &[Vec<f64>], target: &[bool], params: impl Borrow<RuleParams>) -> Result<Rule, Error> {
+pub fn fit(columns: &[Vec<f64>], target: &[bool], params: &RuleParams) -> Result<Rule, Error> {
     let search = Search::new(columns, target)?;
-    let params = params.borrow();
     let trees = search.tree_boxes();
     let trail = search.peel();
     Ok(search.best(params.balance, params.max_predicates, &trail, &trees))
@@ -88,13 +86,12 @@ pub fn fit(columns: &[Vec<f64>], target: &[bool], params: impl Borrow<RuleParams
 
 /// Rules from the most complete to the purest, purity rising strictly and completeness falling; empty where [`fit`]
 /// would fail.
-pub fn fit_path(columns: &[Vec<f64>], target: &[bool], params: impl Borrow<RuleParams>) -> Vec<Rule> {
+pub fn fit_path(columns: &[Vec<f64>], target: &[bool], params: &RuleParams) -> Vec<Rule> {
     let Ok(search) = Search::new(columns, target) else { return Vec::new() };
-    let params = *params.borrow();
     let trees = search.tree_boxes();
     let trail = search.peel();
     let mut rules: Vec<Rule> =
-        (0..=12).into_par_iter().map(|i| search.best(f64::from(i) / 12.0, params.max_predicates, &trail, &trees)).collect();
+        (0..=8).into_par_iter().map(|i| search.best(f64::from(i) / 8.0, params.max_predicates, &trail, &trees)).collect();
     rules.sort_by(|a, b| {
         b.completeness.total_cmp(&a.completeness).then(b.purity.total_cmp(&a.purity)).then(a.predicates().cmp(&b.predicates()))
     });
@@ -112,9 +109,19 @@ const BINS: usize = 512;
 const NULL: u16 = u16::MAX;
 /// F-beta that a predicate must be worth.
 const WORTH: f64 = 0.004;
+/// Rows that the search looks at; the answer is judged on all.
+const ROWS: usize = 100_000;
 
-/// Bounds of one box: per used column the first and last bin.
-type Bounds = Vec<Option<(u16, u16)>>;
+/// One range of bins of a column, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Span {
+    column: usize,
+    low: u16,
+    high: u16,
+}
+
+/// The ranges of one box, at most one per column.
+type Bounds = Vec<Span>;
 
 struct Search<'a> {
     columns: &'a [Vec<f64>],
@@ -125,16 +132,33 @@ struct Search<'a> {
     tops: Vec<Vec<f64>>,
     /// Per column the bin of each row.
     bins: Vec<Vec<u16>>,
+    /// Rows that the search looks at.
+    rows: Vec<u32>,
+    /// Wanted rows among them.
     wanted: usize,
 }
 
+/// β² of a balance: 25 (completeness counts five times as much) … 1/25.
 fn beta2(balance: f64) -> f64 {
     let b = if balance.is_nan() { 0.5 } else { balance.clamp(0.0, 1.0) };
-    9.0f64.powf(1.0 - 2.0 * b).powi(2).sqrt().max(1.0 / 9.0)
+    25.0f64.powf(1.0 - 2.0 * b)
 }
 
-fn score(tp: f64, matched: f64, wanted: f64, b2: f64) -> f64 {
-    if tp == 0.0 { 0.0 } else { (1.0 + b2) * tp / (matched + b2 * wanted) }
+fn score((tp, matched): (usize, usize), wanted: usize, b2: f64) -> f64 {
+    if tp == 0 { 0.0 } else { (1.0 + b2) * tp as f64 / (matched as f64 + b2 * wanted as f64) }
+}
+
+fn plus(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
+    (a.0 + b.0, a.1 + b.1)
+}
+
+fn with(bounds: &Bounds, column: usize, span: Option<(u16, u16)>) -> Bounds {
+    let mut out: Bounds = bounds.iter().copied().filter(|s| s.column != column).collect();
+    if let Some((low, high)) = span {
+        out.push(Span { column, low, high });
+        out.sort_by_key(|s| s.column);
+    }
+    out
 }
 
 impl<'a> Search<'a> {
@@ -157,65 +181,82 @@ impl<'a> Search<'a> {
             tops.push(t);
             bins.push(b);
         }
-        Ok(Self { columns, target, edges, tops, bins, wanted })
+        // Every so-manieth row, but never so few that wanted ones get rare.
+        let stride = n.div_ceil(ROWS).min((wanted / 1000).max(1));
+        let rows: Vec<u32> = (0..n as u32).step_by(stride).collect();
+        let wanted = rows.iter().filter(|i| target[**i as usize]).count();
+        if wanted == 0 {
+            let rows: Vec<u32> = (0..n as u32).collect();
+            let wanted = target.iter().filter(|t| **t).count();
+            return Ok(Self { columns, target, edges, tops, bins, rows, wanted });
+        }
+        Ok(Self { columns, target, edges, tops, bins, rows, wanted })
     }
 
-    fn inside(&self, bounds: &Bounds, except: Option<usize>, i: usize) -> bool {
-        bounds.iter().enumerate().all(|(c, b)| match b {
-            Some((lo, hi)) if Some(c) != except => {
-                let v = self.bins[c][i];
-                v != NULL && v >= *lo && v <= *hi
-            }
-            _ => true,
+    fn inside(&self, bounds: &[Span], i: u32) -> bool {
+        bounds.iter().all(|s| {
+            let v = self.bins[s.column][i as usize];
+            v != NULL && v >= s.low && v <= s.high
         })
     }
 
+    fn is_wanted(&self, i: u32) -> bool {
+        self.target[i as usize]
+    }
+
+    fn tally(&self, rows: &[u32]) -> (usize, usize) {
+        (rows.iter().filter(|i| self.is_wanted(**i)).count(), rows.len())
+    }
+
     /// (wanted, all) rows of a box among `free` rows.
-    fn count(&self, bounds: &Bounds, free: &[u32]) -> (usize, usize) {
+    fn count(&self, bounds: &[Span], free: &[u32]) -> (usize, usize) {
         let mut out = (0, 0);
         for i in free {
-            if self.inside(bounds, None, *i as usize) {
+            if self.inside(bounds, *i) {
                 out.1 += 1;
-                out.0 += usize::from(self.target[*i as usize]);
+                out.0 += usize::from(self.is_wanted(*i));
             }
         }
         out
     }
 
-    /// Boxes of a peeling run from everything down to a pure or tiny box.
+    /// Wanted and all rows per bin of a column.
+    fn histogram(&self, column: usize, rows: &[u32]) -> (Vec<usize>, Vec<usize>) {
+        let count = self.edges[column].len();
+        let (mut good, mut all) = (vec![0usize; count], vec![0usize; count]);
+        for i in rows {
+            let b = self.bins[column][*i as usize];
+            if b != NULL {
+                all[b as usize] += 1;
+                good[b as usize] += usize::from(self.is_wanted(*i));
+            }
+        }
+        (good, all)
+    }
+
+    /// Boxes of a peeling run from everything down to a pure or tiny box, thinned to some sixty.
     fn peel(&self) -> Vec<Bounds> {
-        let mut bounds: Bounds = vec![None; self.columns.len()];
-        let mut rows: Vec<u32> = (0..self.target.len() as u32).collect();
-        let mut trail = vec![bounds.clone()];
+        let mut bounds = Bounds::new();
+        let mut rows = self.rows.clone();
+        let mut trail = Vec::new();
         let least = (self.wanted / 50).max(3);
         for _ in 0..300 {
-            let tp = rows.iter().filter(|i| self.target[**i as usize]).count();
-            if tp == rows.len() || tp <= least {
+            let (tp, n) = self.tally(&rows);
+            if tp == n || tp <= least {
                 break;
             }
-            let cut = (rows.len() / 20).max(1);
-            // The best peel of each column: (purity after, wanted after, column, bounds).
+            let cut = (n / 20).max(1);
+            // The best peel of each column: (purity after, wanted after, span).
             let best = (0..self.columns.len())
                 .into_par_iter()
-                .filter_map(|c| {
-                    let count = self.edges[c].len();
-                    if count < 2 {
-                        return None;
-                    }
-                    let (mut all, mut good) = (vec![0usize; count], vec![0usize; count]);
-                    for i in &rows {
-                        let b = self.bins[c][*i as usize];
-                        if b != NULL {
-                            all[b as usize] += 1;
-                            good[b as usize] += usize::from(self.target[*i as usize]);
-                        }
-                    }
-                    let (lo, hi) = bounds[c].map_or((0, count - 1), |(a, b)| (a as usize, b as usize));
+                .filter_map(|column| {
+                    let (good, all) = self.histogram(column, &rows);
+                    let span = bounds.iter().find(|s| s.column == column);
+                    let (lo, hi) = span.map_or((0, all.len() - 1), |s| (s.low as usize, s.high as usize));
                     let (n, t) = (all[lo..=hi].iter().sum::<usize>(), good[lo..=hi].iter().sum::<usize>());
-                    let mut best: Option<(f64, usize, usize, (u16, u16))> = None;
+                    let mut best: Option<(f64, usize, Span)> = None;
                     for up in [false, true] {
-                        let (mut gone, mut lost) = (0, 0);
-                        let mut steps = 0;
+                        let (mut gone, mut lost, mut steps) = (0, 0, 0);
                         while gone < cut && lo + steps < hi {
                             let b = if up { hi - steps } else { lo + steps };
                             gone += all[b];
@@ -226,9 +267,9 @@ impl<'a> Search<'a> {
                             continue;
                         }
                         let purity = (t - lost) as f64 / (n - gone) as f64;
-                        let to = if up { (lo as u16, (hi - steps) as u16) } else { ((lo + steps) as u16, hi as u16) };
+                        let (low, high) = if up { (lo, hi - steps) } else { (lo + steps, hi) };
                         if best.as_ref().is_none_or(|b| (purity, t - lost) > (b.0, b.1)) {
-                            best = Some((purity, t - lost, c, to));
+                            best = Some((purity, t - lost, Span { column, low: low as u16, high: high as u16 }));
                         }
                     }
                     best
@@ -236,66 +277,49 @@ impl<'a> Search<'a> {
                 .collect::<Vec<_>>()
                 .into_iter()
                 .reduce(|a, b| if (b.0, b.1) > (a.0, a.1) { b } else { a });
-            let Some((_, _, c, to)) = best else { break };
-            bounds[c] = Some(to);
-            rows.retain(|i| {
-                let v = self.bins[c][*i as usize];
-                v != NULL && v >= to.0 && v <= to.1
-            });
+            let Some((_, _, span)) = best else { break };
+            bounds = with(&bounds, span.column, Some((span.low, span.high)));
+            rows.retain(|i| self.inside(&[span], *i));
             trail.push(bounds.clone());
         }
-        trail
+        let thin = trail.len().div_ceil(60).max(1);
+        trail.into_iter().rev().step_by(thin).collect()
     }
 
-    /// The best interval of column `c` given the others, or none at all, for rows not yet matched by other boxes.
-    /// `base` are (wanted, all) rows matched before. Returns the score and the interval.
-    fn best_interval(&self, bounds: &Bounds, c: usize, free: &[u32], base: (usize, usize), b2: f64) -> (f64, Option<(u16, u16)>) {
-        let count = self.edges[c].len();
-        let (mut all, mut good) = (vec![0.0f64; count], vec![0.0f64; count]);
-        let mut whole = (base.0 as f64, base.1 as f64);
-        for i in free {
-            let i = *i as usize;
-            if !self.inside(bounds, Some(c), i) {
-                continue;
-            }
-            let t = f64::from(u8::from(self.target[i]));
-            whole.0 += t;
-            whole.1 += 1.0;
-            let b = self.bins[c][i];
-            if b != NULL {
-                all[b as usize] += 1.0;
-                good[b as usize] += t;
-            }
-        }
-        let wanted = self.wanted as f64;
-        let without = score(whole.0, whole.1, wanted, b2);
+    /// The best interval of a column for `rows`, all of which satisfy the other ranges, or none at all.
+    /// `base` are (wanted, all) rows matched by other boxes. Returns the score and the interval.
+    fn best_interval(&self, column: usize, rows: &[u32], base: (usize, usize), b2: f64) -> (f64, Option<(u16, u16)>) {
+        let (good, all) = self.histogram(column, rows);
+        let without = score(plus(self.tally(rows), base), self.wanted, b2);
         let mut best = (without, None);
         let mut level = without;
         for _ in 0..20 {
             // Largest sum of (1 + β²)·wanted − level·all over an interval.
-            let (mut sum, mut from, mut top, mut span) = (0.0f64, 0usize, f64::NEG_INFINITY, (0usize, 0usize));
-            for b in 0..count {
+            let (mut sum, mut from, mut top, mut span) = (0.0f64, 0usize, 0.0f64, None);
+            for b in 0..all.len() {
                 if sum <= 0.0 {
                     (sum, from) = (0.0, b);
                 }
-                sum += (1.0 + b2) * good[b] - level * all[b];
+                sum += (1.0 + b2) * good[b] as f64 - level * all[b] as f64;
                 if sum > top {
-                    (top, span) = (sum, (from, b));
+                    (top, span) = (sum, Some((from, b)));
                 }
             }
-            if top <= 0.0 {
-                break;
-            }
-            // Empty bins at the ends belong to nobody.
-            let (mut lo, mut hi) = span;
-            while lo < hi && all[lo] == 0.0 {
+            let Some((mut lo, mut hi)) = span else { break };
+            // Empty bins at the ends belong to nobody; an end with nothing beyond it is no end.
+            while lo < hi && all[lo] == 0 {
                 lo += 1;
             }
-            while hi > lo && all[hi] == 0.0 {
+            while hi > lo && all[hi] == 0 {
                 hi -= 1;
             }
-            let (tp, m) = (good[lo..=hi].iter().sum::<f64>() + base.0 as f64, all[lo..=hi].iter().sum::<f64>() + base.1 as f64);
-            let f = score(tp, m, wanted, b2);
+            if all[..lo].iter().all(|a| *a == 0) {
+                lo = 0;
+            }
+            if all[hi + 1..].iter().all(|a| *a == 0) {
+                hi = all.len() - 1;
+            }
+            let f = score(plus((good[lo..=hi].iter().sum(), all[lo..=hi].iter().sum()), base), self.wanted, b2);
             if f > best.0 + 1e-12 {
                 best = (f, Some((lo as u16, hi as u16)));
             }
@@ -307,76 +331,57 @@ impl<'a> Search<'a> {
         best
     }
 
-    /// Improves a box: intervals in turn, up to `room` columns, dropping those that are not worth a predicate.
-    fn polish(&self, mut bounds: Bounds, free: &[u32], base: (usize, usize), b2: f64, room: usize) -> (f64, Bounds) {
-        let n = self.columns.len();
-        let mut f = 0.0;
+    /// Sets each range of a box to its best given the others, until nothing improves.
+    fn settle(&self, bounds: &mut Bounds, free: &[u32], base: (usize, usize), b2: f64) -> f64 {
+        let mut f = score(plus(self.count(bounds, free), base), self.wanted, b2);
         for _ in 0..6 {
             let before = f;
-            for c in 0..n {
-                if bounds[c].is_none() {
-                    continue;
-                }
-                let (g, interval) = self.best_interval(&bounds, c, free, base, b2);
-                bounds[c] = interval;
+            for column in bounds.iter().map(|s| s.column).collect::<Vec<_>>() {
+                let others = with(bounds, column, None);
+                let rows: Vec<u32> = free.iter().copied().filter(|i| self.inside(&others, *i)).collect();
+                let (g, span) = self.best_interval(column, &rows, base, b2);
+                *bounds = with(&others, column, span);
                 f = g;
             }
             if f <= before + 1e-9 {
                 break;
             }
         }
-        loop {
-            // Add the column that helps most, if it is worth it and there is room.
-            let used = bounds.iter().filter(|b| b.is_some()).count();
-            if used < room {
-                let gains: Vec<(f64, usize, Option<(u16, u16)>)> = (0..n)
-                    .into_par_iter()
-                    .filter(|c| bounds[*c].is_none())
-                    .map(|c| {
-                        let (g, i) = self.best_interval(&bounds, c, free, base, b2);
-                        (g, c, i)
-                    })
-                    .collect();
-                let top = gains.into_iter().filter(|g| g.2.is_some()).reduce(|a, b| if b.0 > a.0 { b } else { a });
-                if let Some((g, c, interval)) = top.filter(|t| t.0 > f + WORTH) {
-                    bounds[c] = interval;
-                    f = g;
-                    for c in 0..n {
-                        if bounds[c].is_some() {
-                            (f, bounds[c]) = self.best_interval(&bounds, c, free, base, b2);
-                        }
-                    }
-                    continue;
-                }
-            }
-            break;
+        f
+    }
+
+    /// Improves a box: intervals in turn, up to `room` columns, dropping those that are not worth a predicate.
+    fn polish(&self, mut bounds: Bounds, free: &[u32], base: (usize, usize), b2: f64, room: usize) -> (f64, Bounds) {
+        let mut f = self.settle(&mut bounds, free, base, b2);
+        while bounds.len() < room {
+            // Add the column that helps most, if it is worth it.
+            let rows: Vec<u32> = free.iter().copied().filter(|i| self.inside(&bounds, *i)).collect();
+            let top = (0..self.columns.len())
+                .into_par_iter()
+                .filter(|c| bounds.iter().all(|s| s.column != *c))
+                .map(|c| (self.best_interval(c, &rows, base, b2), c))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .filter(|((_, span), _)| span.is_some())
+                .reduce(|a, b| if b.0.0 > a.0.0 { b } else { a });
+            let Some(((_, span), column)) = top.filter(|((g, _), _)| *g > f + WORTH) else { break };
+            bounds = with(&bounds, column, span);
+            f = self.settle(&mut bounds, free, base, b2);
         }
         // Drop the column that matters least while there are too many or it is not worth its place.
-        loop {
-            let used: Vec<usize> = (0..n).filter(|c| bounds[*c].is_some()).collect();
-            if used.is_empty() {
-                break;
-            }
-            let losses: Vec<(f64, usize)> = used
+        while bounds.len() > 1 {
+            let loss = bounds
                 .par_iter()
-                .map(|c| {
-                    let mut without = bounds.clone();
-                    without[*c] = None;
-                    let (tp, m) = self.count(&without, free);
-                    (score((tp + base.0) as f64, (m + base.1) as f64, self.wanted as f64, b2), *c)
-                })
-                .collect();
-            let Some((g, c)) = losses.into_iter().reduce(|a, b| if b.0 > a.0 { b } else { a }) else { break };
-            if used.len() <= room && (g < f - WORTH || used.len() == 1) {
+                .map(|s| (score(plus(self.count(&with(&bounds, s.column, None), free), base), self.wanted, b2), s.column))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .reduce(|a, b| if b.0 > a.0 { b } else { a });
+            let Some((g, column)) = loss else { break };
+            if bounds.len() <= room && g < f - WORTH {
                 break;
             }
-            bounds[c] = None;
-            f = g;
-            for c in 0..n {
-                if bounds[c].is_some() {
-                    (f, bounds[c]) = self.best_interval(&bounds, c, free, base, b2);
-                }
-            }
+            bounds = with(&bounds, column, None);
+            f = self.settle(&mut bounds, free, base, b2);
         }
         (f, bounds)
     }
@@ -384,166 +389,159 @@ impl<'a> Search<'a> {
     fn best(&self, balance: f64, max_predicates: usize, trail: &[Bounds], trees: &[Bounds]) -> Rule {
         let b2 = beta2(balance);
         let room = max_predicates.max(1);
-        let all: Vec<u32> = (0..self.target.len() as u32).collect();
         let mut boxes: Vec<Bounds> = Vec::new();
-        let (mut free, mut base, mut f) = (all.clone(), (0usize, 0usize), 0.0f64);
+        let (mut free, mut base, mut f) = (self.rows.clone(), (0usize, 0usize), 0.0f64);
         while boxes.len() < 3 {
-            let left = room - boxes.iter().map(|b| b.iter().flatten().count()).sum::<usize>();
+            let left = room - boxes.iter().map(Vec::len).sum::<usize>().min(room);
             if left == 0 {
                 break;
             }
             // Starts: the best boxes of the peeling run and of the tree, and no box at all.
-            let mut starts: Vec<(f64, &Bounds)> = trail
-                .par_iter()
-                .chain(trees.par_iter())
-                .map(|b| {
-                    let (tp, m) = self.count(b, &free);
-                    (score((tp + base.0) as f64, (m + base.1) as f64, self.wanted as f64, b2), b)
-                })
-                .collect();
-            starts.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let empty: Bounds = vec![None; self.columns.len()];
+            let top = |list: &[Bounds]| -> Option<Bounds> {
+                list.par_iter()
+                    .map(|b| score(plus(self.count(b, &free), base), self.wanted, b2))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .zip(list)
+                    .reduce(|a, b| if b.0 > a.0 { b } else { a })
+                    .map(|b| b.1.clone())
+            };
             let mut best: Option<(f64, Bounds)> = None;
-            for start in starts.iter().take(2).map(|s| s.1).chain([&empty]) {
-                let (g, b) = self.polish(start.clone(), &free, base, b2, left);
-                if b.iter().all(Option::is_none) {
-                    continue;
-                }
-                let used = b.iter().flatten().count() as f64;
-                if best.as_ref().is_none_or(|(h, o)| g - WORTH * used > h - WORTH * o.iter().flatten().count() as f64) {
+            for start in [top(trail), top(trees), Some(Bounds::new())].into_iter().flatten() {
+                let (g, b) = self.polish(start, &free, base, b2, left);
+                let worth = g - WORTH * b.len() as f64;
+                if !b.is_empty() && best.as_ref().is_none_or(|(h, o)| worth > h - WORTH * o.len() as f64) {
                     best = Some((g, b));
                 }
             }
             let Some((g, b)) = best else { break };
-            let used = b.iter().flatten().count() as f64;
-            if !boxes.is_empty() && g < f + 0.01 + WORTH * used {
+            if !boxes.is_empty() && g < f + 0.01 + WORTH * b.len() as f64 {
                 break;
             }
-            let (tp, m) = self.count(&b, &free);
-            base = (base.0 + tp, base.1 + m);
-            free.retain(|i| !self.inside(&b, None, *i as usize));
+            base = plus(base, self.count(&b, &free));
+            free.retain(|i| !self.inside(&b, *i));
             boxes.push(b);
             f = g;
         }
         let mut chosen = self.finish(&boxes);
         // The tree's own leaves together, when they fit and are better.
-        let mut leaves: Vec<&Bounds> = Vec::new();
-        let (mut free, mut base, mut g) = (all, (0usize, 0usize), 0.0f64);
-        let mut used = 0;
+        let mut leaves: Vec<Bounds> = Vec::new();
+        let (mut free, mut base, mut g, mut used) = (self.rows.clone(), (0usize, 0usize), 0.0f64, 0);
         loop {
             let next = trees
                 .iter()
-                .filter(|t| used + t.iter().flatten().count() <= room)
-                .map(|t| {
-                    let (tp, m) = self.count(t, &free);
-                    (score((tp + base.0) as f64, (m + base.1) as f64, self.wanted as f64, b2), t, tp, m)
-                })
+                .filter(|t| used + t.len() <= room)
+                .map(|t| (score(plus(self.count(t, &free), base), self.wanted, b2), t))
                 .reduce(|a, b| if b.0 > a.0 { b } else { a });
-            let Some((s, t, tp, m)) = next.filter(|t| t.0 > g + 0.01) else { break };
-            leaves.push(t);
-            used += t.iter().flatten().count();
-            base = (base.0 + tp, base.1 + m);
-            free.retain(|i| !self.inside(t, None, *i as usize));
+            let Some((s, t)) = next.filter(|t| t.0 > g + 0.01) else { break };
+            base = plus(base, self.count(t, &free));
+            free.retain(|i| !self.inside(t, *i));
+            used += t.len();
+            leaves.push(t.clone());
             g = s;
         }
         let price = |r: &Rule, f: f64| f - WORTH * r.predicates() as f64;
         if !leaves.is_empty() {
-            let tree = self.finish(&leaves.into_iter().cloned().collect::<Vec<_>>());
+            let tree = self.finish(&leaves);
             if chosen.boxes.is_empty() || price(&tree, g) > price(&chosen, f) {
                 chosen = tree;
             }
         }
-        chosen
+        if chosen.boxes.is_empty() { self.hull() } else { chosen }
     }
 
-    /// A rule of these boxes, with round thresholds, judged on the rows themselves.
+    /// When no range helps (all rows are wanted, say): the range of the wanted rows in the column where it is tightest.
+    fn hull(&self) -> Rule {
+        let all: Vec<u32> = (0..self.target.len() as u32).collect();
+        let spans = (0..self.columns.len()).filter_map(|column| {
+            let (good, _) = self.histogram(column, &all);
+            let (low, high) = (good.iter().position(|g| *g > 0)?, good.iter().rposition(|g| *g > 0)?);
+            let rows = self.count(&[Span { column, low: low as u16, high: high as u16 }], &all);
+            // Most wanted rows first, then fewest others.
+            Some(((rows.0, std::cmp::Reverse(rows.1)), column, low, high))
+        });
+        let Some((_, column, low, high)) = spans.reduce(|a, b| if b.0 > a.0 { b } else { a }) else { return Rule::default() };
+        let range = Range { column, min: Some(self.edges[column][low]), max: Some(self.tops[column][high]) };
+        self.judged(vec![vec![range]])
+    }
+
+    /// A rule of these boxes with round thresholds.
     fn finish(&self, boxes: &[Bounds]) -> Rule {
-        let boxes: Vec<Vec<Range>> = boxes
+        let boxes = boxes
             .iter()
             .map(|b| {
                 b.iter()
-                    .enumerate()
-                    .filter_map(|(c, b)| {
-                        let (lo, hi) = (*b)?;
-                        let (lo, hi, last) = (lo as usize, hi as usize, self.edges[c].len() - 1);
-                        // Anything above the values left out and up to the values kept is the same.
+                    .filter_map(|s| {
+                        let (c, lo, hi) = (s.column, s.low as usize, s.high as usize);
+                        // Any threshold between the last value left out and the first one kept does the same.
                         let min = (lo > 0).then(|| round_between(self.tops[c][lo - 1], self.edges[c][lo], true));
-                        let max = (hi < last).then(|| round_between(self.tops[c][hi], self.edges[c][hi + 1], false));
-                        if min.is_none() && max.is_none() && !self.bins[c].contains(&NULL) {
-                            return None;
-                        }
-                        // All values but not the missing ones: any bound that holds for all says so.
-                        let min = if min.is_none() && max.is_none() { Some(self.edges[c][0]) } else { min };
-                        Some(Range { column: c, min, max })
+                        let max =
+                            (hi + 1 < self.edges[c].len()).then(|| round_between(self.tops[c][hi], self.edges[c][hi + 1], false));
+                        // Without both it still says "not missing".
+                        (min.is_some() || max.is_some() || self.bins[c].contains(&NULL)).then_some(Range { column: c, min, max })
                     })
                     .collect()
             })
             .filter(|b: &Vec<Range>| !b.is_empty())
             .collect();
+        self.judged(boxes)
+    }
+
+    /// The rule with its figures over all rows.
+    fn judged(&self, boxes: Vec<Vec<Range>>) -> Rule {
         let mut rule = Rule { boxes, ..Default::default() };
-        let mut good = 0usize;
-        for i in 0..self.target.len() {
-            if rule.matches(|c| self.columns[c][i]) {
-                rule.matched += 1;
-                good += usize::from(self.target[i]);
-            }
-        }
+        let n = self.target.len();
+        let hits: Vec<bool> = (0..n).into_par_iter().map(|i| rule.matches(|c| self.columns[c][i])).collect();
+        rule.matched = hits.iter().filter(|h| **h).count();
+        let good = hits.iter().zip(self.target).filter(|(h, t)| **h && **t).count();
+        let wanted = self.target.iter().filter(|t| **t).count();
         rule.purity = if rule.matched > 0 { good as f64 / rule.matched as f64 } else { 0.0 };
-        rule.completeness = good as f64 / self.wanted as f64;
+        rule.completeness = good as f64 / wanted as f64;
         rule
     }
 
     /// Boxes of the leaves of a decision tree of depth 4 in which wanted rows are more common than over all.
     fn tree_boxes(&self) -> Vec<Bounds> {
         use linfa::prelude::Fit;
-        let n = self.target.len();
-        // A fixed sample that keeps all rows where there are few.
-        let stride = n.div_ceil(20_000);
-        let rows: Vec<usize> = (0..n).step_by(stride).collect();
+        // A part of the rows is enough for a start.
+        let stride = self.rows.len().div_ceil(20_000);
+        let rows: Vec<u32> = self.rows.iter().copied().step_by(stride).collect();
         let d = self.columns.len();
         // Bin numbers instead of values: exact, no missing values (bin −1), and splits fall between bins.
         let x = ndarray::Array2::from_shape_fn((rows.len(), d), |(r, c)| {
-            let b = self.bins[c][rows[r]];
+            let b = self.bins[c][rows[r] as usize];
             if b == NULL { -1.0f64 } else { f64::from(b) }
         });
-        let y = ndarray::Array1::from_iter(rows.iter().map(|i| self.target[*i]));
+        let y = ndarray::Array1::from_iter(rows.iter().map(|i| self.is_wanted(*i)));
         if y.iter().all(|t| *t) || !y.iter().any(|t| *t) {
             return Vec::new();
         }
         let data = linfa::Dataset::new(x, y);
-        let params =
-            linfa_trees::DecisionTree::params().max_depth(Some(4)).min_weight_leaf((rows.len() as f32 / 1000.0).clamp(2.0, 20.0));
+        let least = (rows.len() as f32 / 1000.0).clamp(2.0, 20.0);
+        let params = linfa_trees::DecisionTree::params().max_depth(Some(4)).min_weight_leaf(least);
         let Ok(tree) = params.fit(&data) else { return Vec::new() };
         let mut out = Vec::new();
-        let mut stack: Vec<(&linfa_trees::TreeNode<f64, bool>, Bounds)> = vec![(tree.root_node(), vec![None; d])];
-        let all: Vec<u32> = (0..n as u32).collect();
-        let share = self.wanted as f64 / n as f64;
+        let mut stack: Vec<(&linfa_trees::TreeNode<f64, bool>, Bounds)> = vec![(tree.root_node(), Bounds::new())];
+        let share = self.wanted as f64 / self.rows.len() as f64;
         while let Some((node, bounds)) = stack.pop() {
             if node.is_leaf() {
-                let (tp, m) = self.count(&bounds, &all);
-                if m > 0 && tp as f64 > 1.5 * share.min(0.6) * m as f64 && bounds.iter().any(Option::is_some) {
+                let (tp, m) = self.count(&bounds, &self.rows);
+                if m > 0 && tp as f64 > 1.5 * share.min(0.6) * m as f64 && !bounds.is_empty() {
                     out.push(bounds);
                 }
                 continue;
             }
-            let (c, at, _) = node.split();
-            let last = (self.edges[c].len() - 1) as u16;
-            let (lo, hi) = bounds[c].unwrap_or((0, last));
-            for (child, left) in node.children().into_iter().zip([true, false]) {
-                let Some(child) = child else { continue };
-                let mut b = bounds.clone();
-                // Left: bin < at.
-                let edge = at.ceil();
-                if left {
-                    if edge < 1.0 {
-                        continue;
-                    }
-                    b[c] = Some((lo, hi.min(edge as u16 - 1)));
-                } else {
-                    b[c] = Some((lo.max(edge.max(0.0) as u16), hi));
-                }
-                if b[c].is_some_and(|(lo, hi)| lo <= hi) {
-                    stack.push((child, b));
+            // Left: bin < at.
+            let (column, at, _) = node.split();
+            let first_right = at.ceil().max(0.0) as u16;
+            let span = bounds.iter().find(|s| s.column == column);
+            let (lo, hi) = span.map_or((0, (self.edges[column].len() - 1) as u16), |s| (s.low, s.high));
+            let sides = [first_right.checked_sub(1).map(|b| (lo, hi.min(b))), Some((lo.max(first_right), hi))];
+            for (child, side) in node.children().into_iter().zip(sides) {
+                if let (Some(child), Some((lo, hi))) = (child, side)
+                    && lo <= hi
+                {
+                    stack.push((child, with(&bounds, column, Some((lo, hi)))));
                 }
             }
         }
@@ -619,4 +617,108 @@ fn round_between(low: f64, high: f64, upper: bool) -> f64 {
         }
     }
     if upper { high } else { low }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Rng;
+
+    fn uniform(n: usize, columns: usize) -> Vec<Vec<f64>> {
+        let mut rng = Rng::new(1, 1);
+        (0..columns).map(|_| (0..n).map(|_| rng.uniform()).collect()).collect()
+    }
+
+    #[test]
+    fn a_planted_box_is_found_with_short_thresholds() {
+        let mut x = uniform(4000, 6);
+        for i in (0..4000).step_by(37) {
+            x[4][i] = f64::NAN;
+        }
+        let target: Vec<bool> = (0..4000).map(|i| x[1][i] > 0.3 && x[1][i] < 0.5 && x[3][i] > 0.7).collect();
+        let r = fit(&x, &target, &RuleParams::default()).unwrap();
+        assert!(r.purity > 0.99 && r.completeness > 0.99, "{r:?}");
+        assert_eq!(r.boxes.len(), 1);
+        assert_eq!(r.boxes[0].iter().map(|r| r.column).collect::<Vec<_>>(), [1, 3]);
+        for v in r.boxes[0].iter().flat_map(|r| [r.min, r.max]).flatten() {
+            assert!(v.to_string().len() <= 6, "{v}");
+        }
+        assert!(r.boxes[0][1].max.is_none());
+        let counted = (0..4000).filter(|i| r.matches(|c| x[c][*i])).count();
+        assert_eq!(counted, r.matched);
+    }
+
+    #[test]
+    fn a_few_rare_rows_far_out_are_found() {
+        let mut x = uniform(30_000, 5);
+        let mut target = vec![false; 30_000];
+        for i in (0..30_000).step_by(1500) {
+            target[i] = true;
+            x[2][i] += 3.0;
+        }
+        let r = fit(&x, &target, &RuleParams::default()).unwrap();
+        assert_eq!((r.purity, r.completeness, r.matched), (1.0, 1.0, 20));
+        assert_eq!(r.boxes, [[Range { column: 2, min: Some(2.0), max: None }]]);
+    }
+
+    #[test]
+    fn two_separate_groups_become_two_boxes() {
+        let x = uniform(5000, 3);
+        let target: Vec<bool> = (0..5000).map(|i| (x[0][i] < 0.2 && x[1][i] < 0.2) || (x[0][i] > 0.8 && x[1][i] > 0.8)).collect();
+        let r = fit(&x, &target, &RuleParams { max_predicates: 4, balance: 0.5 }).unwrap();
+        assert_eq!(r.boxes.len(), 2, "{r:?}");
+        assert!(r.purity > 0.97 && r.completeness > 0.97, "{r:?}");
+        let one = fit(&x, &target, &RuleParams { max_predicates: 2, balance: 0.5 }).unwrap();
+        assert!(one.predicates() <= 2);
+    }
+
+    #[test]
+    fn the_path_trades_completeness_for_purity() {
+        let mut rng = Rng::new(9, 0);
+        let target: Vec<bool> = (0..3000).map(|i| i % 5 == 0).collect();
+        let x: Vec<Vec<f64>> =
+            (0..4).map(|c| target.iter().map(|t| rng.normal() + if *t && c < 2 { 1.5 } else { 0.0 }).collect()).collect();
+        let path = fit_path(&x, &target, &RuleParams::default());
+        assert!(path.len() >= 3, "{path:?}");
+        for w in path.windows(2) {
+            assert!(w[1].purity > w[0].purity && w[1].completeness <= w[0].completeness, "{path:?}");
+        }
+        assert!(path[0].completeness > 0.9 && path[path.len() - 1].purity > 0.8, "{path:?}");
+        assert!(path.iter().all(|r| r.predicates() <= 4));
+    }
+
+    #[test]
+    fn odd_targets_have_a_rule_or_a_clear_error() {
+        let x = uniform(50, 2);
+        let all = fit(&x, &[true; 50], &RuleParams::default()).unwrap();
+        assert_eq!((all.purity, all.completeness, all.matched), (1.0, 1.0, 50));
+        let mut one = [false; 50];
+        one[17] = true;
+        let r = fit(&x, &one, &RuleParams::default()).unwrap();
+        assert_eq!((r.purity, r.completeness), (1.0, 1.0));
+        assert!(matches!(fit(&x, &[false; 50], &RuleParams::default()), Err(Error::Shape(_))));
+        assert!(matches!(fit(&x, &[true; 49], &RuleParams::default()), Err(Error::Shape(_))));
+        assert!(matches!(fit(&[], &[true], &RuleParams::default()), Err(Error::Empty)));
+        assert!(fit_path(&x, &[false; 50], &RuleParams::default()).is_empty());
+        let gaps: Vec<f64> = (0..50).map(|i| if i < 20 { f64::NAN } else { 1.0 }).collect();
+        let target: Vec<bool> = (0..50).map(|i| i >= 20).collect();
+        let r = fit(&[gaps], &target, &RuleParams::default()).unwrap();
+        assert_eq!((r.purity, r.completeness), (1.0, 1.0), "not missing: {r:?}");
+        assert!(fit(&[vec![f64::NAN; 50]], &target, &RuleParams::default()).is_ok());
+        let wild: Vec<f64> = (0..50).map(|i| if i < 20 { f64::NEG_INFINITY } else { f64::INFINITY }).collect();
+        assert_eq!(fit(&[wild], &target, &RuleParams::default()).unwrap().purity, 1.0);
+    }
+
+    #[test]
+    fn thresholds_are_as_short_as_they_can_be() {
+        assert_eq!(round_between(1.2345, 1.3456, true), 1.3);
+        assert_eq!(round_between(0.19991, 0.20004, false), 0.2);
+        assert_eq!(round_between(-3.0, 7.0, true), 0.0);
+        assert_eq!(round_between(5.0, 6.0, true), 6.0);
+        assert_eq!(round_between(5.0, 6.0, false), 5.0);
+        assert_eq!(round_between(123_456.0, 123_789.0, true), 123_600.0);
+        assert_eq!(round_between(0.3, f64::INFINITY, false), 0.3);
+        let (a, b) = (0.1, 0.1f64.next_up());
+        assert_eq!(round_between(a, b, true), b);
+    }
 }
