@@ -705,9 +705,9 @@ impl Renderer {
             &full.marks_layout,
             &[uniform.as_entire_binding(), full.state.as_entire_binding(), marks.as_entire_binding()],
         );
-        for k in 0..if plan.any { 2 } else { 1 } {
+        for (k, target) in sums.iter().enumerate().take(if plan.any { 2 } else { 1 }) {
             let clear = wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT);
-            let mut pass = target_pass(encoder, "marks", &sums[k], clear, view.px);
+            let mut pass = target_pass(encoder, "marks", target, clear, view.px);
             pass.set_bind_group(0, &group, &[]);
             if plan.marks {
                 pass.set_pipeline(&full.marks[k]);
