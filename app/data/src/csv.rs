@@ -48,15 +48,37 @@ pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Res
         std::borrow::Cow::Owned(text) => text.into_bytes(),
     };
     let mut skip = 0;
+    let mut last = 0;
     while text[skip..].starts_with(b"#") {
+        last = skip;
         match text[skip..].iter().position(|b| *b == b'\n') {
             Some(n) => skip += n + 1,
             None => break,
         }
     }
+    let separator = separator.unwrap_or_else(|| guess_separator(&text[skip..]));
+    // A header line may itself begin with '#': as many names as the first row has numbers.
+    if last < skip {
+        let line = |from: usize| text_line(&text[from..]);
+        let fields =
+            |l: &str| l.trim_start_matches('#').split(char::from(separator)).map(|f| f.trim().to_owned()).collect::<Vec<_>>();
+        let (names, first) = (fields(line(last)), fields(line(skip)));
+        let number = |f: &String| f.parse::<f64>().is_ok();
+        if names.len() == first.len() && first.iter().any(number) && !names.iter().any(|n| number(n) || n.is_empty()) {
+            let mut body = names.join(&char::from(separator).to_string()).into_bytes();
+            body.push(b'\n');
+            body.extend_from_slice(&text[skip..]);
+            return read_separated(what, body, separator, None);
+        }
+    }
     let body = &text[skip..];
-    let separator = separator.unwrap_or_else(|| guess_separator(body));
     read_separated(what, body.to_vec(), separator, None)
+}
+
+/// The first line of UTF-8 text.
+fn text_line(text: &[u8]) -> &str {
+    let end = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
+    std::str::from_utf8(&text[..end]).unwrap_or_default().trim_end_matches('\r')
 }
 
 /// Read separated text; `types` fixes what is known of the columns.

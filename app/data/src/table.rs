@@ -313,7 +313,21 @@ impl Table {
                 None => Series::full_null(series.name().clone(), other.rows(), series.dtype()),
             };
             if more.dtype() != series.dtype() {
-                let common = supertype(series.dtype(), more.dtype());
+                let mut common = supertype(series.dtype(), more.dtype());
+                // Whole numbers on one page and fractions on the next are one column of doubles,
+                // unless an integer would be rounded: then it is an id, and stays text.
+                let (a, b) = (series.dtype(), more.dtype());
+                if common == DataType::String
+                    && a.is_primitive_numeric()
+                    && b.is_primitive_numeric()
+                    && (a.is_float() || b.is_float())
+                {
+                    let ints = if a.is_float() { &more } else { &series };
+                    let exact = |v: f64| v.abs() <= 9_007_199_254_740_992.0;
+                    if ints.cast(&DataType::Float64)?.f64()?.iter().flatten().all(exact) {
+                        common = DataType::Float64;
+                    }
+                }
                 series = series.cast(&common)?;
                 more = more.cast(&common)?;
             }
@@ -398,6 +412,7 @@ fn supertype(a: &DataType, b: &DataType) -> DataType {
     };
     match (a, b) {
         _ if a == b => a.clone(),
+        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
         (List(x), List(y)) => List(Box::new(supertype(x, y))),
         (List(x), y) | (y, List(x)) => List(Box::new(supertype(x, y))),
         (Float32 | Float64, Float32 | Float64) => Float64,
@@ -502,6 +517,7 @@ impl std::fmt::Display for Cell {
             Self::Bool(v) => write!(f, "{v}"),
             Self::Int(v) => write!(f, "{v}"),
             Self::UInt(v) => write!(f, "{v}"),
+            Self::Float(v) if *v != 0.0 && v.is_finite() && !(1e-5..1e16).contains(&v.abs()) => write!(f, "{v:e}"),
             Self::Float(v) => write!(f, "{v}"),
             Self::Text(v) => f.write_str(v),
             Self::Array(v) => write!(f, "[{} values]", v.len()),

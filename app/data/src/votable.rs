@@ -778,7 +778,8 @@ fn push_string(field: &Field, b: &mut StringChunkedBuilder, text: &str, faults: 
         Size::Var(n) => n,
         Size::Scalar => None,
     };
-    let mut text = text;
+    // Written over several lines of the document, not in the data.
+    let mut text = if text.starts_with(['\n', '\r']) { text.trim() } else { text };
     if let Some(n) = limit
         && text.len() > n
     {
@@ -792,7 +793,7 @@ fn push_string(field: &Field, b: &mut StringChunkedBuilder, text: &str, faults: 
             text = short;
         }
     }
-    b.append_value(text.trim_end_matches(['\0', ' ']));
+    b.append_value(text.trim_end_matches(['\0', ' ', '\n', '\r', '\t']));
 }
 
 fn decode_chars(kind: Kind, bytes: &[u8]) -> String {
