@@ -96,20 +96,19 @@ impl Header {
     fn push(&mut self, raw: &[u8]) {
         let text: String = raw.iter().map(|b| if *b == 0 { ' ' } else { char::from(*b) }).collect();
         let head = text.get(..8.min(text.len())).unwrap_or("").trim_end().to_owned();
-        if head == "CONTINUE" {
-            if let Some(Card { value: Value::Text(whole), comment, .. }) = self.cards.last_mut()
-                && let Some((Value::Text(more), more_comment)) = parse_value(text.get(8..).unwrap_or(""))
-            {
-                if whole.ends_with('&') {
-                    whole.pop();
-                }
-                whole.push_str(&more);
-                if !more_comment.is_empty() {
-                    comment.push(' ');
-                    comment.push_str(&more_comment);
-                }
-                return;
+        if head == "CONTINUE"
+            && let Some(Card { value: Value::Text(whole), comment, .. }) = self.cards.last_mut()
+            && let Some((Value::Text(more), more_comment)) = parse_value(text.get(8..).unwrap_or(""))
+        {
+            if whole.ends_with('&') {
+                whole.pop();
             }
+            whole.push_str(&more);
+            if !more_comment.is_empty() {
+                comment.push(' ');
+                comment.push_str(&more_comment);
+            }
+            return;
         }
         let commentary = |key: &str, value: &str| Card {
             key: key.into(),
@@ -603,6 +602,7 @@ impl<'a> Fits<'a> {
         BinTable::new(self, hdu)
     }
 
+    #[allow(clippy::needless_range_loop)] // one axis number runs through several lists
     fn decompress(&self, hdu: &Hdu, total: usize) -> Result<Vec<f64>> {
         let h = &hdu.header;
         let fail = |why: String| Error::format(&self.what, format!("HDU {} (tile-compressed image): {why}", hdu.number));

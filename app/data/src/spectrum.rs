@@ -554,7 +554,7 @@ mod tests {
             } else if um > 0.81 && !(1.19..1.31).contains(&um) {
                 assert!(weight[k] > 0.99, "{um}");
             }
-            assert!(!(flux[k] > 100.0));
+            assert!(flux[k].is_nan() || flux[k] <= 100.0);
         }
         // a hole between samples is not bridged
         let mut s = line(1601, 0.8, 0.001);

@@ -153,7 +153,7 @@ fn from_columns(c: &dyn Columns) -> Vec<Spectrum> {
             to_sigma(e, kind);
         }
         s.tidy_masked(mask.is_some());
-        blanks_in_ultraviolet(&mut s);
+        vacuum_below_2000(&mut s);
         s
     };
 
@@ -316,7 +316,7 @@ fn place(s: &mut Spectrum, axis: Vec<f64>, unit: &str) {
 }
 
 /// Below 2000 Å wavelengths are in vacuum by convention.
-fn blanks_in_ultraviolet(s: &mut Spectrum) {
+fn vacuum_below_2000(s: &mut Spectrum) {
     if s.medium == Medium::Unknown && s.range_m().is_some_and(|(_, to)| to < 2000e-10) {
         s.medium = Medium::Vacuum;
     }
@@ -578,7 +578,7 @@ fn one_dimensional(fits: &Fits, hdu: &Hdu, used: &mut [bool]) -> Vec<Spectrum> {
     s.good[..leading].fill(false);
     s.good[n - trailing..].fill(false);
     s.tidy();
-    blanks_in_ultraviolet(&mut s);
+    vacuum_below_2000(&mut s);
     vec![s]
 }
 

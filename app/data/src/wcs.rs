@@ -159,19 +159,16 @@ pub(crate) struct Lookup {
 impl Lookup {
     /// Correction at a 1-based pixel, bilinear, held constant outside.
     fn at(&self, pixel: [f64; 2]) -> f64 {
-        let mut low = [0usize; 2];
-        let mut part = [0.0; 2];
-        for a in 0..2 {
+        let place = |a: usize| {
             let n = self.shape[1 - a];
             let v = (pixel[a] - self.crval[a]) / self.cdelt[a] + self.crpix[a] - 1.0;
             let v = v.clamp(0.0, n.saturating_sub(1) as f64);
-            low[a] = (v as usize).min(n.saturating_sub(2));
-            part[a] = v - low[a] as f64;
-        }
+            let low = (v as usize).min(n.saturating_sub(2));
+            (low, v - low as f64)
+        };
+        let ((x, u), (y, v)) = (place(0), place(1));
         let [rows, columns] = self.shape;
         let value = |x: usize, y: usize| self.values.get(y.min(rows - 1) * columns + x.min(columns - 1)).copied().unwrap_or(0.0);
-        let [x, y] = low;
-        let [u, v] = part;
         (value(x, y) * (1.0 - u) + value(x + 1, y) * u) * (1.0 - v) + (value(x, y + 1) * (1.0 - u) + value(x + 1, y + 1) * u) * v
     }
 }
@@ -460,7 +457,7 @@ impl Wcs {
         let unit = |to: (f64, f64), sign: f64| {
             let (dx, dy) = (sign * (to.0 - x), sign * (to.1 - y));
             let len = dx.hypot(dy);
-            (len > 0.0).then(|| [dx / len, dy / len])
+            (len > 0.0).then_some([dx / len, dy / len])
         };
         let (dec_to, sign) = if dec + step > 90.0 { (dec - step, -1.0) } else { (dec + step, 1.0) };
         let north = unit(self.pixel_from_sky(ra, dec_to)?, sign)?;
@@ -503,8 +500,8 @@ impl Wcs {
         }
         if let Some(terms) = &self.sip {
             let (u, v) = (at[0] - self.crpix[0], at[1] - self.crpix[1]);
-            for a in 0..2 {
-                p[a] += terms[a].iter().map(|(i, j, c)| c * u.powi(*i) * v.powi(*j)).sum::<f64>();
+            for (p, terms) in p.iter_mut().zip(terms) {
+                *p += terms.iter().map(|(i, j, c)| c * u.powi(*i) * v.powi(*j)).sum::<f64>();
             }
         }
         let (u, v) = (p[0] - self.crpix[0], p[1] - self.crpix[1]);
@@ -711,7 +708,7 @@ impl Projection {
                 let w = 1.0 - s;
                 s.is_finite().then(|| ((u - xi * w).atan2(-(v - eta * w)), s.clamp(-1.0, 1.0).asin()))
             }
-            Self::Arc => (r <= PI).then(|| (phi, FRAC_PI_2 - r)),
+            Self::Arc => (r <= PI).then_some((phi, FRAC_PI_2 - r)),
             Self::Zea => (r <= 2.0).then(|| (phi, FRAC_PI_2 - 2.0 * (r / 2.0).asin())),
             Self::Stg => Some((phi, FRAC_PI_2 - 2.0 * (r / 2.0).atan())),
             Self::Zpn(p) => {
@@ -728,7 +725,7 @@ impl Projection {
                     }
                     z -= step;
                     if step.abs() < 1e-14 {
-                        return (0.0..=PI).contains(&z).then(|| (phi, FRAC_PI_2 - z));
+                        return (0.0..=PI).contains(&z).then_some((phi, FRAC_PI_2 - z));
                     }
                 }
                 None
@@ -781,7 +778,7 @@ impl Projection {
                 let centre = -180.0 + (2.0 * ((x + 180.0) / 90.0).floor() + 1.0) * 45.0;
                 let lat = (1.0 - sigma * sigma / 3.0).asin() * y.signum();
                 let off = if sigma == 0.0 { 0.0 } else { (x - centre) / sigma };
-                (off.abs() <= 45.0 + 1e-9).then(|| ((centre + off) * D2R, lat))
+                (off.abs() <= 45.0 + 1e-9).then_some(((centre + off) * D2R, lat))
             }
             Self::Linear { .. } => None,
         }

@@ -9,7 +9,11 @@ use std::path::PathBuf;
 
 use asterism_data::fits::Fits;
 use asterism_data::fits_products::products;
-use asterism_data::{Image, LightCurve, Medium, Part, Picture, Spectrum, Wcs};
+use asterism_data::light_curve::{light_curve_from_table, light_curves_by_id};
+use asterism_data::spectrum_layouts::spectra_from_table;
+use asterism_data::stretch::{Cuts, Stretch};
+use asterism_data::{ColumnMeta, Image, LightCurve, Medium, Param, Part, Picture, SpectraColumn, Spectrum, Table, Wcs};
+use polars::prelude::*;
 
 fn path(name: &str) -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -501,7 +505,10 @@ fn desi_targets() {
 
 #[test]
 fn spex_prism_files() {
-    let Some(folder) = path("labelled/spex/spectra") else { return };
+    // four layouts are kept with the project; all 420 files are read where they are at hand
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folders = ["../shared/fixtures", "tests/fixtures"].map(|d| root.join(d).join("labelled/spex/spectra"));
+    let Some(folder) = folders.iter().find(|f| f.exists()) else { return };
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -625,4 +632,134 @@ fn pictures_decode() {
     assert_eq!(p.shape, [447, 614]);
     assert_eq!(p.rgba.len(), 447 * 614 * 4);
     assert_eq!(p.crop(300.0, 200.0, 64).shape, [64, 64]);
+}
+
+#[test]
+fn limits_and_curves_are_astropys() {
+    let peers: serde_json::Value = serde_json::from_str(include_str!("../../../tests/peers/stretch.json")).unwrap();
+    let pair = |v: &serde_json::Value| (v[0].as_f64().unwrap(), v[1].as_f64().unwrap());
+    for known in peers["limits"].as_array().unwrap() {
+        let name = known["file"].as_str().unwrap();
+        let Some(raw) = bytes(name) else { continue };
+        let fits = Fits::open(name, &raw).unwrap();
+        let (pixels, _) = fits.plane(&fits.hdus[known["hdu"].as_u64().unwrap() as usize], 0).unwrap();
+        for (key, cuts) in [
+            ("minmax", Cuts::MinMax),
+            ("percentile_99", Cuts::Percentile(0.5, 99.5)),
+            ("percentile_2_90", Cuts::Percentile(2.0, 90.0)),
+            ("zscale", Cuts::ZScale),
+        ] {
+            let (got, want) = (cuts.limits(&pixels).unwrap(), pair(&known[key]));
+            // scaled integers differ by the single precision astropy scales them in
+            let off = 1e-7 * (want.1 - want.0).abs().max(want.1.abs());
+            assert!((got.0 - want.0).abs() <= off && (got.1 - want.1).abs() <= off, "{name} {key}: {got:?} is not {want:?}");
+        }
+    }
+    for s in Stretch::ALL {
+        for (x, y) in peers["x"].as_array().unwrap().iter().zip(peers["curves"][s.name()].as_array().unwrap()) {
+            assert!((s.apply(x.as_f64().unwrap()) - y.as_f64().unwrap()).abs() < 1e-12, "{s:?}");
+        }
+    }
+}
+
+fn table(columns: Vec<Series>, metas: &[(&str, &str)]) -> Table {
+    let rows = columns[0].len();
+    let metas = columns
+        .iter()
+        .map(|c| {
+            let (unit, ucd) =
+                metas.iter().find(|(n, _)| *n == c.name().as_str()).map_or(("", ""), |(_, m)| m.split_once('|').unwrap());
+            let own = |v: &str| Some(v.to_owned()).filter(|v| !v.is_empty());
+            ColumnMeta { name: c.name().to_string(), unit: own(unit), ucd: own(ucd), ..ColumnMeta::default() }
+        })
+        .collect();
+    Table::new("t", DataFrame::new(rows, columns.into_iter().map(IntoColumn::into_column).collect()).unwrap(), metas).unwrap()
+}
+
+fn lists(name: &str, rows: &[&[f32]]) -> Series {
+    Series::new(name.into(), rows.iter().map(|r| Series::new("".into(), r)).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_column_of_spectra_on_a_common_grid() {
+    let mut t = table(
+        vec![
+            Series::new("id".into(), ["a", "b"]),
+            lists("spectrum", &[&[1.0, 2.0, 3.0], &[4.0, f32::NAN, 6.0]]),
+            lists("variance", &[&[4.0, 9.0, 0.0], &[1.0, 1.0, 1.0]]),
+        ],
+        &[("spectrum", "erg/s/cm2|"), ("id", "|meta.id;meta.main")],
+    );
+    assert_eq!(SpectraColumn::find(&t), None);
+    t.params.push(Param {
+        name: "axis:spectrum".into(),
+        value: "4750 1.25 3".into(),
+        unit: Some("Angstrom".into()),
+        description: Some("air wavelengths".into()),
+    });
+    let found = SpectraColumn::find(&t).unwrap();
+    assert_eq!((found.flux, found.error, found.error_is_variance, found.medium), (1, Some(2), true, Medium::Air));
+    assert_eq!(found.grid.as_deref(), Some(&[4750.0, 4751.25, 4752.5][..]));
+    let s = found.spectrum(&t, 0);
+    assert_eq!((s.name.as_str(), &s.flux[..], &s.good[..]), ("a", &[1.0, 2.0, 3.0][..], &[true, true, false][..]));
+    assert_eq!(s.error.as_deref(), Some(&[2.0, 3.0, 0.0][..]));
+    close(s.wavelength_m[2], 4752.5e-10, 1e-12);
+    let mut row = vec![9.0];
+    found.matrix_row(&t, 1, &mut row);
+    assert!(row.len() == 3 && row[0] == 4.0 && row[1].is_nan());
+    found.matrix_row(&t, 7, &mut row);
+    assert!(row.is_empty());
+    // appended rows are found too
+    let more = t.clone();
+    t.append(&more).unwrap();
+    found.matrix_row(&t, 2, &mut row);
+    assert_eq!(row, [1.0, 2.0, 3.0]);
+    assert_eq!(spectra_from_table(&t).len(), 4);
+}
+
+#[test]
+fn columns_of_wavelengths_and_fluxes() {
+    let axis: Vec<f32> = (0..20).map(|i| 0.8 + 0.01 * i as f32).collect();
+    let flux = [1f32; 20];
+    let t = table(
+        vec![lists("w", &[&axis, &axis[..10]]), lists("flux", &[&flux, &flux[..10]]), lists("flux_error", &[&flux, &flux[..10]])],
+        &[("w", "um|em.wl"), ("flux", "Jy|phot.flux.density")],
+    );
+    let found = SpectraColumn::find(&t).unwrap();
+    assert_eq!((found.flux, found.wavelength, found.error, found.error_is_variance), (1, Some(0), Some(2), false));
+    let s = found.spectrum(&t, 1);
+    assert_eq!((s.len(), s.bad(), s.flux_unit.as_str(), s.units_assumed), (10, 0, "Jy", false));
+    assert_eq!(spectra_from_table(&t).len(), 2);
+    // one sample a row, named by utype as the Spectrum data model does
+    let wave: Vec<f64> = (0..20).map(|i| 500.0 + f64::from(i)).collect();
+    let mut t =
+        table(vec![Series::new("a".into(), &wave), Series::new("b".into(), vec![2.0; 20])], &[("a", "nm|"), ("b", "Jy|")]);
+    assert!(spectra_from_table(&t).is_empty());
+    t.column_meta_mut(0).unwrap().utype = Some("spec:Spectrum.Data.SpectralAxis.Value".into());
+    t.column_meta_mut(1).unwrap().utype = Some("spec:Spectrum.Data.FluxAxis.Value".into());
+    let list = spectra_from_table(&t);
+    spans(&list[0], 20, 500.0, 519.0, 1e-9);
+}
+
+#[test]
+fn light_curves_of_tables() {
+    let time = [3.0, 1.0, 2.0, 5.0, 4.0, 6.0, 7.0, 8.0];
+    let t = table(
+        vec![
+            Series::new("ID".into(), ["x", "x", "x", "y", "x", "y", "y", "y"]),
+            Series::new("MJD".into(), &time),
+            Series::new("Mag".into(), &time.map(|v| 10.0 + v)),
+            Series::new("Magerr".into(), &[0.1; 8]),
+        ],
+        &[],
+    );
+    let list = light_curves_by_id(&t, "ID");
+    assert_eq!(list.iter().map(|l| (l.name.as_str(), l.kept_count())).collect::<Vec<_>>(), [("x", 4), ("y", 4)]);
+    assert_eq!((&list[0].time_bjd[..], &list[0].flux[..]), (&[1.0, 2.0, 3.0, 4.0][..], &[11.0, 12.0, 13.0, 14.0][..]));
+    assert!(list[0].is_magnitude() && list[0].error.is_some() && list[0].time_system == "MJD");
+    assert!(light_curve_from_table(&t).is_none(), "times do not ascend");
+    let time: Vec<f64> = (0..10).map(f64::from).collect();
+    let t =
+        table(vec![Series::new("time".into(), &time), Series::new("flux".into(), &time)], &[("time", "BJD - 2457000, days|")]);
+    assert_eq!(light_curve_from_table(&t).unwrap().time_bjd[1], 2457001.0);
 }
