@@ -503,7 +503,7 @@ fn fits_tables() {
     if let Some(p) = fixture("fits/core/theap-gap.fits") {
         let t = read_table(&p).unwrap();
         assert_eq!((t.rows(), cell(&t, 0, "i"), t.array(1, 0)), (500, Cell::Int(0), vec![]));
-        assert_eq!(t.array(1, 1).len() + t.array(1, 499).len() > 0, true);
+        assert!(t.array(1, 1).len() + t.array(1, 499).len() > 0);
     }
     if let Some(p) = fixture("fits/core/zerowidth.fits") {
         let all = tables(&p);
@@ -1043,4 +1043,36 @@ fn bench_formats() {
     let start = std::time::Instant::now();
     let Part::Table(back) = read_bytes("b.xml", doc.into_bytes(), None).unwrap().remove(0) else { panic!() };
     eprintln!("tabledata: read {:.2} s, {} rows", start.elapsed().as_secs_f64(), back.rows());
+}
+
+#[test]
+fn a_header_line_may_begin_with_a_hash() {
+    let Part::Table(t) = read_bytes("x.csv", b"# made by x\n#ra,dec\n1.5,2\n3,4\n".to_vec(), None).unwrap().remove(0) else {
+        panic!()
+    };
+    assert_eq!((t.rows(), t.columns()[0].name.as_str(), t.columns()[1].name.as_str()), (2, "ra", "dec"));
+    assert_eq!(t.cell(0, 0), Cell::Float(1.5));
+}
+
+#[test]
+fn pages_are_appended_without_loss() {
+    let one = |s: Series| {
+        let meta = ColumnMeta { name: s.name().to_string(), ..ColumnMeta::default() };
+        Table::new("t", DataFrame::new(s.len(), vec![s.into_column()]).unwrap(), vec![meta]).unwrap()
+    };
+    // Whole numbers, then fractions.
+    let mut t = one(Series::new("mag".into(), [12i64, 13]));
+    t.append(&one(Series::new("mag".into(), [12.5f64]))).unwrap();
+    assert_eq!((t.cell(0, 0), t.cell(2, 0)), (Cell::Float(12.0), Cell::Float(12.5)));
+    // An id is never rounded.
+    let mut t = one(Series::new("id".into(), [9_007_199_254_740_993i64]));
+    t.append(&one(Series::new("id".into(), [1.5f64]))).unwrap();
+    assert_eq!(t.cell(0, 0), text("9007199254740993"));
+    let mut t = one(Series::new("n".into(), [1i16]));
+    t.append(&one(Series::new("n".into(), [Some(70_000u32), None]))).unwrap();
+    assert_eq!((t.cell(1, 0), t.cell(2, 0)), (Cell::Int(70_000), Cell::Null));
+    // A column that only one has.
+    t.append(&one(Series::new("other".into(), ["x"]))).unwrap();
+    assert_eq!((t.rows(), t.cell(0, 1), t.cell(3, 1), t.cell(3, 0)), (4, Cell::Null, text("x"), Cell::Null));
+    assert_eq!(Cell::Float(1e-300).to_string(), "1e-300");
 }
