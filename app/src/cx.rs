@@ -1,0 +1,64 @@
+//! What every pane is given: the session to read, commands to queue, and what vanishes with the
+//! window (tool, hover, the text of the foot).
+//!
+//! A pane never changes the session: it pushes [`Command`]s, and the window applies them after the
+//! frame. Hover is double buffered, so that the order of the panes cannot matter.
+
+use asterism_session::{Command, Plot, Session, Shape};
+
+use crate::theme::Theme;
+
+/// What a plain gesture with the selecting button does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Tool {
+    /// Drag pans.
+    #[default]
+    Pan,
+    /// Drag draws a free outline.
+    Lasso,
+    /// Drag draws a rectangle.
+    Box,
+    /// Drag draws a circle from its centre.
+    Circle,
+    /// Drag paints.
+    Brush,
+    /// Drag picks a range along x.
+    Range,
+}
+
+/// State of the window that no document keeps.
+#[derive(Default)]
+pub struct Shared {
+    /// The tool in hand.
+    pub tool: Tool,
+    /// Row under the cursor, in the frame before.
+    pub hover: Option<u32>,
+    /// Row under the cursor, as this frame finds it.
+    pub hover_next: Option<u32>,
+    /// Position under the cursor in the plot's own units, for the foot.
+    pub position: String,
+    /// What the mouse does at this very spot, for the foot.
+    pub hint: String,
+    /// The last outline drawn, kept on its plot.
+    pub outline: Option<(Plot, Shape)>,
+    /// Text beside the cursor while drawing ("412 rows").
+    pub cursor_note: String,
+    /// Radius of the brush, points.
+    pub brush_radius_pt: f32,
+    /// Redshift for line markers in spectra.
+    pub redshift: f64,
+}
+
+/// Given to each pane for one frame.
+pub struct Cx<'a> {
+    /// To read.
+    pub session: &'a Session,
+    /// Colours and sizes.
+    pub theme: &'a Theme,
+    /// What vanishes with the window.
+    pub shared: &'a mut Shared,
+    /// Intents of this frame, applied after it.
+    pub commands: &'a mut Vec<Command>,
+    /// The GPU, unless the window runs without one.
+    pub render: Option<&'a egui_wgpu::RenderState>,
+}

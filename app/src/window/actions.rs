@@ -1,0 +1,317 @@
+//! Every command of the window in one list: the menus, the keys, the palette and the page of
+//! shortcuts are all read from it, so that none can be forgotten in one of them.
+
+use std::path::PathBuf;
+
+use asterism_session::{Ask, ClusterOn, Command, ExportRows, SelectMode, sample};
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use crate::cx::Tool;
+use crate::panes::Pane;
+
+use super::App;
+
+/// What a menu, a key or a button asks of the window.
+#[derive(Clone)]
+pub enum Action {
+    /// A command of the session.
+    Do(Command),
+    /// Take a tool in hand.
+    Tool(Tool),
+    /// Show a file dialog.
+    Open,
+    /// Open a path, or an address.
+    OpenPath(PathBuf),
+    /// Open a sample.
+    Sample(String),
+    /// Write the session where it was written before.
+    Save,
+    /// Ask where, then write the session.
+    SaveAs,
+    /// Ask where, then write the recipe.
+    SaveRecipe,
+    /// Put the recipe into the clipboard.
+    CopyRecipe,
+    /// Put a text into the clipboard; the second is said about it.
+    Copy(String, &'static str),
+    /// Ask where, then write rows in the format of that ending.
+    Export(ExportRows, &'static str),
+    /// Ask where, then write the products' addresses.
+    ExportProducts(ExportRows, &'static str),
+    /// Ask where, then write the picture of the views.
+    SavePicture(&'static str),
+    /// Show or leave the start page.
+    StartPage,
+    /// End the program.
+    Quit,
+    /// Show the palette.
+    Palette,
+    /// Show the keys.
+    Shortcuts,
+    /// Show the settings.
+    Settings,
+    /// Show what this is.
+    About,
+    /// Light or dark.
+    Theme,
+    /// Bring the first layout back.
+    FirstLayout,
+    /// Add a view.
+    AddView(fn() -> Pane),
+    /// Make everything larger or smaller; 0 for the natural size.
+    Zoom(f32),
+    /// Fold a step of the rail open and go there.
+    Step(usize),
+    /// Press the button of the step Search.
+    Search,
+    /// Press the button of the step Map.
+    StartMap,
+    /// Press the button of the step Refine.
+    FitRule,
+    /// Keep the selection under the name typed in the rail.
+    SaveSelection,
+    /// Look a name up.
+    Resolve(String),
+    /// Say that something typed is wrong.
+    Say(String),
+}
+
+/// One line of a menu.
+pub struct Entry {
+    /// The menu that it stands in.
+    pub menu: &'static str,
+    /// What it is called.
+    pub name: String,
+    /// Its key.
+    pub key: Option<KeyboardShortcut>,
+    /// What it does.
+    pub action: Action,
+    /// Whether it can be done now.
+    pub enabled: bool,
+    /// A line stands above it.
+    pub line: bool,
+    /// Shown with a mark.
+    pub checked: bool,
+}
+
+/// Names of the menus, in order.
+pub const MENUS: [&str; 5] = ["File", "Edit", "View", "Select", "Help"];
+
+/// The tools with their keys and what they do.
+pub const TOOLS: [(Tool, &str, Key, &str); 6] = [
+    (Tool::Pan, "Pan", Key::H, "Drag moves the view. Wheel zooms at the cursor, double click frames all."),
+    (Tool::Lasso, "Lasso", Key::L, "Drag a free outline around points. Shift+drag does it with any tool and adds."),
+    (Tool::Box, "Box", Key::R, "Drag a rectangle around points."),
+    (Tool::Circle, "Circle", Key::C, "Drag a circle from its centre."),
+    (Tool::Brush, "Brush", Key::B, "Paint over points. Ctrl+wheel sets the size of the brush."),
+    (Tool::Range, "Range", Key::X, "Drag a range along the horizontal axis."),
+];
+
+/// The modes with what they do.
+pub const MODES: [(SelectMode, &str, &str); 6] = [
+    (SelectMode::New, "New", "The next gesture makes a new subset"),
+    (SelectMode::Replace, "Replace", "The next gesture replaces the selection"),
+    (SelectMode::Or, "Or", "The next gesture adds to the selection"),
+    (SelectMode::And, "And", "The next gesture keeps only what is in both"),
+    (SelectMode::Xor, "Xor", "The next gesture keeps what is in one but not both"),
+    (SelectMode::AndNot, "And not", "The next gesture removes from the selection"),
+];
+
+/// Formats for tables.
+pub const FORMATS: [(&str, &str); 4] = [("VOTable", "vot"), ("FITS", "fits"), ("Parquet", "parquet"), ("CSV", "csv")];
+
+const CTRL: Modifiers = Modifiers::COMMAND;
+const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
+
+/// How a key is written for a person.
+pub fn key_text(key: &KeyboardShortcut) -> String {
+    let mut text = String::new();
+    if key.modifiers.command || key.modifiers.ctrl {
+        text.push_str(if cfg!(target_os = "macos") { "⌘" } else { "Ctrl+" });
+    }
+    if key.modifiers.alt {
+        text.push_str("Alt+");
+    }
+    if key.modifiers.shift {
+        text.push_str("Shift+");
+    }
+    text.push_str(match key.logical_key {
+        Key::Comma => ",",
+        Key::Escape => "Esc",
+        Key::Plus => "+",
+        Key::Minus => "-",
+        other => other.name(),
+    });
+    text
+}
+
+struct List(Vec<Entry>);
+
+impl List {
+    fn add(
+        &mut self,
+        menu: &'static str,
+        name: impl Into<String>,
+        key: Option<(Modifiers, Key)>,
+        enabled: bool,
+        action: Action,
+    ) -> &mut Entry {
+        let key = key.map(|(m, k)| KeyboardShortcut::new(m, k));
+        self.0.push(Entry { menu, name: name.into(), key, action, enabled, line: false, checked: false });
+        let last = self.0.len() - 1;
+        &mut self.0[last]
+    }
+}
+
+/// Everything that can be done, as things stand.
+pub fn entries(app: &App) -> Vec<Entry> {
+    let doc = app.session.doc();
+    let data = doc.dataset().is_some();
+    let selected = doc.selection.any();
+    let rule = doc.dataset().is_some_and(|d| d.rule.is_some());
+    let products = data;
+    let mut l = List(Vec::with_capacity(96));
+
+    l.add("File", "Open…", Some((CTRL, Key::O)), true, Action::Open);
+    for path in app.session.settings().recent.iter().take(6) {
+        let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+        l.add("File", format!("Open {name}"), None, true, Action::OpenPath(path.clone()));
+    }
+    for (i, s) in sample::list().iter().enumerate() {
+        l.add("File", format!("Sample: {}", s.title), None, true, Action::Sample(s.name.clone())).line = i == 0;
+    }
+    l.add("File", "Save session", Some((CTRL, Key::S)), data, Action::Save).line = true;
+    l.add("File", "Save session as…", Some((CTRL_SHIFT, Key::S)), data, Action::SaveAs);
+    l.add("File", "Save recipe…", None, data, Action::SaveRecipe);
+    l.add("File", "Copy as recipe", None, data, Action::CopyRecipe);
+    for (i, (name, ending)) in FORMATS.iter().enumerate() {
+        l.add(
+            "File",
+            format!("Export selection as {name}…"),
+            (i == 0).then_some((CTRL, Key::E)),
+            selected,
+            Action::Export(ExportRows::Selection, ending),
+        )
+        .line = i == 0;
+    }
+    for (name, ending) in FORMATS {
+        l.add("File", format!("Export all rows as {name}…"), None, data, Action::Export(ExportRows::All, ending));
+    }
+    l.add(
+        "File",
+        "Products of the selection as a list…",
+        None,
+        selected && products,
+        Action::ExportProducts(ExportRows::Selection, "txt"),
+    )
+    .line = true;
+    l.add(
+        "File",
+        "Products of the selection as a script…",
+        None,
+        selected && products,
+        Action::ExportProducts(ExportRows::Selection, "sh"),
+    );
+    l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
+    l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
+    l.add("File", "Start page", None, true, Action::StartPage).line = true;
+    l.add("File", "Close table", None, data, Action::Do(Command::CloseDataset { index: doc.active }));
+    l.add("File", "Quit", Some((CTRL, Key::Q)), true, Action::Quit);
+
+    let undo = app.session.undo_name().map_or("Undo".to_owned(), |n| format!("Undo {n}"));
+    let redo = app.session.redo_name().map_or("Redo".to_owned(), |n| format!("Redo {n}"));
+    l.add("Edit", undo, Some((CTRL, Key::Z)), app.session.undo_name().is_some(), Action::Do(Command::Undo));
+    l.add("Edit", redo, Some((CTRL_SHIFT, Key::Z)), app.session.redo_name().is_some(), Action::Do(Command::Redo));
+    for (i, (tool, name, key, _)) in TOOLS.into_iter().enumerate() {
+        let e = l.add("Edit", format!("Tool: {name}"), Some((Modifiers::NONE, key)), true, Action::Tool(tool));
+        e.line = i == 0;
+        e.checked = app.shared.tool == tool;
+    }
+    l.add("Edit", "Search", None, true, Action::Search).line = true;
+    l.add(
+        "Edit",
+        "Get the rest of a truncated answer",
+        None,
+        data && doc.dataset().is_some_and(|d| d.table.truncated),
+        Action::Do(Command::GetRest),
+    );
+    l.add("Edit", "Start map", Some((CTRL, Key::M)), data, Action::StartMap);
+    for job in app.session.jobs().iter().filter(|j| j.alive() && j.dataset != 0) {
+        let paused = job.state() == asterism_session::JobState::Paused;
+        let id = job.id;
+        let (word, command) = if paused { ("Resume", Command::ResumeJob { id }) } else { ("Pause", Command::PauseJob { id }) };
+        l.add("Edit", format!("{word} {}", job.name), None, true, Action::Do(command));
+        l.add("Edit", format!("Cancel {}", job.name), None, true, Action::Do(Command::CancelJob { id }));
+    }
+    let map = doc.dataset().is_some_and(|d| d.map().is_some());
+    for (on, word, can) in [(ClusterOn::Vectors, "vectors", data), (ClusterOn::Map, "map", map)] {
+        l.add("Edit", format!("k-means of the {word}"), None, can, Action::Do(Command::KMeans { k: app.rail.k, on }));
+        let c = Command::Hdbscan { min_cluster_size: app.rail.min_size, min_samples: 0, on };
+        l.add("Edit", format!("HDBSCAN of the {word}"), None, can, Action::Do(c));
+    }
+    l.add("Edit", "Fit rule", Some((CTRL, Key::R)), selected, Action::FitRule);
+    l.add("Edit", "Search again", Some((CTRL_SHIFT, Key::R)), rule, Action::Do(Command::SearchAgain));
+    l.add("Edit", "Settings…", Some((CTRL, Key::Comma)), true, Action::Settings).line = true;
+
+    l.add("View", "Find any command…", Some((CTRL, Key::K)), true, Action::Palette);
+    for (i, name) in ["Search", "Features", "Map", "Subsets", "Refine", "Take"].iter().enumerate() {
+        l.add(
+            "View",
+            format!("Step {}: {name}", i + 1),
+            Some((CTRL, [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6][i])),
+            true,
+            Action::Step(i),
+        )
+        .line = i == 0;
+    }
+    for (i, (name, make)) in Pane::kinds().iter().enumerate() {
+        l.add("View", format!("Add view: {name}"), None, data, Action::AddView(*make)).line = i == 0;
+    }
+    l.add("View", "Layout: bring the first one back", None, data, Action::FirstLayout).line = true;
+    l.add("View", if app.theme.dark { "Light theme" } else { "Dark theme" }, Some((CTRL, Key::T)), true, Action::Theme).line =
+        true;
+    l.add("View", "Larger", Some((CTRL, Key::Plus)), true, Action::Zoom(0.1));
+    l.add("View", "Smaller", Some((CTRL, Key::Minus)), true, Action::Zoom(-0.1));
+    l.add("View", "Natural size", Some((CTRL, Key::Num0)), true, Action::Zoom(0.0));
+
+    l.add("Select", "Select all", Some((CTRL, Key::A)), data, Action::Do(Command::SelectAll));
+    l.add("Select", "Invert selection", Some((CTRL, Key::I)), data, Action::Do(Command::InvertSelection));
+    l.add("Select", "Clear selection", None, selected, Action::Do(Command::ClearSelection));
+    let e = l.add("Select", "Hide the rest", Some((CTRL, Key::H)), data, Action::Do(Command::HideRest { hide: !doc.hide_rest }));
+    e.checked = doc.hide_rest;
+    l.add("Select", "Save selection", Some((CTRL, Key::D)), selected, Action::SaveSelection);
+    for (i, (mode, name, _)) in MODES.into_iter().enumerate() {
+        let e = l.add("Select", format!("Mode: {name}"), None, true, Action::Do(Command::SetMode { mode }));
+        e.line = i == 0;
+        e.checked = doc.mode == mode;
+    }
+    if let Some(dataset) = doc.dataset() {
+        for (i, s) in dataset.subsets.iter().take(12).enumerate() {
+            l.add(
+                "Select",
+                format!("Subset: {}", s.name),
+                None,
+                true,
+                Action::Do(Command::SelectSubset { id: s.id, mode: None }),
+            )
+            .line = i == 0;
+        }
+        l.add("Select", "Rows that match the rule", None, rule, Action::Do(Command::SelectRule)).line = true;
+    }
+
+    l.add("Help", "Keys and mouse", Some((Modifiers::NONE, Key::F1)), true, Action::Shortcuts);
+    l.add("Help", "About Asterism", None, true, Action::About);
+    l.0
+}
+
+/// The command that opens a path or a word of the command line, by what it is.
+pub fn open_command(path: PathBuf) -> Command {
+    let text = path.to_string_lossy().into_owned();
+    if text.to_ascii_lowercase().ends_with(".asterism") {
+        return Command::OpenSession { path };
+    }
+    if let Some(name) = text.strip_prefix("sample:") {
+        return Command::OpenSample { name: name.into() };
+    }
+    Command::Search { name: String::new(), ask: Ask::File { path, filter: None, max_rows: None } }
+}

@@ -1,0 +1,855 @@
+//! The window: it reads the session each frame, queues commands, and applies them after the frame.
+//!
+//! One frame goes so: [`eframe::App::logic`] takes in what jobs found and what file dialogs gave,
+//! keeps the session and sets the time of the next look; [`eframe::App::ui`] reads the keys, draws
+//! the bars, the rail, the views and the foot, and then applies what was asked for. Nothing in a
+//! frame waits for a file, a service or a sum. When nothing runs, no frame is drawn.
+
+pub mod actions;
+mod dialogs;
+pub mod kit;
+mod menu;
+mod palette;
+pub mod rail;
+mod settings;
+mod start_page;
+mod tiles;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use asterism_session::{Ask, Command, NoticeLevel, Session, Settings, recipe};
+use egui::{Key, Modifiers, Ui};
+use egui_tiles::Tree;
+use parking_lot::Mutex;
+
+use crate::cx::{Cx, Shared};
+use crate::panes::{self, Pane};
+use crate::theme::{self, Theme};
+
+pub use actions::Action;
+
+/// Heights of the bars, points.
+const MENU_HEIGHT: f32 = 31.0;
+const TOOLS_HEIGHT: f32 = 40.0;
+/// Width of the rail at first, points.
+const RAIL_WIDTH: f32 = 288.0;
+/// How long after a change the session is kept.
+const KEEP_AFTER: Duration = Duration::from_secs(3);
+
+/// A message where the person is looking.
+struct Toast {
+    level: NoticeLevel,
+    text: String,
+    until: Instant,
+}
+
+/// Facts that threads of the window's own bring.
+type Said = Arc<Mutex<Vec<(NoticeLevel, String)>>>;
+
+/// The window.
+pub struct App {
+    /// The document and its jobs.
+    pub session: Session,
+    /// Colours in force.
+    pub theme: Theme,
+    /// State that no document keeps.
+    pub shared: Shared,
+    /// The rail's forms.
+    pub rail: rail::State,
+    commands: Vec<Command>,
+    actions: Vec<Action>,
+    tree: Tree<Pane>,
+    /// Trees of the tables that are not in front.
+    trees: HashMap<u32, Tree<Pane>>,
+    /// Tables whose views a person arranged.
+    arranged: HashSet<u32>,
+    front: Option<u32>,
+    /// What the first layout of the table in front was made for.
+    made_for: (bool, bool, bool),
+    before_press: String,
+    palette: palette::State,
+    dialogs: dialogs::State,
+    settings: settings::State,
+    start: start_page::State,
+    toasts: Vec<Toast>,
+    notices_seen: usize,
+    info: Option<(String, Instant)>,
+    said: Said,
+    keep_at: Option<Instant>,
+    memory: Option<(Instant, u64)>,
+    render: Option<egui_wgpu::RenderState>,
+    title: String,
+    closing: bool,
+}
+
+impl App {
+    /// The window on a session. `open` are files, sessions or `sample:NAME`s; with none, the
+    /// session is opened on the sample, unless it has a document already or a crash left one.
+    pub fn new(cc: &eframe::CreationContext<'_>, mut session: Session, open: Vec<PathBuf>) -> Self {
+        let ctx = &cc.egui_ctx;
+        theme::install_fonts(ctx);
+        let theme = theme::of(session.settings().light_theme);
+        theme::apply(ctx, &theme);
+        let zoom = session.settings().zoom;
+        if zoom > 0.0 {
+            ctx.set_zoom_factor(zoom.clamp(0.6, 3.0));
+        }
+        ctx.options_mut(|o| o.zoom_with_keyboard = false);
+        let waker = ctx.clone();
+        // At most about 30 frames a second for what jobs bring: later calls fall into the same wait.
+        session.set_waker(Arc::new(move || waker.request_repaint_after(Duration::from_millis(33))));
+        let recovery = Session::recovery();
+        let mut app = Self {
+            theme,
+            shared: Shared { brush_radius_pt: 16.0, ..Shared::default() },
+            rail: rail::State::default(),
+            commands: open.iter().cloned().map(actions::open_command).collect(),
+            actions: Vec::new(),
+            tree: panes::default_layout(None),
+            trees: HashMap::new(),
+            arranged: HashSet::new(),
+            front: None,
+            made_for: (false, false, false),
+            before_press: String::new(),
+            palette: palette::State::default(),
+            dialogs: dialogs::State::default(),
+            settings: settings::State::default(),
+            start: start_page::State::new(recovery.clone()),
+            toasts: Vec::new(),
+            notices_seen: session.notices().len(),
+            info: None,
+            said: Said::default(),
+            keep_at: None,
+            memory: None,
+            render: cc.wgpu_render_state.clone(),
+            title: String::new(),
+            closing: false,
+            session,
+        };
+        let empty = app.session.doc().datasets.is_empty();
+        if empty && open.is_empty() && recovery.is_none() {
+            app.session.open_first();
+        }
+        if empty && open.is_empty() && recovery.is_some() {
+            app.start.open = true;
+        }
+        app.take_layouts();
+        app
+    }
+
+    /// Show the start page rather than a table.
+    pub fn with_start_page(mut self) -> Self {
+        self.start.open = true;
+        self
+    }
+
+    /// The adapter's back end and the memory in use, for the foot.
+    fn machine(&mut self) -> String {
+        let stale = self.memory.is_none_or(|(at, _)| at.elapsed() > Duration::from_secs(1));
+        if stale {
+            self.memory = Some((Instant::now(), memory_bytes()));
+        }
+        let bytes = self.memory.map_or(0, |m| m.1);
+        let adapter =
+            self.render.as_ref().map(|r| format!("{} · ", backend_name(r.adapter.get_info().backend))).unwrap_or_default();
+        if bytes == 0 { adapter.trim_end_matches(" · ").to_owned() } else { format!("{adapter}{} MB", bytes / 1_000_000) }
+    }
+
+    /// The adapter's name in full.
+    fn adapter_long(&self) -> String {
+        match &self.render {
+            Some(r) => {
+                let info = r.adapter.get_info();
+                format!("{} ({}), {} {}", info.name, backend_name(info.backend), info.driver, info.driver_info)
+            }
+            None => "No graphics adapter: drawn in software".into(),
+        }
+    }
+
+    /// The last thing that was said in passing, while it is fresh.
+    fn said(&self) -> Option<String> {
+        self.info.as_ref().filter(|(_, until)| *until > Instant::now()).map(|(text, _)| text.clone())
+    }
+
+    fn say(&mut self, text: impl Into<String>) {
+        self.info = Some((text.into(), Instant::now() + Duration::from_secs(5)));
+    }
+
+    // ------------------------------------------------------------------ layout
+
+    /// Trees that the document brought.
+    fn take_layouts(&mut self) {
+        let layouts = &self.session.doc().layout;
+        self.trees.clear();
+        self.arranged.clear();
+        self.front = None;
+        let Some(all) = layouts.get("trees").and_then(|t| t.as_object()) else { return };
+        for (id, tree) in all {
+            // A pane of a newer version is no reason to refuse the rest: the first layout takes its place.
+            if let (Ok(id), Ok(tree)) = (id.parse::<u32>(), serde_json::from_value::<Tree<Pane>>(tree.clone())) {
+                self.trees.insert(id, tree);
+                self.arranged.insert(id);
+            }
+        }
+    }
+
+    /// The trees as the document keeps them.
+    fn layouts(&self) -> serde_json::Value {
+        let mut all = serde_json::Map::new();
+        let front = self.front.map(|id| (id, &self.tree));
+        for (id, tree) in self.trees.iter().map(|(id, t)| (*id, t)).chain(front) {
+            if self.arranged.contains(&id)
+                && let Ok(value) = serde_json::to_value(tree)
+            {
+                all.insert(id.to_string(), value);
+            }
+        }
+        serde_json::json!({ "trees": all })
+    }
+
+    /// Bring the tree of the table in front; make the first one for a table that has none.
+    fn match_tree(&mut self) {
+        let Some(dataset) = self.session.doc().dataset().cloned() else {
+            if let Some(front) = self.front.take() {
+                let tree = std::mem::replace(&mut self.tree, panes::default_layout(None));
+                self.trees.insert(front, tree);
+            }
+            return;
+        };
+        let shape = (dataset.spectra.is_some(), !dataset.images.is_empty(), !dataset.table.columns().is_empty());
+        if self.front != Some(dataset.id) {
+            let tree = self.trees.remove(&dataset.id).unwrap_or_else(|| panes::default_layout(Some(&dataset)));
+            let old = std::mem::replace(&mut self.tree, tree);
+            if let Some(front) = self.front.replace(dataset.id) {
+                self.trees.insert(front, old);
+            }
+            self.made_for = shape;
+            self.shared.outline = None;
+        } else if self.made_for != shape && !self.arranged.contains(&dataset.id) {
+            self.tree = panes::default_layout(Some(&dataset));
+            self.made_for = shape;
+        }
+    }
+
+    fn tree_text(&self) -> String {
+        serde_json::to_string(&self.tree).unwrap_or_default()
+    }
+
+    fn arranged_by_hand(&mut self) {
+        if let Some(front) = self.front {
+            self.arranged.insert(front);
+            let layout = self.layouts();
+            self.commands.push(Command::SetLayout { layout });
+        }
+    }
+
+    // ------------------------------------------------------------------ doing
+
+    fn apply(&mut self, ctx: &egui::Context, command: Command) {
+        let opened = matches!(command, Command::OpenSession { .. });
+        let started = matches!(command, Command::Search { .. } | Command::OpenSession { .. } | Command::Activate { .. });
+        if matches!(command, Command::SaveSession { .. }) {
+            let layout = self.layouts();
+            // Setting the layout cannot fail.
+            let _ = self.session.apply(Command::SetLayout { layout });
+        }
+        // What goes wrong stands in the log, from which the toasts are made.
+        if self.session.apply(command).is_ok() {
+            if opened {
+                self.take_layouts();
+            }
+            if started {
+                self.start.open = false;
+            }
+        }
+        self.changed();
+        ctx.request_repaint();
+    }
+
+    fn changed(&mut self) {
+        if self.keep_at.is_none() {
+            self.keep_at = Some(Instant::now() + KEEP_AFTER);
+        }
+    }
+
+    fn act(&mut self, ctx: &egui::Context, action: Action) {
+        use dialogs::Purpose;
+        ctx.request_repaint();
+        match action {
+            Action::Do(command) => self.apply(ctx, command),
+            Action::Tool(tool) => self.shared.tool = tool,
+            Action::Open => self.dialogs.pick(ctx, Purpose::Open, String::new()),
+            Action::OpenPath(path) => self.apply(ctx, actions::open_command(path)),
+            Action::Sample(name) => {
+                self.apply(ctx, Command::Search { name: String::new(), ask: Ask::Sample { name, filter: None, max_rows: None } });
+            }
+            Action::Save => match self.session.path().filter(|p| !dialogs::is_kept(p)).map(PathBuf::from) {
+                Some(to) => self.apply(ctx, Command::SaveSession { to }),
+                None => self.act(ctx, Action::SaveAs),
+            },
+            Action::SaveAs => self.dialogs.pick(ctx, Purpose::Session, format!("{}.asterism", self.stem())),
+            Action::SaveRecipe => self.dialogs.pick(ctx, Purpose::Recipe, format!("{}.toml", self.stem())),
+            Action::CopyRecipe => {
+                ctx.copy_text(recipe::of_document(self.session.doc()));
+                self.say("Copied the recipe: save it and run it with `asterism run`");
+            }
+            Action::Copy(text, about) => {
+                if !text.is_empty() {
+                    ctx.copy_text(text);
+                }
+                self.say(about);
+            }
+            Action::Export(rows, ending) => self.dialogs.pick(ctx, Purpose::Export(rows), format!("{}.{ending}", self.stem())),
+            Action::ExportProducts(rows, ending) => {
+                self.dialogs.pick(ctx, Purpose::Products(rows), format!("{}-products.{ending}", self.stem()))
+            }
+            Action::SavePicture(ending) => self.dialogs.pick(ctx, Purpose::Picture, format!("{}.{ending}", self.stem())),
+            Action::StartPage => self.start.open = !self.start.open,
+            Action::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Action::Palette => self.palette.show(),
+            Action::Shortcuts => self.dialogs.shortcuts = !self.dialogs.shortcuts,
+            Action::Settings => self.settings.open = !self.settings.open,
+            Action::About => self.dialogs.about = true,
+            Action::Theme => {
+                let light = self.theme.dark;
+                self.theme = theme::of(light);
+                theme::apply(ctx, &self.theme);
+                self.session.settings_mut().light_theme = light;
+                self.keep_settings();
+            }
+            Action::FirstLayout => {
+                if let Some(dataset) = self.session.doc().dataset() {
+                    self.tree = panes::default_layout(Some(dataset));
+                    self.arranged.remove(&dataset.id);
+                    let layout = self.layouts();
+                    self.apply(ctx, Command::SetLayout { layout });
+                }
+            }
+            Action::AddView(make) => {
+                tiles::add(&mut self.tree, None, make());
+                self.arranged_by_hand();
+            }
+            Action::Zoom(by) => {
+                let zoom = if by == 0.0 { 1.0 } else { (ctx.zoom_factor() + by).clamp(0.6, 3.0) };
+                ctx.set_zoom_factor(zoom);
+                self.session.settings_mut().zoom = zoom;
+                self.keep_settings();
+            }
+            Action::Step(step) => self.rail.go_to = Some(step),
+            Action::Search => self.search(ctx),
+            Action::StartMap => {
+                let params = rail::map_params(&self.rail);
+                self.apply(ctx, Command::StartMap { name: String::new(), params });
+            }
+            Action::FitRule => {
+                let (columns, balance) = (self.rail.rule_columns.clone(), self.rail.balance);
+                self.apply(ctx, Command::FitRule { columns, balance });
+            }
+            Action::SaveSelection => {
+                let name = std::mem::take(&mut self.rail.subset_name);
+                self.apply(ctx, Command::SaveSubset { name: name.trim().to_owned() });
+            }
+            Action::Resolve(name) => {
+                self.session.resolve(&name);
+                self.rail.looked_up = name;
+            }
+            Action::Say(text) => self.session.notice(NoticeLevel::Warning, text),
+        }
+    }
+
+    /// Ask what the form of the rail says; look the name up first where there is one.
+    fn search(&mut self, ctx: &egui::Context) {
+        self.rail.complaint.clear();
+        self.rail.waiting = false;
+        match rail::build(&self.rail, &self.session) {
+            rail::Built::Ask(ask) => self.apply(ctx, Command::Search { name: String::new(), ask }),
+            rail::Built::LookUp(name) => {
+                self.rail.waiting = true;
+                if self.rail.looked_up != name {
+                    self.act(ctx, Action::Resolve(name));
+                }
+            }
+            rail::Built::Wrong(text) => self.rail.complaint = text,
+        }
+    }
+
+    /// A file name from the table's.
+    fn stem(&self) -> String {
+        let name = self.session.doc().dataset().map_or("asterism", |d| d.name.as_str());
+        let plain: String =
+            name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c.to_ascii_lowercase() } else { '-' }).collect();
+        plain.trim_matches('-').chars().take(60).collect()
+    }
+
+    fn keep_settings(&mut self) {
+        if let Err(e) = self.session.settings().save() {
+            self.session.notice(NoticeLevel::Warning, format!("the settings could not be kept: {e}"));
+        }
+    }
+
+    /// Write the views as a picture, in a thread of its own.
+    fn save_picture(&mut self, ctx: &egui::Context, to: PathBuf) {
+        let (doc, theme, said, ctx) = (self.session.doc().clone(), self.theme.clone(), self.said.clone(), ctx.clone());
+        let size = ctx.content_rect().size() * ctx.zoom_factor();
+        let size = [size.x.max(640.0) as u32, size.y.max(400.0) as u32];
+        let work = move || {
+            let views = doc.dataset().map(|d| crate::picture::default_views(d)).unwrap_or_default();
+            let outcome = match crate::picture::save(&doc, &views, size, &theme, &to) {
+                Ok(()) => (NoticeLevel::Info, format!("Wrote the picture to {}", to.display())),
+                Err(e) => (NoticeLevel::Error, e.to_string()),
+            };
+            said.lock().push(outcome);
+            ctx.request_repaint();
+        };
+        if let Err(e) = std::thread::Builder::new().name("picture".into()).spawn(work) {
+            self.session.notice(NoticeLevel::Error, format!("the picture could not be drawn: {e}"));
+        }
+    }
+
+    /// What a file dialog gave.
+    fn picked(&mut self, ctx: &egui::Context, purpose: dialogs::Purpose, path: PathBuf) {
+        use dialogs::Purpose;
+        match purpose {
+            Purpose::Open => self.apply(ctx, actions::open_command(path)),
+            Purpose::Session => self.apply(ctx, Command::SaveSession { to: path }),
+            Purpose::Recipe => self.apply(ctx, Command::SaveRecipe { to: path }),
+            Purpose::Export(rows) => self.apply(ctx, Command::Export { rows, to: path }),
+            Purpose::Products(rows) => self.apply(ctx, Command::ExportProducts { rows, to: path }),
+            Purpose::Picture => self.save_picture(ctx, path),
+        }
+    }
+
+    // ------------------------------------------------------------------ parts of a frame
+
+    fn keys(&mut self, ctx: &egui::Context) {
+        if !ctx.input(|i| i.events.iter().any(|e| matches!(e, egui::Event::Key { pressed: true, .. }))) {
+            return;
+        }
+        if self.palette.open || self.dialogs.modal() {
+            return;
+        }
+        let typing = ctx.text_edit_focused();
+        if !typing
+            && ctx.input_mut(|i| {
+                i.consume_key(Modifiers::NONE, Key::Questionmark) || i.consume_key(Modifiers::SHIFT, Key::Questionmark)
+            })
+        {
+            self.actions.push(Action::Shortcuts);
+            return;
+        }
+        let mut entries = actions::entries(self);
+        // Ctrl+Shift+Z must be looked for before Ctrl+Z.
+        entries.sort_by_key(|e| e.key.map_or(0, |k| -i32::from(k.modifiers.shift)));
+        for entry in entries {
+            let Some(key) = entry.key else { continue };
+            let plain = !key.modifiers.any();
+            let letter = plain && key.logical_key.name().len() == 1;
+            if typing && (letter || key.conflicts_with_text_editing()) {
+                continue;
+            }
+            // A plain letter is a tool only when no modifier is held with it.
+            if plain && ctx.input(|i| i.modifiers.any()) {
+                continue;
+            }
+            if ctx.input_mut(|i| i.consume_shortcut(&key)) {
+                if entry.enabled {
+                    self.actions.push(entry.action);
+                }
+                return;
+            }
+        }
+    }
+
+    fn drops(&mut self, ctx: &egui::Context) {
+        let files: Vec<PathBuf> = ctx.input(|i| {
+            i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).filter(|p| !p.as_os_str().is_empty()).collect()
+        });
+        for path in files {
+            self.commands.push(actions::open_command(path));
+        }
+    }
+
+    fn drop_veil(&self, ui: &Ui) {
+        if !ui.input(|i| !i.raw.hovered_files.is_empty()) {
+            return;
+        }
+        let rect = ui.ctx().content_rect();
+        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop")));
+        painter.rect_filled(rect, 0.0, self.theme.frame.gamma_multiply(0.85));
+        painter.rect_stroke(rect.shrink(16.0), 8.0, egui::Stroke::new(2.0, self.theme.accent), egui::StrokeKind::Inside);
+        painter.text(rect.center(), egui::Align2::CENTER_CENTER, "Drop to open", theme::semibold(20.0), self.theme.text);
+    }
+
+    fn read_notices(&mut self, ctx: &egui::Context) {
+        for (level, text) in std::mem::take(&mut *self.said.lock()) {
+            self.session.notice(level, text);
+        }
+        let notices = self.session.notices();
+        let fresh: Vec<_> = notices.get(self.notices_seen.min(notices.len())..).unwrap_or(&[]).to_vec();
+        self.notices_seen = notices.len();
+        for notice in fresh {
+            if notice.level == NoticeLevel::Info {
+                self.info = Some((notice.text, Instant::now() + Duration::from_secs(5)));
+                continue;
+            }
+            let seconds = if notice.level == NoticeLevel::Error { 14 } else { 9 };
+            self.toasts.retain(|t| t.text != notice.text);
+            self.toasts.push(Toast {
+                level: notice.level,
+                text: notice.text,
+                until: Instant::now() + Duration::from_secs(seconds),
+            });
+        }
+        let now = Instant::now();
+        self.toasts.retain(|t| t.until > now);
+        if self.toasts.len() > 4 {
+            self.toasts.remove(0);
+        }
+        let ends = self.toasts.iter().map(|t| t.until).chain(self.info.iter().map(|i| i.1).filter(|t| *t > now)).min();
+        if let Some(end) = ends {
+            ctx.request_repaint_after(end - now + Duration::from_millis(20));
+        }
+    }
+
+    fn toasts(&mut self, ui: &mut Ui) {
+        if self.toasts.is_empty() {
+            return;
+        }
+        let theme = self.theme.clone();
+        let mut gone = None;
+        let top = MENU_HEIGHT + TOOLS_HEIGHT + 12.0;
+        egui::Area::new(egui::Id::new("toasts"))
+            .anchor(egui::Align2::CENTER_TOP, [0.0, top])
+            .order(egui::Order::Foreground)
+            .show(ui.ctx(), |ui| {
+                ui.set_width(620.0_f32.min(ui.ctx().content_rect().width() - 80.0));
+                for (i, toast) in self.toasts.iter().enumerate() {
+                    let colour = if toast.level == NoticeLevel::Error { theme.error } else { theme.warning };
+                    let frame =
+                        egui::Frame::popup(ui.style()).inner_margin(egui::Margin { left: 16, right: 10, top: 10, bottom: 10 });
+                    let response = frame.show(ui, |ui| {
+                        ui.horizontal(|ui| {
+                            let width = ui.available_width() - 30.0;
+                            ui.allocate_ui(egui::vec2(width, 20.0), |ui| {
+                                ui.set_width(width);
+                                ui.add(
+                                    egui::Label::new(egui::RichText::new(&toast.text).color(theme.text)).wrap().selectable(true),
+                                );
+                            });
+                            kit::right(ui, |ui| {
+                                if kit::icon(ui, &theme, "Dismiss message", kit::draw_cross).clicked() {
+                                    gone = Some(i);
+                                }
+                            });
+                        });
+                    });
+                    let r = response.response.rect;
+                    ui.painter().rect_filled(
+                        egui::Rect::from_min_max(r.min, egui::pos2(r.left() + 4.0, r.bottom())),
+                        2.0,
+                        colour,
+                    );
+                    ui.add_space(6.0);
+                }
+            });
+        if let Some(i) = gone {
+            self.toasts.remove(i);
+        }
+    }
+
+    fn show_rail(&mut self, ui: &mut Ui) {
+        let mut rail = rail::Rail {
+            session: &self.session,
+            theme: &self.theme,
+            state: &mut self.rail,
+            commands: &mut self.commands,
+            actions: &mut self.actions,
+        };
+        rail::show(&mut rail, ui);
+    }
+
+    fn show_views(&mut self, ui: &mut Ui) {
+        let (pressed, released) = ui.input(|i| (i.pointer.any_pressed(), i.pointer.any_released()));
+        if pressed {
+            self.before_press = self.tree_text();
+        }
+        let mut cx = Cx {
+            session: &self.session,
+            theme: &self.theme,
+            shared: &mut self.shared,
+            commands: &mut self.commands,
+            render: self.render.as_ref(),
+        };
+        let edited = tiles::show(&mut self.tree, ui, &mut cx);
+        if (edited && !ui.input(|i| i.pointer.any_down()))
+            || (released && !self.before_press.is_empty() && self.tree_text() != self.before_press)
+        {
+            self.arranged_by_hand();
+        }
+        if released {
+            self.before_press.clear();
+        }
+    }
+
+    /// What is left of Esc after the panes: it clears the selection.
+    fn escape(&mut self, ui: &Ui, popup: bool) {
+        if popup || !ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
+            return;
+        }
+        if self.start.open && self.session.doc().dataset().is_some() {
+            self.start.open = false;
+        } else if self.settings.open {
+            self.settings.open = false;
+        } else if ui.ctx().text_edit_focused() {
+            ui.memory_mut(|m| m.stop_text_input());
+        } else if self.session.doc().selection.any() {
+            self.shared.outline = None;
+            self.commands.push(Command::ClearSelection);
+        } else {
+            self.shared.outline = None;
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        if self.session.poll() {
+            self.changed();
+            ctx.request_repaint();
+        }
+        if self.rail.waiting && self.session.resolved().is_some() {
+            self.search(ctx);
+        }
+        if let Some(base) = self.rail.want_schema.clone() {
+            self.rail.schema = self.session.schema(&base);
+        }
+        for (purpose, path) in self.dialogs.answers() {
+            self.picked(ctx, purpose, path);
+        }
+        let now = Instant::now();
+        match self.keep_at {
+            Some(at) if at <= now => {
+                self.keep_at = None;
+                self.session.autosave();
+            }
+            Some(at) => ctx.request_repaint_after(at - now),
+            None => {}
+        }
+        self.read_notices(ctx);
+        let name = self
+            .session
+            .path()
+            .filter(|p| !dialogs::is_kept(p))
+            .and_then(|p| p.file_stem())
+            .map(|s| s.to_string_lossy().into_owned());
+        let title = match (name, self.session.doc().dataset()) {
+            (Some(name), _) => format!("{name} · Asterism"),
+            (None, Some(d)) => format!("{} · Asterism", d.name),
+            _ => "Asterism".to_owned(),
+        };
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        let popup = egui::Popup::is_any_open(&ctx) || self.palette.open || self.dialogs.modal();
+        self.keys(&ctx);
+        self.drops(&ctx);
+        self.match_tree();
+        self.shared.hover = self.shared.hover_next.take();
+        let hover = self.shared.hover;
+
+        let bar = |fill| egui::Frame::new().fill(fill);
+        let fill = self.theme.frame;
+        egui::Panel::top("menu")
+            .exact_size(MENU_HEIGHT)
+            .frame(bar(fill))
+            .show_separator_line(false)
+            .show(ui, |ui| menu::show(self, ui));
+        egui::Panel::top("tools")
+            .exact_size(TOOLS_HEIGHT)
+            .frame(bar(fill))
+            .show_separator_line(false)
+            .show(ui, |ui| menu::tools(self, ui));
+        let foot = egui::Panel::bottom("foot")
+            .exact_size(theme::FOOT_HEIGHT)
+            .frame(bar(fill))
+            .show_separator_line(false)
+            .show(ui, |ui| ui.max_rect())
+            .inner;
+        let narrow = ctx.content_rect().width() < 1180.0;
+        egui::Panel::left("rail")
+            .default_size(if narrow { 256.0 } else { RAIL_WIDTH })
+            .size_range(236.0..=460.0)
+            .frame(bar(fill))
+            .show(ui, |ui| self.show_rail(ui));
+        if self.settings.open {
+            egui::Panel::right("settings")
+                .default_size(360.0)
+                .size_range(300.0..=560.0)
+                .frame(bar(fill))
+                .show(ui, |ui| settings::show(self, ui));
+        }
+        self.shared.position.clear();
+        self.shared.hint.clear();
+        self.shared.cursor_note.clear();
+        let pane = self.theme.pane;
+        egui::CentralPanel::no_frame().frame(bar(pane)).show(ui, |ui| {
+            if self.start.open || self.session.doc().dataset().is_none() {
+                start_page::show(self, ui);
+            } else {
+                self.show_views(ui);
+            }
+        });
+        let mut child = ui.new_child(egui::UiBuilder::new().id_salt("foot").max_rect(foot));
+        menu::foot(self, &mut child);
+
+        palette::show(self, ui);
+        dialogs::show(self, ui);
+        self.toasts(ui);
+        self.drop_veil(ui);
+        self.escape(ui, popup);
+        if self.shared.hover_next != hover {
+            ctx.request_repaint();
+        }
+        for command in std::mem::take(&mut self.commands) {
+            self.apply(&ctx, command);
+        }
+        for action in std::mem::take(&mut self.actions) {
+            self.act(&ctx, action);
+        }
+        // Commands that actions queued (a new layout) belong to the same frame.
+        for command in std::mem::take(&mut self.commands) {
+            self.apply(&ctx, command);
+        }
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        self.theme.frame.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self) {
+        if self.closing {
+            return;
+        }
+        self.closing = true;
+        for job in self.session.jobs() {
+            job.cancel();
+        }
+        if self.session.dirty() && !self.session.doc().datasets.is_empty() {
+            let to = self.session.path().map_or_else(dialogs::kept_path, PathBuf::from);
+            let layout = self.layouts();
+            // What goes wrong now stands on the terminal: there is no window any more.
+            let _ = self.session.apply(Command::SetLayout { layout });
+            if let Some(folder) = to.parent() {
+                let _ = std::fs::create_dir_all(folder);
+            }
+            if let Err(e) = self.session.apply(Command::SaveSession { to }) {
+                eprintln!("asterism: the session could not be saved: {e}");
+                return;
+            }
+        }
+        self.session.end();
+    }
+}
+
+fn backend_name(backend: wgpu::Backend) -> &'static str {
+    match backend {
+        wgpu::Backend::Vulkan => "Vulkan",
+        wgpu::Backend::Metal => "Metal",
+        wgpu::Backend::Dx12 => "Direct3D 12",
+        wgpu::Backend::Gl => "OpenGL",
+        wgpu::Backend::BrowserWebGpu => "WebGPU",
+        _ => "no adapter",
+    }
+}
+
+/// Resident memory of this process, bytes; 0 where it cannot be read.
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * 4096)
+}
+
+/// Whether a window can be shown at all.
+fn has_display() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY") || set("WAYLAND_SOCKET")
+}
+
+/// Three dots of an asterism: the window's icon.
+fn icon(theme: &Theme) -> egui::IconData {
+    const SIDE: usize = 64;
+    let stars = [(18.0, 44.0, 6.0, theme.selected), (33.0, 19.0, 8.0, theme.accent), (49.0, 38.0, 5.0, theme.text)];
+    let mut rgba = Vec::with_capacity(SIDE * SIDE * 4);
+    for i in 0..SIDE * SIDE {
+        let (x, y) = ((i % SIDE) as f32 + 0.5, (i / SIDE) as f32 + 0.5);
+        let colour = stars.iter().find(|s| (x - s.0).hypot(y - s.1) < s.2).map_or(theme.frame, |s| s.3);
+        rgba.extend_from_slice(&colour.to_array());
+    }
+    egui::IconData { rgba, width: SIDE as u32, height: SIDE as u32 }
+}
+
+/// Open the native window on a session; comes back when it is closed.
+///
+/// # Errors
+/// When there is no display, or no graphics adapter that can draw.
+pub fn run(session: Session, open: Vec<PathBuf>) -> anyhow::Result<()> {
+    start(session, open, false)
+}
+
+/// Open the native window with these settings on files, sessions or `sample:NAME`s.
+///
+/// # Errors
+/// As [`run`].
+pub fn open(settings: Settings, paths: &[String], start_page: bool) -> anyhow::Result<()> {
+    start(Session::new(settings), paths.iter().map(PathBuf::from).collect(), start_page)
+}
+
+fn start(session: Session, open: Vec<PathBuf>, start_page: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        has_display(),
+        "there is no display; use `asterism run RECIPE.toml -o DIR` for the same loop without a window"
+    );
+    let icon = icon(&theme::of(false));
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Asterism")
+        .with_app_id("asterism")
+        .with_icon(icon)
+        .with_inner_size([1600.0, 1000.0])
+        .with_min_inner_size([1000.0, 640.0])
+        .with_drag_and_drop(true);
+    let mut setup = egui_wgpu::WgpuSetupCreateNew::without_display_handle();
+    setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
+        label: Some("asterism"),
+        required_features: adapter.features() & (wgpu::Features::FLOAT32_FILTERABLE | wgpu::Features::TIMESTAMP_QUERY),
+        // The default limits of the GL back end have no storage buffers at all.
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    });
+    let wgpu_options = egui_wgpu::WgpuConfiguration {
+        surface: egui_wgpu::SurfaceConfig::HIGH_THROUGHPUT,
+        wgpu_setup: setup.into(),
+        ..Default::default()
+    };
+    let options = eframe::NativeOptions { viewport, wgpu_options, ..Default::default() };
+    eframe::run_native(
+        "Asterism",
+        options,
+        Box::new(move |cc| {
+            let app = App::new(cc, session, open);
+            Ok(Box::new(if start_page { app.with_start_page() } else { app }))
+        }),
+    )
+    .map_err(|e| {
+        anyhow::anyhow!(
+            "the window could not be opened: {e}; try WGPU_BACKEND=gl, or `asterism run RECIPE.toml -o DIR` without a window"
+        )
+    })
+}

@@ -1,0 +1,271 @@
+//! Step 2: how rows become vectors.
+
+use asterism_session::reduce::Scale;
+use asterism_session::{Blanks, Command, Dataset, FeatureColumn, FeatureKind, Features, Normalise, Transform, data, features};
+use egui::Ui;
+
+use super::{Rail, kit};
+use crate::theme::{self, Theme};
+
+/// Dimensions of the vectors that the features in force give; 0 when there are none.
+pub fn dims(rail: &mut Rail<'_>) -> usize {
+    let Some(dataset) = rail.session.doc().dataset() else { return 0 };
+    match &dataset.features.of {
+        FeatureKind::Columns(columns) => columns.len(),
+        FeatureKind::Images { size } => size * size,
+        FeatureKind::Spectra { grid: Some(grid), .. } => grid.parse::<data::spectrum::Grid>().map_or(0, |g| g.n),
+        FeatureKind::Spectra { grid: None, .. } => {
+            let Some(spectra) = &dataset.spectra else { return 0 };
+            if let Some(grid) = &spectra.grid {
+                return grid.len();
+            }
+            if let Some((id, n)) = rail.state.dims
+                && id == dataset.id
+                && n > 0
+            {
+                return n;
+            }
+            let n = (0..dataset.table.rows().min(4)).map(|row| dataset.table.array(spectra.flux, row).len()).max().unwrap_or(0);
+            rail.state.dims = Some((dataset.id, n));
+            n
+        }
+    }
+}
+
+/// What a column of spectra covers, for a person.
+fn span(dataset: &Dataset) -> Option<String> {
+    let spectra = dataset.spectra.as_ref()?;
+    let grid = spectra.grid.as_ref()?;
+    let unit = match spectra.axis_unit.as_str() {
+        "Angstrom" | "angstrom" | "A" => "Å",
+        "um" | "micron" => "µm",
+        other => other,
+    };
+    let number = |v: f64| if v >= 100.0 { kit::thousands(v.round() as usize) } else { format!("{v:.2}") };
+    Some(format!("{}–{} {unit}", number(*grid.first()?), number(*grid.last()?)))
+}
+
+/// Draw the step.
+pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let Some(dataset) = rail.session.doc().dataset().cloned() else {
+        kit::note(ui, theme.third, "Search first: features are made of the table's columns, spectra or images.");
+        return;
+    };
+    let mut f = dataset.features.clone();
+    let before = f.clone();
+    kinds(ui, theme, &dataset, &mut f);
+    match &mut f.of {
+        FeatureKind::Columns(columns) => columns_ui(rail, ui, &dataset, columns),
+        FeatureKind::Spectra { grid, normalise, .. } => {
+            if let Some(span) = span(&dataset) {
+                kit::row(ui, theme, "Range", "What the table's own grid covers", |ui| ui.label(span));
+            }
+            kit::row(
+                ui,
+                theme,
+                "Grid",
+                "A common grid, such as 4750..7400 A / 400, with `log` behind for equal steps of log λ; empty for the table's own",
+                |ui| {
+                    let state = &mut rail.state.grid;
+                    let id = ui.make_persistent_id("grid");
+                    if !ui.memory(|m| m.has_focus(id)) {
+                        *state = grid.clone().unwrap_or_default();
+                    }
+                    let edit = egui::TextEdit::singleline(state)
+                        .id(id)
+                        .hint_text(egui::RichText::new("the table's own").color(theme.third))
+                        .desired_width(ui.available_width());
+                    if ui.add(edit).lost_focus() {
+                        let text = state.trim().to_owned();
+                        if text.is_empty() {
+                            *grid = None;
+                        } else {
+                            match text.parse::<data::spectrum::Grid>() {
+                                Ok(_) => *grid = Some(text),
+                                Err(e) => rail.actions.push(crate::window::actions::Action::Say(e.to_string())),
+                            }
+                        }
+                    }
+                },
+            );
+            choice(
+                ui,
+                theme,
+                "Level",
+                "How each spectrum is brought to a common level before it is compared",
+                normalise,
+                &[
+                    (Normalise::Median, "divided by its median"),
+                    (Normalise::L2, "divided by its norm"),
+                    (Normalise::None, "as it is"),
+                ],
+            );
+        }
+        FeatureKind::Images { size } => {
+            kit::row(ui, theme, "Cut-out", "Side of the cut-out around each row, pixels of the image", |ui| {
+                ui.add(egui::DragValue::new(size).range(4..=128).suffix(" px"))
+            });
+        }
+    }
+    if matches!(f.of, FeatureKind::Columns(_)) {
+        choice(
+            ui,
+            theme,
+            "Scale",
+            "So that columns of different units can be compared. Default: robust",
+            &mut f.scale,
+            &[(Scale::Robust, "robust (median, IQR)"), (Scale::Standard, "standard (mean, σ)"), (Scale::None, "none")],
+        );
+    }
+    choice(
+        ui,
+        theme,
+        "Blanks",
+        "What happens where a value is missing. Masked values have weight 0 where the method takes weights",
+        &mut f.blanks,
+        &[(Blanks::Median, "median of the column"), (Blanks::Mask, "masked, weight 0"), (Blanks::Omit, "leave the row out")],
+    );
+    ui.horizontal(|ui| {
+        if kit::word(ui, theme, "Suggest").on_hover_text("The features one would start with for this table").clicked() {
+            f = features::suggest(&dataset);
+        }
+        kit::right(ui, |ui| rail.recipe_word(ui, 1));
+    });
+    if f != before {
+        rail.commands.push(Command::SetFeatures { features: f });
+    }
+}
+
+fn kinds(ui: &mut Ui, theme: &Theme, dataset: &Dataset, f: &mut Features) {
+    let now = match f.of {
+        FeatureKind::Columns(_) => 0,
+        FeatureKind::Spectra { .. } => 1,
+        FeatureKind::Images { .. } => 2,
+    };
+    let can = [true, dataset.spectra.is_some(), !dataset.images.is_empty()];
+    if can == [true, false, false] && now == 0 {
+        return;
+    }
+    kit::row(ui, theme, "Of", "What the vectors are made of", |ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        ui.spacing_mut().button_padding.x = 5.0;
+        for (i, name) in ["Columns", "Spectra", "Images"].into_iter().enumerate() {
+            if can[i] && ui.selectable_label(now == i, name).clicked() && now != i {
+                *f = match i {
+                    0 => {
+                        let mut plain = dataset.clone();
+                        plain.spectra = None;
+                        features::suggest(&plain)
+                    }
+                    1 => features::suggest(dataset),
+                    _ => Features {
+                        name: "images".into(),
+                        of: FeatureKind::Images { size: 24 },
+                        scale: Scale::None,
+                        blanks: Blanks::Median,
+                    },
+                };
+            }
+        }
+    });
+}
+
+/// A row with a list to choose from.
+pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, theme: &Theme, label: &str, help: &str, value: &mut T, all: &[(T, &str)]) {
+    let now = all.iter().find(|(v, _)| v == value).map_or("", |(_, n)| *n);
+    kit::row(ui, theme, label, help, |ui| {
+        egui::ComboBox::from_id_salt(label).selected_text(now).width(ui.available_width()).truncate().show_ui(ui, |ui| {
+            for (v, name) in all {
+                ui.selectable_value(value, *v, *name);
+            }
+        });
+    });
+}
+
+fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut Vec<FeatureColumn>) {
+    let theme = rail.theme;
+    let table = &dataset.table;
+    let names: Vec<(usize, &str)> = (0..table.columns().len())
+        .filter(|i| features::usable(dataset, *i))
+        .map(|i| (i, table.columns()[i].name.as_str()))
+        .collect();
+    if names.len() > 12 {
+        kit::row(ui, theme, "Columns", "Only those with these letters are listed", |ui| {
+            kit::text(ui, theme, &mut rail.state.column_filter, "find")
+        });
+    }
+    let wanted = rail.state.column_filter.to_lowercase();
+    let expressions: Vec<String> =
+        chosen.iter().filter(|c| table.column_index(&c.column).is_none()).map(|c| c.column.clone()).collect();
+    egui::ScrollArea::vertical().id_salt("columns").max_height(190.0).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        let all = expressions.iter().map(|e| (None, e.as_str())).chain(names.iter().map(|(i, n)| (Some(*i), *n)));
+        for (index, name) in all {
+            if names.len() > 12 && !name.to_lowercase().contains(&wanted) {
+                continue;
+            }
+            let at = chosen.iter().position(|c| c.column == name);
+            ui.horizontal(|ui| {
+                ui.set_min_height(theme::ROW_HEIGHT);
+                let mut on = at.is_some();
+                kit::field_look(ui, theme);
+                let room = ui.available_width() - 66.0;
+                let text = kit::elided(ui, name, theme::body(), if on { theme.text } else { theme.second }, room - 24.0);
+                let response = ui.allocate_ui(egui::vec2(room, 22.0), |ui| ui.checkbox(&mut on, text)).inner;
+                ui.ctx().accesskit_node_builder(response.id, |n| n.set_label(format!("Feature {name}")));
+                if let Some(meta) = index.map(|i| &table.columns()[i]) {
+                    let mut help = meta.description.clone().unwrap_or_else(|| meta.name.clone());
+                    if let Some(unit) = meta.unit.as_ref().filter(|u| !u.is_empty()) {
+                        help.push_str(&format!("  [{unit}]"));
+                    }
+                    response.clone().on_hover_text(help);
+                }
+                if response.changed() {
+                    match at {
+                        Some(at) => {
+                            chosen.remove(at);
+                        }
+                        None => chosen.push(FeatureColumn { column: name.to_owned(), transform: Transform::None }),
+                    }
+                }
+                if let Some(column) = chosen.iter_mut().find(|c| c.column == name) {
+                    kit::right(ui, |ui| {
+                        let word = |t| match t {
+                            Transform::None => "as is",
+                            Transform::Log => "log",
+                            Transform::Asinh => "asinh",
+                        };
+                        let label = format!("Transform of {name}");
+                        ui.name_inputs(label, |ui| {
+                            ui.spacing_mut().button_padding.x = 4.0;
+                            egui::ComboBox::from_id_salt(("transform", name))
+                                .selected_text(word(column.transform))
+                                .width(58.0)
+                                .show_ui(ui, |ui| {
+                                    for t in [Transform::None, Transform::Log, Transform::Asinh] {
+                                        ui.selectable_value(&mut column.transform, t, word(t));
+                                    }
+                                });
+                        });
+                    });
+                }
+            });
+        }
+    });
+    kit::row(ui, theme, "Add", "A colour index or any expression of columns, such as g - r", |ui| {
+        let response = kit::text(ui, theme, &mut rail.state.expression, "g - r");
+        let text = rail.state.expression.trim().to_owned();
+        if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) && !text.is_empty() {
+            match data::Expr::parse(&text).and_then(|e| e.numbers(table)) {
+                Ok(_) => {
+                    if !chosen.iter().any(|c| c.column == text) {
+                        chosen.push(FeatureColumn { column: text, transform: Transform::None });
+                    }
+                    rail.state.expression.clear();
+                }
+                Err(e) => rail.actions.push(crate::window::actions::Action::Say(e.to_string())),
+            }
+        }
+    });
+}

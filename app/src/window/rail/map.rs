@@ -1,0 +1,293 @@
+//! Step 3: maps: method and parameters, the one being computed, those that are there, clusters.
+
+use asterism_session::reduce::{Method, Params};
+use asterism_session::{ClusterOn, Command, Map};
+use egui::{Align2, Sense, Ui, WidgetInfo, pos2, vec2};
+
+use super::{Rail, kit};
+use crate::theme::{self, Theme};
+use crate::window::actions::Action;
+
+/// Draw the step.
+pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let Some(dataset) = rail.session.doc().dataset().cloned() else {
+        kit::note(ui, theme.third, "A map lays rows side by side that are alike. Search first.");
+        return;
+    };
+    let running: Vec<_> =
+        rail.session.jobs().iter().filter(|j| j.alive() && j.is_map && j.dataset == dataset.id).cloned().collect();
+    for job in &running {
+        super::job_row(rail, ui, job);
+    }
+    maps(rail, ui, &dataset.maps, dataset.current_map);
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        ui.spacing_mut().button_padding.x = 7.0;
+        let help = [
+            (
+                Method::Tsne,
+                "t-SNE",
+                "Neighbours stay neighbours: islands are real, the distances between them and their sizes mean little.",
+            ),
+            (Method::Pca, "PCA", "The directions of largest variance. Linear, exact, at once; distances keep their meaning."),
+            (
+                Method::Autoencoder,
+                "Autoencoder",
+                "A network learns the way to a few numbers and back. New rows find their place at once.",
+            ),
+        ];
+        for (method, name, help) in help {
+            if ui.selectable_label(rail.state.params.method == method, name).on_hover_text(help).clicked() {
+                rail.state.params.method = method;
+            }
+        }
+    });
+    ui.add_space(2.0);
+    let state = &mut *rail.state;
+    parameters(ui, theme, &mut state.params, &mut state.layers);
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        let can = dataset.table.rows() > 0;
+        if kit::primary(ui, theme, "Start map", can)
+            .on_hover_text("Compute it in the background; the scatter moves while it is computed  (Ctrl+M)")
+            .clicked()
+        {
+            rail.actions.push(Action::StartMap);
+        }
+        kit::right(ui, |ui| rail.recipe_word(ui, 2));
+    });
+    clusters(rail, ui, dataset.map().is_some());
+}
+
+fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
+    let drag = |ui: &mut Ui, label: &str, help: &str, add: &mut dyn FnMut(&mut Ui)| {
+        kit::row(ui, theme, label, help, add);
+    };
+    match p.method {
+        Method::Tsne => {
+            drag(
+                ui,
+                "Perplexity",
+                "About how many neighbours each row looks at. Small shows fine structure, large the whole. Default: 30",
+                &mut |ui| {
+                    ui.add(egui::DragValue::new(&mut p.perplexity).range(2.0..=500.0).speed(0.5).max_decimals(0));
+                },
+            );
+            drag(ui, "Iterations", "Steps of the descent. Default: 500", &mut |ui| {
+                ui.add(egui::DragValue::new(&mut p.iterations).range(50..=5000).speed(10));
+            });
+            drag(
+                ui,
+                "Exaggeration",
+                "Above 1 pulls islands together after the early phase; helps maps of more than 100,000 rows. Default: 1",
+                &mut |ui| {
+                    ui.add(egui::DragValue::new(&mut p.exaggeration).range(1.0..=12.0).speed(0.05).max_decimals(1));
+                },
+            );
+            drag(
+                ui,
+                "First PCA to",
+                "With more dimensions than this, that many principal components are taken first; 0 for never. Default: 50",
+                &mut |ui| {
+                    ui.add(egui::DragValue::new(&mut p.pca_dims).range(0..=500));
+                },
+            );
+        }
+        Method::Pca => {
+            drag(ui, "Components", "How many are kept; the first two are shown. Default: 2", &mut |ui| {
+                ui.add(egui::DragValue::new(&mut p.dims).range(2..=50));
+            });
+        }
+        Method::Autoencoder => {
+            drag(ui, "Latent", "Numbers in the middle; the first two are shown. Default: 2", &mut |ui| {
+                ui.add(egui::DragValue::new(&mut p.dims).range(2..=50));
+            });
+            drag(ui, "Layers", "Widths of the hidden layers, outermost first. Default: 256, 64", &mut |ui| {
+                kit::text(ui, theme, layers, "256, 64");
+            });
+            drag(ui, "Epochs", "Passes over the rows; 0 for as many as take about a minute. Default: 0", &mut |ui| {
+                ui.add(egui::DragValue::new(&mut p.epochs).range(0..=100_000).speed(5));
+            });
+        }
+    }
+    drag(ui, "Seed", "Makes every random choice: the same seed gives the same map. Default: 0", &mut |ui| {
+        ui.add(egui::DragValue::new(&mut p.seed));
+    });
+}
+
+/// The parameters as they were typed.
+pub fn params(state: &super::State) -> Params {
+    let mut p = state.params.clone();
+    if p.method == Method::Tsne {
+        p.dims = 2;
+    }
+    let layers: Vec<usize> = state.layers.split([',', ' ']).filter_map(|w| w.trim().parse().ok()).filter(|n| *n > 0).collect();
+    if !layers.is_empty() {
+        p.layers = layers;
+    }
+    p
+}
+
+fn name_of(method: Method) -> &'static str {
+    asterism_session::session::method_label(method)
+}
+
+/// What it was made with, shortly.
+fn how(map: &Map) -> String {
+    match map.params.method {
+        Method::Tsne => format!("perplexity {}", map.params.perplexity),
+        Method::Pca => format!("{} of {}", 2.min(map.coords.dims), map.coords.dims),
+        Method::Autoencoder => format!("{} latent", map.coords.dims),
+    }
+}
+
+/// The figure that tells how good it is, by its method.
+fn figure(map: &Map) -> String {
+    let get = |names: &[&str]| names.iter().find_map(|n| map.figures.get(*n)).copied();
+    let text = match map.params.method {
+        Method::Tsne => get(&["kl"]).map(|v| format!("KL {v:.3}")),
+        Method::Pca => {
+            get(&["explained", "explained_variance"]).map(|v| format!("{:.0} %", if v <= 1.0 { v * 100.0 } else { v }))
+        }
+        Method::Autoencoder => get(&["held_out", "reconstruction_error", "loss"]).map(|v| format!("err {}", kit::figure(v))),
+    };
+    text.unwrap_or_default()
+}
+
+fn maps(rail: &mut Rail<'_>, ui: &mut Ui, maps: &[std::sync::Arc<Map>], current: Option<u32>) {
+    let theme = rail.theme;
+    for map in maps {
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), theme::ROW_HEIGHT), Sense::click());
+        response
+            .widget_info(|| WidgetInfo::selected(egui::Role::Button, true, current == Some(map.id), format!("Map {}", map.name)));
+        let front = current == Some(map.id);
+        let over = ui.rect_contains_pointer(rect);
+        if over || response.has_focus() {
+            ui.painter().rect_filled(rect.expand2(vec2(6.0, 0.0)), 4.0, theme.hovered);
+        }
+        let y = rect.center().y;
+        let font = if front { theme::semibold(theme::BODY) } else { theme::body() };
+        let colour = if front { theme.text } else { theme.second };
+        ui.painter().text(pos2(rect.left(), y), Align2::LEFT_CENTER, name_of(map.params.method), font, colour);
+        let how = if map.complete { how(map) } else { format!("{}, stopped", how(map)) };
+        ui.painter().text(pos2(rect.left() + kit::LABEL_PT + 4.0, y), Align2::LEFT_CENTER, how, theme::body(), colour);
+        let mut deleted = false;
+        if over {
+            let cross = egui::Rect::from_center_size(pos2(rect.right() - 8.0, y), vec2(18.0, 18.0));
+            let close = ui.interact(cross, response.id.with("delete"), Sense::click());
+            close.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, format!("Delete map {}", map.name)));
+            kit::draw_cross(ui.painter(), cross, if close.hovered() { theme.text } else { theme.third });
+            if close.clicked() {
+                rail.commands.push(Command::DeleteMap { id: map.id });
+                deleted = true;
+            }
+        } else {
+            ui.painter().text(pos2(rect.right(), y), Align2::RIGHT_CENTER, figure(map), theme::body(), theme.third);
+        }
+        if response.clicked() && !deleted {
+            rail.commands.push(Command::ShowMap { id: map.id });
+        }
+        response.context_menu(|ui| {
+            if ui.button("Show").clicked() {
+                rail.commands.push(Command::ShowMap { id: map.id });
+            }
+            if ui.button("Use its parameters again").clicked() {
+                rail.state.params = map.params.clone();
+                rail.state.layers = map.params.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            }
+            if ui.button("Delete").clicked() {
+                rail.commands.push(Command::DeleteMap { id: map.id });
+            }
+        });
+        response.on_hover_ui(|ui| about(ui, theme, map));
+    }
+}
+
+fn about(ui: &mut Ui, theme: &Theme, map: &Map) {
+    ui.label(egui::RichText::new(&map.name).font(theme::semibold(theme::BODY)));
+    ui.label(asterism_session::recipe::params_text(&map.params));
+    for (name, value) in &map.figures {
+        ui.label(egui::RichText::new(format!("{name} {}", kit::figure(*value))).color(theme.second));
+    }
+    if let Some(q) = &map.quality {
+        ui.label(format!("Trust: {:.0} % of each row's 10 nearest rows are still its nearest on the map", q.recall_10 * 100.0));
+        ui.label(
+            egui::RichText::new(format!(
+                "trustworthiness {:.3}, continuity {:.3}, triplets {:.3}",
+                q.trustworthiness_15, q.continuity_15, q.triplets
+            ))
+            .color(theme.second),
+        );
+    }
+    let total: f64 = map.seconds.values().sum();
+    if total > 0.0 {
+        ui.label(
+            egui::RichText::new(format!("{} rows in {}", kit::thousands(map.fitted), kit::seconds(total))).color(theme.third),
+        );
+    }
+    if map.params.method == Method::Tsne {
+        ui.label(
+            egui::RichText::new("On a t-SNE map, distances between islands and the size of an island say little.")
+                .color(theme.third),
+        );
+    }
+}
+
+fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
+    let theme = rail.theme;
+    ui.add_space(4.0);
+    let id = ui.make_persistent_id("clusters");
+    let mut open = ui.data_mut(|d| *d.get_temp_mut_or(id, false));
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::DisclosureTriangle, true, "Clusters"));
+    kit::chevron(ui, pos2(rect.left() + 4.0, rect.center().y), open, theme.third);
+    let colour = if response.hovered() { theme.text } else { theme.second };
+    ui.painter().text(pos2(rect.left() + 14.0, rect.center().y), Align2::LEFT_CENTER, "Clusters", theme::body(), colour);
+    if response.clicked() {
+        open = !open;
+        ui.data_mut(|d| d.insert_temp(id, open));
+    }
+    if !open {
+        return;
+    }
+    let on_map = rail.state.on_map && has_map;
+    kit::row(ui, theme, "Of", "Clusters become coloured subsets", |ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        if ui.selectable_label(!on_map, "vectors").on_hover_text("In all dimensions of the features").clicked() {
+            rail.state.on_map = false;
+        }
+        if ui.add_enabled(has_map, egui::Button::selectable(on_map, "the map")).on_hover_text("On the map in front").clicked() {
+            rail.state.on_map = true;
+        }
+    });
+    let on = if on_map { ClusterOn::Map } else { ClusterOn::Vectors };
+    kit::row(ui, theme, "Clusters", "Number of clusters of k-means. Default: 6", |ui| {
+        ui.add(egui::DragValue::new(&mut rail.state.k).range(2..=64));
+        kit::right(ui, |ui| {
+            if kit::button(ui, "k-means", true).on_hover_text("Every row belongs to the nearest of k centres").clicked() {
+                rail.commands.push(Command::KMeans { k: rail.state.k, on });
+            }
+        });
+    });
+    kit::row(
+        ui,
+        theme,
+        "Smallest",
+        "Rows that make a cluster of HDBSCAN; rows that belong to none stay outside. Default: 15",
+        |ui| {
+            ui.add(egui::DragValue::new(&mut rail.state.min_size).range(2..=100_000));
+            kit::right(ui, |ui| {
+                if kit::button(ui, "HDBSCAN", true).on_hover_text("Dense regions at every scale; outliers stay outside").clicked()
+                {
+                    rail.commands.push(Command::Hdbscan {
+                        min_cluster_size: rail.state.min_size,
+                        min_samples: rail.state.min_samples,
+                        on,
+                    });
+                }
+            });
+        },
+    );
+}

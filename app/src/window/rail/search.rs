@@ -1,0 +1,587 @@
+//! Step 1: whom to ask and what; the answer's tables, and the searches so far.
+
+use asterism_session::archive::{self, Filter, Kind, Request, parse_position, parse_radius};
+use asterism_session::{Ask, Command, LedgerEntry, Settings, sample};
+use egui::Ui;
+
+use super::{Rail, State, kit};
+use crate::theme;
+use crate::window::actions::Action;
+
+/// Whom to ask.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Service {
+    /// A sample inside the program.
+    Sample(String),
+    /// Observations of all MAST missions.
+    Mast,
+    /// A catalogue at MAST.
+    Catalog(&'static str),
+    /// A service kept in the settings, by its name.
+    Saved(String),
+    /// A TAP service by its address.
+    Tap,
+    /// A cone search by its address.
+    Cone,
+    /// A file.
+    File,
+}
+
+const CATALOGS: [(&str, &str); 6] = [
+    ("tic", "TESS Input Catalog"),
+    ("ctl", "TESS Candidate Target List"),
+    ("hsc", "Hubble Source Catalog"),
+    ("gaiadr3", "Gaia DR3 at MAST"),
+    ("panstarrs", "Pan-STARRS"),
+    ("galex", "GALEX"),
+];
+
+/// Columns of CAOM that people filter by, for the list beside the name.
+const MAST_COLUMNS: [(&str, &str); 10] = [
+    ("obs_collection", "HST, JWST, TESS, Kepler, K2, GALEX, IUE, FUSE, …"),
+    ("instrument_name", "for example NIRSPEC/MSA"),
+    ("dataproduct_type", "image, spectrum, timeseries, cube"),
+    ("filters", "for example F814W"),
+    ("t_exptime", "exposure time in seconds, 100..5000"),
+    ("t_min", "start, MJD, 59000..60000"),
+    ("calib_level", "0 raw … 4"),
+    ("target_name", "as the proposer wrote it, *part* for a part"),
+    ("proposal_id", "number of the programme"),
+    ("dataRights", "PUBLIC or EXCLUSIVE_ACCESS"),
+];
+
+const DEFAULT_ADQL: &str = "SELECT TOP 2000 *\nFROM ";
+
+impl Service {
+    fn label(&self) -> String {
+        match self {
+            Self::Sample(name) => {
+                sample::by_name(name).map_or_else(|| format!("Sample: {name}"), |s| format!("Sample: {}", s.title))
+            }
+            Self::Mast => "MAST observations".into(),
+            Self::Catalog(name) => CATALOGS.iter().find(|c| c.0 == *name).map_or_else(|| (*name).to_owned(), |c| c.1.to_owned()),
+            Self::Saved(name) => name.clone(),
+            Self::Tap => "TAP service…".into(),
+            Self::Cone => "Cone search…".into(),
+            Self::File => "File…".into(),
+        }
+    }
+}
+
+/// What kind a service is, and its address.
+fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
+    match &state.service {
+        Service::Saved(name) => settings.services.find(name).map_or((None, String::new()), |s| (Some(s.kind), s.url.clone())),
+        Service::Tap => (Some(Kind::Tap), state.base.trim().to_owned()),
+        Service::Cone => (Some(Kind::Cone), state.base.trim().to_owned()),
+        _ => (None, String::new()),
+    }
+}
+
+/// Fill the form from a question.
+pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
+    let limit = |n: &Option<usize>| n.map_or(String::new(), |n| n.to_string());
+    let place = |state: &mut State, ra: f64, dec: f64, radius: f64| {
+        let same = state.position.trim().eq_ignore_ascii_case(state.looked_up.trim()) && !state.looked_up.is_empty();
+        if !same {
+            state.position = format!("{ra:.5} {dec:+.5}");
+        }
+        state.radius = format!("{radius} deg");
+    };
+    let saved =
+        |base: &str, kind: Kind| settings.services.saved.iter().find(|s| s.url == base && s.kind == kind).map(|s| s.name.clone());
+    state.complaint.clear();
+    match ask {
+        Ask::Sample { name, filter, max_rows } => {
+            state.service = Service::Sample(name.clone());
+            state.condition = filter.clone().unwrap_or_default();
+            state.max_rows = limit(max_rows);
+        }
+        Ask::File { path, filter, max_rows } => {
+            state.service = Service::File;
+            state.base = path.display().to_string();
+            state.condition = filter.clone().unwrap_or_default();
+            state.max_rows = limit(max_rows);
+        }
+        Ask::Archive { request } => {
+            state.max_rows = limit(&request.max_rows());
+            let texts = |filters: &[Filter]| {
+                filters
+                    .iter()
+                    .filter_map(|f| f.to_string().split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())))
+                    .chain([Default::default()])
+                    .collect()
+            };
+            match request {
+                Request::MastCone { ra_deg, dec_deg, radius_deg, .. } => {
+                    state.service = Service::Mast;
+                    place(state, *ra_deg, *dec_deg, *radius_deg);
+                }
+                Request::MastFiltered { filters, position, .. } => {
+                    state.service = Service::Mast;
+                    state.filters = texts(filters);
+                    if let Some((ra, dec, radius)) = position {
+                        place(state, *ra, *dec, *radius);
+                    }
+                }
+                Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, .. } => {
+                    if let Some(c) = CATALOGS.iter().find(|c| c.0 == catalog) {
+                        state.service = Service::Catalog(c.0);
+                    }
+                    state.filters = texts(filters);
+                    place(state, *ra_deg, *dec_deg, *radius_deg);
+                }
+                Request::Tap { base, adql, asynchronous, .. } => {
+                    state.service = saved(base, Kind::Tap).map_or(Service::Tap, Service::Saved);
+                    state.base.clone_from(base);
+                    state.adql.clone_from(adql);
+                    state.asynchronous = *asynchronous;
+                }
+                Request::Cone { base, ra_deg, dec_deg, radius_deg, .. } => {
+                    state.service = saved(base, Kind::Cone).map_or(Service::Cone, Service::Saved);
+                    state.base.clone_from(base);
+                    place(state, *ra_deg, *dec_deg, *radius_deg);
+                }
+                Request::Sia { base, ra_deg, dec_deg, radius_deg, .. }
+                | Request::Ssa { base, ra_deg, dec_deg, radius_deg, .. } => {
+                    state.base.clone_from(base);
+                    place(state, *ra_deg, *dec_deg, *radius_deg);
+                }
+            }
+        }
+    }
+}
+
+/// What became of reading the form.
+pub enum Built {
+    /// Ready to ask.
+    Ask(Ask),
+    /// A name has to be looked up first.
+    LookUp(String),
+    /// Something is missing or wrong.
+    Wrong(String),
+}
+
+/// Read the form.
+pub fn build(state: &State, rail: &asterism_session::Session) -> Built {
+    match try_build(state, rail) {
+        Ok(Some(ask)) => Built::Ask(ask),
+        Ok(None) => Built::LookUp(state.position.trim().to_owned()),
+        Err(text) => Built::Wrong(text),
+    }
+}
+
+fn try_build(state: &State, session: &asterism_session::Session) -> Result<Option<Ask>, String> {
+    let max_rows = match state.max_rows.trim().replace([',', ' '], "").as_str() {
+        "" => None,
+        text => Some(text.parse::<usize>().map_err(|_| format!("'{text}' is no number of rows"))?).filter(|n| *n > 0),
+    };
+    let filter = Some(state.condition.trim().to_owned()).filter(|c| !c.is_empty());
+    let filters = || -> Result<Vec<Filter>, String> {
+        state
+            .filters
+            .iter()
+            .filter(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty())
+            .map(|(name, value)| format!("{}={}", name.trim(), value.trim()).parse().map_err(|e: archive::Error| e.to_string()))
+            .collect()
+    };
+    let radius = || parse_radius(&state.radius).map_err(|e| e.to_string());
+    // Ok(None): the name is not looked up yet.
+    let place = || -> Result<Option<(f64, f64)>, String> {
+        if let Some(at) = parse_position(&state.position) {
+            return Ok(Some(at));
+        }
+        if state.position.trim().is_empty() {
+            return Err("Give a position: a name such as M 31, or degrees such as 10.68 41.27".into());
+        }
+        if state.looked_up != state.position.trim() {
+            return Ok(None);
+        }
+        match session.resolved() {
+            Some(Ok(found)) => Ok(Some((found.ra_deg, found.dec_deg))),
+            Some(Err(text)) => Err(text),
+            None => Ok(None),
+        }
+    };
+    let (kind, base) = address(state, session.settings());
+    let archive = |request| Ok(Some(Ask::Archive { request }));
+    match (&state.service, kind) {
+        (Service::Sample(name), _) => Ok(Some(Ask::Sample { name: name.clone(), filter, max_rows })),
+        (Service::File, _) => {
+            let path = state.base.trim();
+            if path.is_empty() {
+                return Err("Give the path of a file, or press Browse".into());
+            }
+            Ok(Some(Ask::File { path: path.into(), filter, max_rows }))
+        }
+        (Service::Mast, _) => {
+            let filters = filters()?;
+            if state.position.trim().is_empty() {
+                if filters.is_empty() {
+                    return Err("Give a position or a filter".into());
+                }
+                return archive(Request::MastFiltered { filters, position: None, max_rows });
+            }
+            let radius_deg = radius()?;
+            match place()? {
+                None => Ok(None),
+                Some((ra_deg, dec_deg)) if filters.is_empty() => {
+                    archive(Request::MastCone { ra_deg, dec_deg, radius_deg, max_rows })
+                }
+                Some((ra, dec)) => archive(Request::MastFiltered { filters, position: Some((ra, dec, radius_deg)), max_rows }),
+            }
+        }
+        (Service::Catalog(catalog), _) => {
+            let (filters, radius_deg) = (filters()?, radius()?);
+            match place()? {
+                None => Ok(None),
+                Some((ra_deg, dec_deg)) => {
+                    archive(Request::MastCatalog { catalog: (*catalog).into(), ra_deg, dec_deg, radius_deg, filters, max_rows })
+                }
+            }
+        }
+        _ if base.is_empty() => Err("Give the address of the service".into()),
+        (_, Some(Kind::Tap)) => {
+            if state.adql.trim().is_empty() {
+                return Err("Write a query in ADQL first".into());
+            }
+            archive(Request::Tap {
+                base,
+                adql: state.adql.clone(),
+                asynchronous: state.asynchronous,
+                max_rows,
+                uploads: Vec::new(),
+            })
+        }
+        (_, kind) => {
+            let radius_deg = radius()?;
+            match place()? {
+                None => Ok(None),
+                Some((ra_deg, dec_deg)) => archive(match kind {
+                    Some(Kind::Sia) => Request::Sia { base, ra_deg, dec_deg, radius_deg, max_rows },
+                    Some(Kind::Ssa) => Request::Ssa { base, ra_deg, dec_deg, radius_deg, max_rows },
+                    _ => Request::Cone { base, ra_deg, dec_deg, radius_deg, max_rows },
+                }),
+            }
+        }
+    }
+}
+
+/// Draw the step.
+pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    tables(rail, ui);
+    kit::row(ui, theme, "Service", "Whom to ask: a sample, MAST, a Virtual Observatory service, or a file", |ui| {
+        service(rail, ui)
+    });
+    let settings = rail.session.settings();
+    let (kind, base) = address(rail.state, settings);
+    let state = &mut *rail.state;
+    match (&state.service, kind) {
+        (Service::Sample(_), _) => where_row(ui, theme, state),
+        (Service::File, _) => {
+            kit::row(ui, theme, "File", "VOTable, FITS, Parquet, CSV, Arrow, ECSV, or a session", |ui| {
+                kit::text(ui, theme, &mut state.base, "path, or drop a file here")
+            });
+            where_row(ui, theme, state);
+        }
+        (_, Some(Kind::Tap)) => {
+            if state.service == Service::Tap {
+                kit::row(ui, theme, "Address", "The service's base address, without /sync", |ui| {
+                    kit::text(ui, theme, &mut state.base, "https://…/tap")
+                });
+            }
+            if state.adql.trim().is_empty() {
+                state.adql = DEFAULT_ADQL.into();
+            }
+            state.want_schema = Some(base.clone()).filter(|b| b.contains("://"));
+            let schema = state.schema.clone();
+            super::adql::editor(ui, theme, &mut state.editor, &mut state.adql, schema.as_deref());
+            ui.checkbox(&mut state.asynchronous, "Run as a job on the server")
+                .on_hover_text("UWS: for queries that take longer than a connection lives");
+        }
+        (Service::Mast | Service::Catalog(_), _) => {
+            place_rows(rail, ui);
+            filter_rows(rail, ui);
+        }
+        _ => {
+            if state.service == Service::Cone {
+                kit::row(ui, theme, "Address", "The service's address, up to the ? or &", |ui| {
+                    kit::text(ui, theme, &mut state.base, "https://…?")
+                });
+            }
+            place_rows(rail, ui);
+        }
+    }
+    kit::row(ui, theme, "Rows at most", "Stop after so many rows; empty for all there are", |ui| {
+        kit::text(ui, theme, &mut rail.state.max_rows, "all")
+    });
+    if !rail.state.complaint.is_empty() {
+        kit::note(ui, theme.error, rail.state.complaint.clone());
+    }
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        let label = if rail.state.waiting { "Looking up…" } else { "Search" };
+        if kit::primary(ui, theme, label, !rail.state.waiting).on_hover_text("Ask, and show the answer as a new table").clicked()
+        {
+            rail.actions.push(Action::Search);
+        }
+        if rail.state.service == Service::File
+            && kit::button(ui, "Browse…", true).on_hover_text("Pick a file  (Ctrl+O)").clicked()
+        {
+            rail.actions.push(Action::Open);
+        }
+        kit::right(ui, |ui| rail.recipe_word(ui, 0));
+    });
+    arriving(rail, ui);
+    history(rail, ui);
+}
+
+fn tables(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let doc = rail.session.doc();
+    if doc.datasets.len() < 2 {
+        return;
+    }
+    let now = doc.dataset().map_or_else(String::new, |d| d.name.clone());
+    kit::row(ui, rail.theme, "Table", "The tables of this session; the one in front is shown", |ui| {
+        egui::ComboBox::from_id_salt("tables").selected_text(now).width(ui.available_width()).truncate().show_ui(ui, |ui| {
+            for (index, d) in doc.datasets.iter().enumerate() {
+                let text = format!("{}   {}", d.name, kit::thousands(d.table.rows()));
+                if ui.selectable_label(index == doc.active, text).clicked() {
+                    rail.commands.push(Command::Activate { index });
+                }
+            }
+            ui.separator();
+            if ui.button("Close this table").clicked() {
+                rail.commands.push(Command::CloseDataset { index: doc.active });
+            }
+        });
+    });
+}
+
+fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let saved: Vec<_> =
+        rail.session.settings().services.saved.iter().map(|s| (s.name.clone(), s.kind, s.description.clone())).collect();
+    let theme = rail.theme;
+    let state = &mut *rail.state;
+    let before = state.service.clone();
+    egui::ComboBox::from_id_salt("service")
+        .selected_text(before.label())
+        .width(ui.available_width())
+        .height(520.0)
+        .truncate()
+        .show_ui(ui, |ui| {
+            ui.set_min_width(240.0);
+            let head = |ui: &mut Ui, text: &str| {
+                ui.add_space(4.0);
+                ui.label(egui::RichText::new(text).font(theme::small()).color(theme.third));
+            };
+            head(ui, "Samples");
+            for s in sample::list() {
+                ui.selectable_value(&mut state.service, Service::Sample(s.name.clone()), &s.title).on_hover_text(&s.description);
+            }
+            head(ui, "MAST");
+            ui.selectable_value(&mut state.service, Service::Mast, "Observations")
+                .on_hover_text("Hubble, JWST, Kepler, TESS, GALEX, IUE, FUSE, Pan-STARRS and more");
+            for (name, title) in CATALOGS {
+                ui.selectable_value(&mut state.service, Service::Catalog(name), title);
+            }
+            head(ui, "Virtual Observatory");
+            for (name, kind, description) in &saved {
+                ui.selectable_value(&mut state.service, Service::Saved(name.clone()), format!("{name}  ({kind})"))
+                    .on_hover_text(description);
+            }
+            ui.selectable_value(&mut state.service, Service::Tap, "TAP service…");
+            ui.selectable_value(&mut state.service, Service::Cone, "Cone search…");
+            head(ui, "On this machine");
+            ui.selectable_value(&mut state.service, Service::File, "File…");
+        });
+    if state.service != before {
+        state.complaint.clear();
+        state.schema = None;
+        state.want_schema = None;
+        if matches!((&before, &state.service), (Service::File, _) | (_, Service::File)) {
+            state.base.clear();
+        }
+        state.condition.clear();
+    }
+}
+
+fn where_row(ui: &mut Ui, theme: &theme::Theme, state: &mut State) {
+    kit::row(ui, theme, "Where", "Only rows for which this is true, in SQL: f_ha > 500 AND v_gas < 0", |ui| {
+        kit::text(ui, theme, &mut state.condition, "every row")
+    });
+}
+
+fn place_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let mut look_up = None;
+    let state = &mut *rail.state;
+    let response = kit::row(
+        ui,
+        theme,
+        "Position",
+        "A name (M 31, TIC 307210830, NGC 1275) or degrees ICRS (10.68 41.27) or sexagesimal",
+        |ui| kit::text(ui, theme, &mut state.position, "M 31, or 10.68 41.27"),
+    );
+    if response.lost_focus()
+        && parse_position(&state.position).is_none()
+        && !state.position.trim().is_empty()
+        && state.looked_up != state.position.trim()
+    {
+        look_up = Some(state.position.trim().to_owned());
+    }
+    let typed = state.position.trim().to_owned();
+    if parse_position(&typed).is_none() && !typed.is_empty() && state.looked_up == typed {
+        match rail.session.resolved() {
+            Some(Ok(found)) => kit::note(
+                ui,
+                theme.third,
+                format!("{}: {:.5} {:+.5} ({})", found.name, found.ra_deg, found.dec_deg, found.resolver),
+            ),
+            Some(Err(text)) => kit::note(ui, theme.error, text),
+            None => kit::note(ui, theme.third, "looking up…"),
+        };
+    }
+    kit::row(ui, theme, "Radius", "With its unit: 0.2 deg, 12 arcmin, 30 arcsec", |ui| {
+        kit::text(ui, theme, &mut state.radius, "0.1 deg")
+    });
+    if let Some(name) = look_up {
+        rail.actions.push(Action::Resolve(name));
+    }
+}
+
+fn filter_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let mast = rail.state.service == Service::Mast;
+    ui.add_space(2.0);
+    let filters = &mut rail.state.filters;
+    let mut gone = None;
+    for (i, (name, value)) in filters.iter_mut().enumerate() {
+        ui.push_id(("filter", i), |ui| {
+            ui.horizontal(|ui| {
+                kit::field_look(ui, theme);
+                ui.spacing_mut().item_spacing.x = 4.0;
+                let edit = egui::TextEdit::singleline(name)
+                    .hint_text(egui::RichText::new("column").color(theme.third))
+                    .desired_width(kit::LABEL_PT - 14.0);
+                let edit = ui.name_inputs(format!("Filter {} column", i + 1), |ui| ui.add(edit));
+                if mast {
+                    let popup =
+                        egui::Popup::menu(&edit).open_memory(edit.gained_focus().then_some(egui::SetOpenCommand::Bool(true)));
+                    popup.close_behavior(egui::PopupCloseBehavior::CloseOnClick).show(|ui| {
+                        let typed = name.clone();
+                        for (column, help) in MAST_COLUMNS.iter().filter(|(c, _)| c.contains(&typed)) {
+                            if ui.button(*column).on_hover_text(*help).clicked() {
+                                (*column).clone_into(name);
+                            }
+                        }
+                    });
+                }
+                let hint = MAST_COLUMNS.iter().find(|c| c.0 == name.as_str()).map_or("A, B or 1..5 or *part*", |c| c.1);
+                let room = ui.available_width() - 24.0;
+                let edit =
+                    egui::TextEdit::singleline(value).hint_text(egui::RichText::new(hint).color(theme.third)).desired_width(room);
+                ui.name_inputs(format!("Filter {} values", i + 1), |ui| ui.add(edit)).on_hover_text(
+                    "Values with commas between, or a range 100..5000 (either end may be left out), or *part* of a text",
+                );
+                if kit::icon(ui, theme, &format!("Remove filter {}", i + 1), kit::draw_cross).clicked() {
+                    gone = Some(i);
+                }
+            });
+        });
+    }
+    if let Some(i) = gone {
+        filters.remove(i);
+    }
+    if filters.last().is_none_or(|(a, b)| !a.is_empty() && !b.is_empty()) {
+        filters.push(Default::default());
+    }
+}
+
+fn arriving(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let Some(dataset) = rail.session.doc().dataset().cloned() else { return };
+    let jobs: Vec<_> =
+        rail.session.jobs().iter().filter(|j| j.alive() && !j.is_map && (j.dataset == dataset.id)).cloned().collect();
+    for job in jobs {
+        ui.add_space(6.0);
+        super::job_row(rail, ui, &job);
+    }
+    let cut_off = dataset.table.truncated || dataset.ledger.last().is_some_and(|l| l.truncated);
+    if cut_off && !dataset.loading {
+        ui.add_space(6.0);
+        egui::Frame::new().fill(theme.warning.gamma_multiply(0.14)).corner_radius(4.0).inner_margin(8.0).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            kit::note(
+                ui,
+                theme.warning,
+                format!("This is not everything: the answer was cut off at {} rows.", kit::thousands(dataset.table.rows())),
+            );
+            if kit::button(ui, "Get the rest", true).on_hover_text("Ask again with the limit lifted").clicked() {
+                rail.commands.push(Command::GetRest);
+            }
+        });
+    }
+}
+
+fn history(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let Some(dataset) = rail.session.doc().dataset().cloned() else { return };
+    if dataset.ledger.len() < 2 && dataset.ledger.last().is_none_or(|e| e.error.is_none() && dataset.ask_is_local()) {
+        return;
+    }
+    ui.add_space(8.0);
+    ui.label(egui::RichText::new("Searches").font(theme::small()).color(theme.third));
+    for (i, entry) in dataset.ledger.iter().enumerate() {
+        ledger_row(ui, theme, i + 1, entry);
+    }
+}
+
+fn ledger_row(ui: &mut Ui, theme: &theme::Theme, number: usize, entry: &LedgerEntry) {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 20.0), egui::Sense::hover());
+    let y = |g: &egui::Galley| rect.center().y - g.size().y / 2.0;
+    let (text, colour) = match &entry.error {
+        Some(_) => ("failed".to_owned(), theme.error),
+        None if number > 1 => (
+            format!("+{}  −{}  ={}", kit::thousands(entry.gained), kit::thousands(entry.lost), kit::thousands(entry.kept)),
+            theme.second,
+        ),
+        None => (kit::thousands(entry.rows), theme.second),
+    };
+    let right = kit::elided(ui, &text, theme::small(), colour, rect.width() * 0.6);
+    let left =
+        kit::elided(ui, &format!("{number}  {}", entry.title), theme::small(), theme.third, rect.width() - right.size().x - 10.0);
+    let (ly, ry) = (y(&left), y(&right));
+    ui.painter().galley(egui::pos2(rect.right() - right.size().x, ry), right, colour);
+    ui.painter().galley(egui::pos2(rect.left(), ly), left, theme.third);
+    response.on_hover_ui(|ui| {
+        ui.label(&entry.title);
+        if let Some(error) = &entry.error {
+            ui.label(egui::RichText::new(error).color(theme.error));
+        }
+        ui.label(format!("{} rows in {}", kit::thousands(entry.rows), kit::seconds(entry.seconds)));
+        if number > 1 {
+            ui.label(format!(
+                "{} gained, {} lost, {} kept",
+                kit::thousands(entry.gained),
+                kit::thousands(entry.lost),
+                kit::thousands(entry.kept)
+            ));
+        }
+        if !entry.text.is_empty() {
+            let shown: String = entry.text.chars().take(800).collect();
+            ui.label(egui::RichText::new(shown).font(theme::mono(11.0)).color(theme.third));
+        }
+    });
+}
+
+trait Local {
+    fn ask_is_local(&self) -> bool;
+}
+
+impl Local for asterism_session::Dataset {
+    fn ask_is_local(&self) -> bool {
+        !matches!(self.ask, Ask::Archive { .. })
+    }
+}

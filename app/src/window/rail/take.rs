@@ -1,0 +1,101 @@
+//! Step 6: rows, products, picture, session and recipe as files.
+
+use asterism_session::ExportRows;
+use egui::{Ui, vec2};
+
+use super::{Rail, kit};
+use crate::window::actions::{Action, FORMATS};
+
+/// Draw the step.
+pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let doc = rail.session.doc();
+    let Some(dataset) = doc.dataset().cloned() else {
+        kit::note(ui, theme.third, "What you found leaves from here: rows, products, pictures, a recipe.");
+        return;
+    };
+    let subset_gone = matches!(rail.state.rows, ExportRows::Subset(id) if dataset.subset(id).is_none());
+    if subset_gone {
+        rail.state.rows = ExportRows::Selection;
+    }
+    let label = |rows: ExportRows| match rows {
+        ExportRows::All => format!("all {} rows", kit::thousands(dataset.table.rows())),
+        ExportRows::Selection => format!("the selection, {}", kit::thousands(doc.selection.rows.count())),
+        ExportRows::Subset(id) => {
+            dataset.subset(id).map_or_else(String::new, |s| format!("{}, {}", s.name, kit::thousands(s.rows.count())))
+        }
+    };
+    kit::row(ui, theme, "Rows", "Which rows leave", |ui| {
+        egui::ComboBox::from_id_salt("rows")
+            .selected_text(label(rail.state.rows))
+            .width(ui.available_width())
+            .truncate()
+            .show_ui(ui, |ui| {
+                let all = [ExportRows::Selection, ExportRows::All]
+                    .into_iter()
+                    .chain(dataset.subsets.iter().map(|s| ExportRows::Subset(s.id)));
+                for rows in all {
+                    ui.selectable_value(&mut rail.state.rows, rows, label(rows));
+                }
+            });
+    });
+    let rows = rail.state.rows;
+    let any = match rows {
+        ExportRows::Selection => doc.selection.any(),
+        _ => dataset.table.rows() > 0,
+    };
+    let mut line = |ui: &mut Ui, name: &str, help: &str, body: &mut dyn FnMut(&mut Ui, &mut Vec<Action>)| {
+        ui.horizontal(|ui| {
+            let (rect, response) = ui.allocate_exact_size(vec2(70.0, 26.0), egui::Sense::hover());
+            ui.painter().text(rect.left_center(), egui::Align2::LEFT_CENTER, name, crate::theme::body(), theme.second);
+            response.on_hover_text(help);
+            ui.spacing_mut().item_spacing.x = 4.0;
+            ui.spacing_mut().button_padding.x = 6.0;
+            body(ui, rail.actions);
+        });
+        ui.add_space(2.0);
+    };
+    line(ui, "Table", "With units, UCDs and descriptions, as far as the format has a place for them", &mut |ui, actions| {
+        ui.spacing_mut().item_spacing.x = 3.0;
+        ui.spacing_mut().button_padding.x = 5.0;
+        for (name, ending) in FORMATS {
+            if kit::button(ui, name, any).clicked() {
+                actions.push(Action::Export(rows, ending));
+            }
+        }
+    });
+    line(ui, "Products", "Addresses of the files behind the rows", &mut |ui, actions| {
+        if kit::button(ui, "List", any).on_hover_text("One address a line").clicked() {
+            actions.push(Action::ExportProducts(rows, "txt"));
+        }
+        if kit::button(ui, "Script", any).on_hover_text("A shell script that downloads them").clicked() {
+            actions.push(Action::ExportProducts(rows, "sh"));
+        }
+    });
+    line(ui, "Picture", "The views as they are now", &mut |ui, actions| {
+        if kit::button(ui, "PNG", true).clicked() {
+            actions.push(Action::SavePicture("png"));
+        }
+        if kit::button(ui, "SVG", true).clicked() {
+            actions.push(Action::SavePicture("svg"));
+        }
+    });
+    line(ui, "All of it", "The session opens to the same window; the recipe runs again without one", &mut |ui, actions| {
+        if kit::button(ui, "Session", true).on_hover_text("Everything in the window as one file  (Ctrl+S)").clicked() {
+            actions.push(Action::SaveAs);
+        }
+        if kit::button(ui, "Recipe", true).on_hover_text("The path so far, for `asterism run`").clicked() {
+            actions.push(Action::SaveRecipe);
+        }
+    });
+    ui.horizontal(|ui| {
+        if kit::word(ui, theme, "Copy the whole recipe").clicked() {
+            rail.actions.push(Action::CopyRecipe);
+        }
+        kit::right(ui, |ui| rail.recipe_word(ui, 5));
+    });
+    if !dataset.credit.is_empty() {
+        ui.add_space(4.0);
+        kit::note(ui, theme.third, format!("Please thank: {}", dataset.credit));
+    }
+}

@@ -1,0 +1,128 @@
+//! The side panel of settings: look, size, addresses of services.
+
+use asterism_session::archive::{Kind, SavedService, Services};
+use egui::Ui;
+
+use super::{Action, App, kit};
+use crate::theme;
+
+/// Whether it is open.
+#[derive(Default)]
+pub struct State {
+    /// Shown at the right.
+    pub open: bool,
+}
+
+/// Draw it.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let theme = app.theme.clone();
+    let mut services = app.session.settings().services.clone();
+    let mut threads = app.session.settings().threads;
+    let (services_before, threads_before) = (services.clone(), threads);
+    egui::Frame::new().inner_margin(theme::PADDING).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(egui::RichText::new("Settings").font(theme::semibold(15.0)));
+            kit::right(ui, |ui| {
+                if kit::icon(ui, &theme, "Close settings", kit::draw_cross).clicked() {
+                    app.settings.open = false;
+                }
+            });
+        });
+        egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            let head = |ui: &mut Ui, text: &str| {
+                ui.add_space(12.0);
+                ui.label(egui::RichText::new(text).font(theme::semibold(theme::BODY)));
+                ui.add_space(2.0);
+            };
+            head(ui, "Look");
+            kit::row(ui, &theme, "Theme", "Dark or light  (Ctrl+T)", |ui| {
+                for (name, dark) in [("Dark", true), ("Light", false)] {
+                    if ui.selectable_label(theme.dark == dark, name).clicked() && theme.dark != dark {
+                        app.actions.push(Action::Theme);
+                    }
+                }
+            });
+            kit::row(ui, &theme, "Size", "Of everything  (Ctrl and + or -)", |ui| {
+                if ui.button("−").clicked() {
+                    app.actions.push(Action::Zoom(-0.1));
+                }
+                ui.label(format!("{:.0} %", ui.ctx().zoom_factor() * 100.0));
+                if ui.button("+").clicked() {
+                    app.actions.push(Action::Zoom(0.1));
+                }
+            });
+            head(ui, "Computation");
+            kit::row(ui, &theme, "Threads", "For maps and files; 0 for all cores. Takes effect at the next start", |ui| {
+                ui.add(egui::DragValue::new(&mut threads).range(0..=1024))
+            });
+            head(ui, "MAST");
+            for (label, help, value) in [
+                ("Portal", "Portal API, products and downloads", &mut services.mast),
+                ("Resolver", "Name look-up", &mut services.resolver),
+                ("Catalogs", "Catalogs API (Pan-STARRS)", &mut services.catalogs),
+                ("TAP", "A collection's name follows it", &mut services.mast_tap),
+            ] {
+                kit::row(ui, &theme, label, help, |ui| kit::text(ui, &theme, value, "https://…"));
+            }
+            head(ui, "Network");
+            kit::row(ui, &theme, "Silent after", "Seconds without a byte after which a service counts as silent", |ui| {
+                ui.add(egui::DragValue::new(&mut services.timeout_s).range(1.0..=3600.0).suffix(" s"))
+            });
+            kit::row(ui, &theme, "Tries", "How often a request is tried again", |ui| {
+                ui.add(egui::DragValue::new(&mut services.retries).range(0..=10))
+            });
+            kit::row(ui, &theme, "Page of MAST", "Rows of one page", |ui| {
+                ui.add(egui::DragValue::new(&mut services.page_size).range(100..=500_000).speed(100))
+            });
+            head(ui, "Services");
+            saved(ui, &theme, &mut services.saved);
+            ui.add_space(12.0);
+            if kit::button(ui, "Bring the addresses back", true)
+                .on_hover_text("All addresses as the program came with them")
+                .clicked()
+            {
+                services = Services::default();
+            }
+        });
+    });
+    if services != services_before || threads != threads_before {
+        let settings = app.session.settings_mut();
+        settings.services = services;
+        settings.threads = threads;
+        app.keep_settings();
+    }
+}
+
+fn saved(ui: &mut Ui, theme: &theme::Theme, list: &mut Vec<SavedService>) {
+    let mut gone = None;
+    for (i, s) in list.iter_mut().enumerate() {
+        ui.push_id(i, |ui| {
+            ui.horizontal(|ui| {
+                kit::field_look(ui, theme);
+                let edit = egui::TextEdit::singleline(&mut s.name).desired_width(120.0);
+                ui.name_inputs(format!("Name of service {}", i + 1), |ui| ui.add(edit));
+                egui::ComboBox::from_id_salt("kind").selected_text(s.kind.to_string()).width(70.0).show_ui(ui, |ui| {
+                    for kind in [Kind::Tap, Kind::Cone, Kind::Sia, Kind::Ssa] {
+                        ui.selectable_value(&mut s.kind, kind, kind.to_string());
+                    }
+                });
+                kit::right(ui, |ui| {
+                    if kit::icon(ui, theme, &format!("Remove {}", s.name), kit::draw_cross).clicked() {
+                        gone = Some(i);
+                    }
+                });
+            });
+            ui.scope(|ui| {
+                kit::field_look(ui, theme);
+                ui.name_inputs(format!("Address of service {}", i + 1), |ui| kit::text(ui, theme, &mut s.url, "https://…"));
+            });
+            ui.add_space(6.0);
+        });
+    }
+    if let Some(i) = gone {
+        list.remove(i);
+    }
+    if kit::button(ui, "Add a service", true).clicked() {
+        list.push(SavedService { name: "New service".into(), kind: Kind::Tap, url: String::new(), description: String::new() });
+    }
+}
