@@ -1,2 +1,5 @@
-//! asterism
-fn main(){}
+//! The program: its words are read in [`asterism::cli`].
+
+fn main() -> std::process::ExitCode {
+    asterism::cli::main()
+}

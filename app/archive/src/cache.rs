@@ -37,7 +37,26 @@ impl Client {
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let part = folder.join(format!("{hash}.part-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        let result = self.fetch_to(parsed, &name, &part, cancelled, progress);
+        let mut attempt = 0;
+        let result = loop {
+            match self.fetch_to(parsed.clone(), &name, &part, cancelled, progress) {
+                Err(Error::CutOff { service, .. }) if attempt >= self.services().retries => {
+                    break Err(Error::Network {
+                        service,
+                        why: format!("the connection broke in the middle of {name}"),
+                        advice: "Nothing was kept of it; fetch it again".into(),
+                    });
+                }
+                Err(Error::CutOff { .. }) => {
+                    attempt += 1;
+                    let pause = std::time::Duration::from_secs_f64(self.services().pause_s.clamp(0.0, 10.0));
+                    if let Err(error) = self.http.pause(pause, cancelled) {
+                        break Err(error);
+                    }
+                }
+                other => break other,
+            }
+        };
         match result {
             Ok(()) => std::fs::rename(&part, &target).map_err(|e| Error::io(&target, e)).map(|()| target),
             Err(error) => {

@@ -11,9 +11,6 @@ use std::fmt;
 use std::io::Read;
 
 use asterism_data::{ColumnMeta, Table};
-use polars::prelude::{
-    BooleanChunked, Column, DataFrame, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, StringChunked,
-};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -205,8 +202,10 @@ impl Page {
                 order.push((name.clone(), Some(i), Declared::default()));
             }
         }
-        let mut columns = Vec::with_capacity(order.len());
-        let mut metas = Vec::with_capacity(order.len());
+        if order.is_empty() {
+            return Ok(named(name));
+        }
+        let mut table = named(name);
         for (name, at, declared) in order {
             if name == "_selected_" {
                 continue;
@@ -216,21 +215,38 @@ impl Page {
             if let Some(i) = at {
                 values = std::mem::replace(&mut self.columns[i], Values::Null(rows));
             }
-            let (column, null_rule) = finish(&name, values, &declared.kind, &rule);
-            columns.push(column);
-            metas.push(ColumnMeta {
-                name,
+            let (values, null_rule) = finish(values, &declared.kind, &rule);
+            let meta = ColumnMeta {
                 unit: rule.unit.or(declared.unit),
                 ucd: rule.ucd,
                 utype: rule.utype,
                 description: rule.description.or(declared.description),
                 null_rule,
                 ..ColumnMeta::default()
-            });
+            };
+            add_column(&mut table, &name, values, meta)?;
         }
-        let frame = DataFrame::new(rows, columns).map_err(asterism_data::Error::from)?;
-        Ok(Table::new(name, frame, metas)?)
+        Ok(table)
     }
+}
+
+/// A table with a name and nothing in it.
+fn named(name: &str) -> Table {
+    let mut table = Table::default();
+    name.clone_into(&mut table.name);
+    table
+}
+
+/// A column with nulls.
+fn add_column(table: &mut Table, name: &str, values: Values, meta: ColumnMeta) -> Result<()> {
+    match values {
+        Values::Null(n) => table.with_nullable_string(name, vec![None; n], meta)?,
+        Values::Int(v) => table.with_nullable_i64(name, v, meta)?,
+        Values::Float(v) => table.with_nullable_f64(name, v, meta)?,
+        Values::Text(v) => table.with_nullable_string(name, v, meta)?,
+        Values::Bool(v) => table.with_nullable_bool(name, v, meta)?,
+    }
+    Ok(())
 }
 
 /// What is known about a column beside the answer itself.
@@ -246,7 +262,8 @@ pub(crate) struct ColumnRule {
     pub minus_999: bool,
 }
 
-fn finish(name: &str, values: Values, declared: &str, rule: &ColumnRule) -> (Column, Option<String>) {
+/// The values in the type they are of, without those that stand for no value, and what stood for it.
+fn finish(values: Values, declared: &str, rule: &ColumnRule) -> (Values, Option<String>) {
     let declared = declared.to_ascii_lowercase();
     let declared = declared.split('(').next().unwrap_or("");
     let whole = matches!(declared, "int" | "integer" | "long" | "short" | "unsignedbyte" | "bigint" | "smallint" | "tinyint");
@@ -269,10 +286,7 @@ fn finish(name: &str, values: Values, declared: &str, rule: &ColumnRule) -> (Col
             nulls.push(what);
         }
     };
-    let polars_name = name.into();
-    let series = match values {
-        Values::Null(_) => StringChunked::from_slice_options(polars_name, &[] as &[Option<&str>]).into_series(),
-        Values::Bool(v) => BooleanChunked::from_slice_options(polars_name, &v).into_series(),
+    let values = match values {
         Values::Int(mut v) => {
             for x in &mut v {
                 if *x == Some(-999) || (x.is_some() && x.map(|x| x as f64) == rule.ignore) {
@@ -280,7 +294,7 @@ fn finish(name: &str, values: Values, declared: &str, rule: &ColumnRule) -> (Col
                     *x = None;
                 }
             }
-            Int64Chunked::from_slice_options(polars_name, &v).into_series()
+            Values::Int(v)
         }
         Values::Float(mut v) => {
             for x in &mut v {
@@ -293,7 +307,7 @@ fn finish(name: &str, values: Values, declared: &str, rule: &ColumnRule) -> (Col
                     note(value.to_string());
                 }
             }
-            Float64Chunked::from_slice_options(polars_name, &v).into_series()
+            Values::Float(v)
         }
         Values::Text(mut v) => {
             for x in &mut v {
@@ -302,10 +316,11 @@ fn finish(name: &str, values: Values, declared: &str, rule: &ColumnRule) -> (Col
                     note("empty".into());
                 }
             }
-            StringChunked::from_slice_options(polars_name, &v).into_series()
+            Values::Text(v)
         }
+        other => other,
     };
-    (Column::from(series), (!nulls.is_empty()).then(|| nulls.join(", ")))
+    (values, (!nulls.is_empty()).then(|| nulls.join(", ")))
 }
 
 /// Numbers in quotes, where every one is a number.
@@ -554,10 +569,11 @@ mod tests {
     #[test]
     fn types_follow_values_and_big_integers_stay_exact() {
         let t = table(
-            r#"{"data":[{"id":9007199254740993,"f":0,"s":"x","n":-999,"e":""},{"id":18446744073709551615,"f":1,"extra":[1,2],"n":4}],
+            r#"{"data":[{"id":9007199254740993,"f":0,"s":"x","n":-999,"e":""},{"id":18446744073709551615,"f":1,"extra":[1,2],"n":4,"flag":true}],
                "fields":[{"name":"id","type":"string"},{"name":"f","type":"float"},{"name":"s","type":"string"},{"name":"n","type":"int"},{"name":"_selected_","type":"boolean"}]}"#,
         );
-        assert_eq!(t.columns().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["id", "f", "s", "n", "e", "extra"]);
+        assert_eq!(t.columns().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["id", "f", "s", "n", "e", "extra", "flag"]);
+        assert_eq!((t.cell(0, 6), t.cell(1, 6), t.columns()[6].datatype.as_str()), (Cell::Null, Cell::Bool(true), "bool"));
         assert_eq!(t.cell(0, 0), Cell::Text("9007199254740993".into()));
         assert_eq!(t.cell(1, 0), Cell::Text("18446744073709551615".into()));
         assert_eq!(t.cell(0, 1), Cell::Float(0.0));

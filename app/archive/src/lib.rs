@@ -113,7 +113,7 @@ pub struct Services {
     pub pause_s: f64,
     /// The first pause between looks at an asynchronous job, in seconds; it grows to ten times that.
     pub poll_s: f64,
-    /// Rows of one page of MAST.
+    /// Rows of one page of MAST: small enough that the first ones are soon there (50,000 at most).
     pub page_size: usize,
     /// Where products are kept; the user's cache folder if unset.
     pub cache: Option<PathBuf>,
@@ -181,7 +181,7 @@ impl Default for Services {
             retries: 3,
             pause_s: 0.5,
             poll_s: 1.0,
-            page_size: 50_000,
+            page_size: 10_000,
             cache: None,
         }
     }
@@ -552,6 +552,12 @@ mod tests {
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
         let short: Request = serde_json::from_str(r#"{"kind":"mast-cone","ra_deg":1,"dec_deg":2,"radius_deg":0.1}"#).unwrap();
         assert_eq!(short.max_rows(), None);
+    }
+
+    #[test]
+    fn a_client_is_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Client>();
     }
 
     #[test]

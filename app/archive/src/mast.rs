@@ -72,12 +72,34 @@ const CAOM: &[(&str, &str, &str, &str)] = &[
 /// Columns whose values are lists, with the sign between them.
 const SEPARATED: &[&str] = &["obs_collection", "project", "filters", "wavelength_region", "target_classification"];
 
+/// Columns of real numbers.
+const CONTINUOUS: &[&str] = &[
+    "s_ra",
+    "s_dec",
+    "t_min",
+    "t_max",
+    "t_exptime",
+    "t_obs_release",
+    "em_min",
+    "em_max",
+    "srcDen",
+    "distance",
+    "Tmag",
+    "Teff",
+    "logg",
+];
+
 impl Filter {
     /// The filter as MAST's portal takes it.
     pub fn mast_json(&self) -> Value {
         match &self.values {
             FilterValues::OneOf(list) => {
-                // In a continuous column the portal takes ranges alone; digits are sent as text elsewhere (proposal_id).
+                // In a column of real numbers the portal takes ranges alone; elsewhere digits are sent as text (proposal_id).
+                let numbers: Option<Vec<f64>> = list.iter().map(|v| v.parse().ok()).collect();
+                if let Some(numbers) = numbers.filter(|_| CONTINUOUS.contains(&self.name.as_str())) {
+                    let ranges: Vec<Value> = numbers.iter().map(|v| json!({"min": v, "max": v})).collect();
+                    return json!({"paramName": self.name, "values": ranges});
+                }
                 let mut filter = json!({"paramName": self.name, "values": list});
                 if SEPARATED.contains(&self.name.as_str()) {
                     filter["separator"] = json!(";");
@@ -638,6 +660,7 @@ mod tests {
             r#"{"paramName":"t_max","values":[{"min":52264.4586,"max":54452.8914}]}"#
         );
         assert_eq!(json("obs_id=*200*"), r#"{"paramName":"obs_id","values":[],"freeText":"%200%"}"#);
+        assert_eq!(json("t_exptime=100"), r#"{"paramName":"t_exptime","values":[{"min":100.0,"max":100.0}]}"#);
         assert_eq!(json("proposal_id=8880"), r#"{"paramName":"proposal_id","values":["8880"]}"#);
     }
 

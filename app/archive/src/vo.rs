@@ -104,7 +104,7 @@ impl Client {
         let start = out.rows();
         let cut = Cell::new(false);
         let seen = Cell::new(false);
-        let read = asterism_data::read_votable_batches(&mut body, &service, BATCH_ROWS, &mut |table: Table| {
+        let mut hand_on = |table: Table| {
             if cancelled() {
                 return ControlFlow::Break(());
             }
@@ -125,7 +125,14 @@ impl Client {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
-        });
+        };
+        let read = if gzip {
+            // A compressed file from a server that does not say so in its headers.
+            let unpacked = std::io::BufReader::new(flate2::bufread::MultiGzDecoder::new(&mut body));
+            asterism_data::read_votable_batches(unpacked, &service, BATCH_ROWS, &mut hand_on)
+        } else {
+            asterism_data::read_votable_batches(&mut body, &service, BATCH_ROWS, &mut hand_on)
+        };
         if cancelled() {
             return Err(Error::Cancelled);
         }

@@ -41,7 +41,9 @@ impl RowSet {
     }
     fn trim(&mut self) {
         let tail = self.len % 64;
-        if tail != 0 && let Some(last) = self.words.last_mut() {
+        if tail != 0
+            && let Some(last) = self.words.last_mut()
+        {
             *last &= (1u64 << tail) - 1;
         }
     }

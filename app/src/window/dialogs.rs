@@ -154,7 +154,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 }
 
 fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
-    let id = egui::Id::new(name);
+    let id = egui::Id::unique(name);
     let frame = egui::Frame::popup(ui.style()).inner_margin(20.0);
     let response = egui::Modal::new(id).frame(frame).backdrop_color(theme.shadow.gamma_multiply(0.6)).show(ui.ctx(), |ui| {
         ui.set_width(width.min(ui.ctx().content_rect().width() - 80.0));

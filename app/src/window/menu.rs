@@ -174,7 +174,7 @@ pub fn foot(app: &mut App, ui: &mut Ui) {
     let theme = app.theme.clone();
     let rect = ui.max_rect();
     ui.painter().hline(rect.x_range(), rect.top(), Stroke::new(1.0, theme.hairline));
-    let doc = app.session.doc();
+    let doc = app.session.doc().clone();
     let (chosen, total) = doc.dataset().map_or((0, 0), |d| (doc.selection.rows.count(), d.table.rows()));
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;

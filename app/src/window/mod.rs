@@ -477,7 +477,7 @@ impl App {
             return;
         }
         let rect = ui.ctx().content_rect();
-        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop")));
+        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
         painter.rect_filled(rect, 0.0, self.theme.frame.gamma_multiply(0.85));
         painter.rect_stroke(rect.shrink(16.0), 8.0, egui::Stroke::new(2.0, self.theme.accent), egui::StrokeKind::Inside);
         painter.text(rect.center(), egui::Align2::CENTER_CENTER, "Drop to open", theme::semibold(20.0), self.theme.text);
@@ -521,7 +521,7 @@ impl App {
         let theme = self.theme.clone();
         let mut gone = None;
         let top = MENU_HEIGHT + TOOLS_HEIGHT + 12.0;
-        egui::Area::new(egui::Id::new("toasts"))
+        egui::Area::new(egui::Id::unique("toasts"))
             .anchor(egui::Align2::CENTER_TOP, [0.0, top])
             .order(egui::Order::Foreground)
             .show(ui.ctx(), |ui| {

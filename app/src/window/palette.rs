@@ -86,9 +86,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     app.palette.at = app.palette.at.min(count.saturating_sub(1));
     let mut run = enter.then_some(app.palette.at);
     let screen = ui.ctx().content_rect();
-    let area = egui::Modal::default_area(egui::Id::new("palette")).anchor(Align2::CENTER_TOP, vec2(0.0, 64.0));
+    let area = egui::Modal::default_area(egui::Id::unique("palette")).anchor(Align2::CENTER_TOP, vec2(0.0, 64.0));
     let frame = egui::Frame::popup(ui.style()).inner_margin(8.0);
-    let response = egui::Modal::new(egui::Id::new("palette"))
+    let response = egui::Modal::new(egui::Id::unique("palette"))
         .area(area)
         .frame(frame)
         .backdrop_color(theme.shadow.gamma_multiply(0.5))

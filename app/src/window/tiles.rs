@@ -102,7 +102,7 @@ fn empty(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>) -> bool {
 }
 
 fn tail(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>, tile: TileId, rect: Rect) {
-    let id = Id::new(("tail", tile));
+    let id = Id::unique(("tail", tile));
     let Some(Tile::Pane(pane)) = tree.tiles.get_mut(tile) else { return };
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     let mut child = ui.new_child(UiBuilder::new().id_salt(id).max_rect(rect).layout(layout));
@@ -213,7 +213,7 @@ impl Behavior<Pane> for Show<'_, '_> {
 
     fn top_bar_right_ui(&mut self, tiles: &Tiles<Pane>, ui: &mut Ui, _tile_id: TileId, tabs: &Tabs, _offset: &mut f32) {
         let Some(active) = tabs.active.filter(|id| matches!(tiles.get(*id), Some(Tile::Pane(_)))) else { return };
-        let wanted = ui.data(|d| d.get_temp::<f32>(Id::new(("tail", active)))).unwrap_or(0.0);
+        let wanted = ui.data(|d| d.get_temp::<f32>(Id::unique(("tail", active)))).unwrap_or(0.0);
         // The tabs keep at least a third of the bar.
         let full = ui.max_rect();
         let width = wanted.min(full.width() * 0.66);

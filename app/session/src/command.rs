@@ -1,0 +1,288 @@
+//! What a person wants: plain data, from a menu, a key, the command line, a recipe or a test.
+
+use std::path::PathBuf;
+
+use asterism_archive::Request;
+use asterism_data::RowSet;
+use asterism_reduce as reduce;
+use serde::{Deserialize, Serialize};
+
+use crate::features::Features;
+use crate::select::Provenance;
+
+/// Whom to ask, and what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Ask {
+    /// A sample inside the program, which answers like a service.
+    Sample {
+        /// `a478`, `spex`, `ogle3` or `hdf`.
+        name: String,
+        /// Only rows for which this predicate is true.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+        /// At most so many rows, a fair sample of them (every n-th).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_rows: Option<usize>,
+    },
+    /// A file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Only rows for which this predicate is true.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+        /// At most so many rows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_rows: Option<usize>,
+    },
+    /// A service on the network.
+    Archive {
+        /// The request.
+        request: Request,
+    },
+}
+
+/// How a gesture combines with what is selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectMode {
+    /// Makes a new subset of the gesture's rows.
+    New,
+    /// The gesture's rows alone.
+    #[default]
+    Replace,
+    /// Adds them.
+    Or,
+    /// Keeps those in both.
+    And,
+    /// Those in one but not both.
+    Xor,
+    /// Removes them.
+    AndNot,
+}
+
+/// Which rows leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportRows {
+    /// Every row.
+    All,
+    /// The selection.
+    Selection,
+    /// A subset, by its id.
+    Subset(u32),
+}
+
+/// What clusters are looked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterOn {
+    /// The vectors of the features.
+    Vectors,
+    /// The map in front.
+    Map,
+}
+
+/// An intent. [`crate::Session::apply`] is the one function that carries it out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Command {
+    /// Ask, and show the answer as a new dataset.
+    Search {
+        /// Name for the dataset; empty for one made from the question.
+        name: String,
+        /// The question.
+        ask: Ask,
+    },
+    /// Open a sample as a newcomer should see it: mapped, with the group it is about selected.
+    OpenSample {
+        /// Its name.
+        name: String,
+    },
+    /// Ask the dataset's question again with the limit lifted, for a truncated answer.
+    GetRest,
+    /// Show another dataset.
+    Activate {
+        /// Its index.
+        index: usize,
+    },
+    /// Forget a dataset.
+    CloseDataset {
+        /// Its index.
+        index: usize,
+    },
+    /// Set how rows become vectors.
+    SetFeatures {
+        /// The recipe.
+        features: Features,
+    },
+    /// Compute a map of the dataset in front with its features.
+    StartMap {
+        /// Name; empty for one made from the method.
+        name: String,
+        /// Method and parameters.
+        params: reduce::Params,
+    },
+    /// Bring a map to the front.
+    ShowMap {
+        /// Its id.
+        id: u32,
+    },
+    /// Forget a map.
+    DeleteMap {
+        /// Its id.
+        id: u32,
+    },
+    /// Pause a job.
+    PauseJob {
+        /// Its id.
+        id: u64,
+    },
+    /// Let a paused job go on.
+    ResumeJob {
+        /// Its id.
+        id: u64,
+    },
+    /// End a job; what it has so far is kept.
+    CancelJob {
+        /// Its id.
+        id: u64,
+    },
+    /// Combine rows with the selection.
+    Select {
+        /// The gesture's rows.
+        rows: RowSet,
+        /// How they were picked.
+        why: Provenance,
+        /// How they combine; the document's mode when absent.
+        #[serde(default)]
+        mode: Option<SelectMode>,
+    },
+    /// Combine the rows that a predicate finds with the selection.
+    SelectWhere {
+        /// SQL predicate.
+        expr: String,
+        /// How; the document's mode when absent.
+        #[serde(default)]
+        mode: Option<SelectMode>,
+    },
+    /// Select nothing.
+    ClearSelection,
+    /// Select every row.
+    SelectAll,
+    /// Select the others.
+    InvertSelection,
+    /// How the next gesture combines.
+    SetMode {
+        /// The mode.
+        mode: SelectMode,
+    },
+    /// Draw the rows outside the selection, or not.
+    HideRest {
+        /// Do not draw them.
+        hide: bool,
+    },
+    /// Keep the selection under a name.
+    SaveSubset {
+        /// The name; empty for "subset n".
+        name: String,
+    },
+    /// Select a subset's rows.
+    SelectSubset {
+        /// Its id.
+        id: u32,
+        /// How; the document's mode when absent.
+        #[serde(default)]
+        mode: Option<SelectMode>,
+    },
+    /// Change a subset's name, colour or visibility.
+    EditSubset {
+        /// Its id.
+        id: u32,
+        /// New name.
+        #[serde(default)]
+        name: Option<String>,
+        /// New colour, sRGB.
+        #[serde(default)]
+        colour: Option<[u8; 3]>,
+        /// Drawn in its colour.
+        #[serde(default)]
+        visible: Option<bool>,
+    },
+    /// Forget a subset.
+    DeleteSubset {
+        /// Its id.
+        id: u32,
+    },
+    /// k-means; makes coloured subsets.
+    KMeans {
+        /// Number of clusters.
+        k: usize,
+        /// Of what.
+        on: ClusterOn,
+    },
+    /// HDBSCAN; makes coloured subsets.
+    Hdbscan {
+        /// Smallest group that counts as one.
+        min_cluster_size: usize,
+        /// Neighbours of a core point; 0 for the same as `min_cluster_size`.
+        min_samples: usize,
+        /// Of what.
+        on: ClusterOn,
+    },
+    /// Turn the selection into a rule on columns.
+    FitRule {
+        /// Columns it may use; empty for all that a service could query.
+        columns: Vec<String>,
+        /// 0 simpler and more complete … 1 purer.
+        balance: f64,
+    },
+    /// Trade purity against completeness for the rule that is there.
+    SetBalance {
+        /// 0 … 1.
+        balance: f64,
+    },
+    /// Select the rows that the rule matches.
+    SelectRule,
+    /// Ask the service again with the rule; new rows land on the same map.
+    SearchAgain,
+    /// Write rows to a file; the ending says the format.
+    Export {
+        /// Which.
+        rows: ExportRows,
+        /// Where.
+        to: PathBuf,
+    },
+    /// Write the addresses of the rows' products, one a line, or as a shell script (`.sh`).
+    ExportProducts {
+        /// Which.
+        rows: ExportRows,
+        /// Where.
+        to: PathBuf,
+    },
+    /// Write everything in the window into one file.
+    SaveSession {
+        /// Where.
+        to: PathBuf,
+    },
+    /// Open such a file.
+    OpenSession {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Write the path so far as a recipe.
+    SaveRecipe {
+        /// Where.
+        to: PathBuf,
+    },
+    /// The window's panes changed.
+    SetLayout {
+        /// As the window writes them.
+        layout: serde_json::Value,
+    },
+    /// One step back.
+    Undo,
+    /// One step forth.
+    Redo,
+}

@@ -1,0 +1,429 @@
+//! Features: a recipe that turns rows into vectors.
+//!
+//! Columns are transformed (log10, asinh), scaled (robust by default) and their blanks filled by a
+//! stated policy; spectra are resampled to a common grid, normalised, with bad samples masked
+//! (weight 0); images give the pixels of a cut-out. What the scaling learnt is kept ([`Prepared`])
+//! so that new rows go through the very same numbers.
+
+use asterism_data::spectrum::{Grid, resample};
+use asterism_reduce::{self as reduce, Scale, Scaler};
+use ndarray::{Array2, Axis};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Dataset, Layer};
+use crate::error::{Error, Result};
+use crate::select::{column_or_expression, image_positions};
+
+/// What is done to a number before scaling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transform {
+    /// Nothing.
+    #[default]
+    None,
+    /// log10; zero and negative numbers become blanks.
+    Log,
+    /// asinh(x / softening), softening = the median of |x|.
+    Asinh,
+}
+
+/// One column of vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureColumn {
+    /// A column's name, or an expression such as a colour index `g - r`.
+    pub column: String,
+    /// What is done to it first.
+    #[serde(default)]
+    pub transform: Transform,
+}
+
+/// How each spectrum is brought to a common level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalise {
+    /// As it is.
+    None,
+    /// Divided by the median of its good samples.
+    #[default]
+    Median,
+    /// Divided by its Euclidean norm.
+    L2,
+}
+
+/// What happens to blanks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blanks {
+    /// The median of the column takes their place.
+    #[default]
+    Median,
+    /// They count for nothing (weight 0), where the method takes weights; else the median.
+    Mask,
+    /// Rows with a blank get no place on the map.
+    Omit,
+}
+
+/// What the vectors are made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeatureKind {
+    /// Columns and expressions.
+    Columns(Vec<FeatureColumn>),
+    /// The spectra of a column.
+    Spectra {
+        /// Name of the flux column; empty for the one that the table has.
+        column: String,
+        /// `4750..7400 A / 400`, with `log` behind for equal steps of log λ; absent for the
+        /// table's own grid.
+        #[serde(default)]
+        grid: Option<String>,
+        /// Level.
+        #[serde(default)]
+        normalise: Normalise,
+    },
+    /// Cut-outs of the first image around each row.
+    Images {
+        /// Side of a cut-out, pixels of the image.
+        size: usize,
+    },
+}
+
+/// The recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Features {
+    /// For a person and for later steps of a recipe.
+    pub name: String,
+    /// What of.
+    pub of: FeatureKind,
+    /// How columns are scaled. Spectra and images are centred only.
+    pub scale: Scale,
+    /// What happens to blanks.
+    #[serde(default)]
+    pub blanks: Blanks,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { name: "features".into(), of: FeatureKind::Columns(Vec::new()), scale: Scale::Robust, blanks: Blanks::Median }
+    }
+}
+
+/// What was learnt from the rows a map was fitted on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Centre and scale of each dimension.
+    pub scaler: Scaler,
+    /// Softening of asinh, for each column of a [`FeatureKind::Columns`] (0 elsewhere).
+    pub softening: Vec<f64>,
+    /// What took the place of blanks in each dimension, before scaling.
+    pub fill: Vec<f64>,
+    /// Names of the dimensions.
+    pub names: Vec<String>,
+}
+
+/// `rows × dimensions` with weights.
+pub struct Vectors {
+    /// Values, finite.
+    pub x: Array2<f32>,
+    /// 0 where a value was blank; absent when none was or the policy is the median.
+    pub weights: Option<Array2<f32>>,
+    /// Row of the table of each row of `x`.
+    pub rows: Vec<usize>,
+    /// What new rows need.
+    pub prepared: Prepared,
+    /// Share of values that were blank.
+    pub blank_share: f64,
+}
+
+/// The features a person would start with: the spectra where there are spectra, else the numeric
+/// columns that are neither ids nor positions, with long-tailed positive ones in log.
+pub fn suggest(dataset: &Dataset) -> Features {
+    if let Some(spectra) = &dataset.spectra {
+        let column = dataset.table.columns()[spectra.flux].name.clone();
+        return Features {
+            name: "spectra".into(),
+            of: FeatureKind::Spectra { column, grid: None, normalise: Normalise::Median },
+            scale: Scale::None,
+            blanks: Blanks::Mask,
+        };
+    }
+    let table = &dataset.table;
+    let mut columns = Vec::new();
+    for (i, meta) in table.columns().iter().enumerate() {
+        if !usable(dataset, i) {
+            continue;
+        }
+        let Ok(values) = table.f64s(&meta.name) else { continue };
+        let mut good: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        if good.len() * 2 < values.len() || good.is_empty() {
+            continue;
+        }
+        good.sort_by(f64::total_cmp);
+        if good[0] == good[good.len() - 1] {
+            continue;
+        }
+        columns.push(FeatureColumn { column: meta.name.clone(), transform: suggest_transform(meta.unit.as_deref(), &good) });
+    }
+    Features { name: "columns".into(), of: FeatureKind::Columns(columns), scale: Scale::Robust, blanks: Blanks::Median }
+}
+
+/// log for numbers that are all positive and stretch over decades; magnitudes stay as they are.
+fn suggest_transform(unit: Option<&str>, sorted: &[f64]) -> Transform {
+    if unit.is_some_and(|u| u.to_ascii_lowercase().contains("mag")) {
+        return Transform::None;
+    }
+    let at = |q: f64| sorted[((sorted.len() - 1) as f64 * q) as usize];
+    if sorted[0] > 0.0 && at(0.99) / at(0.01) > 50.0 {
+        return Transform::Log;
+    }
+    let (low, mid, high) = (at(0.01), at(0.5), at(0.99));
+    if sorted[0] < 0.0 && (high - mid) > 20.0 * (mid - low).abs().max(f64::MIN_POSITIVE) {
+        Transform::Asinh
+    } else {
+        Transform::None
+    }
+}
+
+/// Whether a column may be a feature or a term of a rule: a number, not an id, not a position on
+/// the sky or a picture, not a date.
+pub fn usable(dataset: &Dataset, index: usize) -> bool {
+    let table = &dataset.table;
+    let meta = &table.columns()[index];
+    if !table.is_numeric(index) {
+        return false;
+    }
+    let ucd = meta.ucd.as_deref().unwrap_or("").to_ascii_lowercase();
+    let name = meta.name.to_ascii_lowercase();
+    let position = ucd.starts_with("pos.eq")
+        || ucd.starts_with("pos.galactic")
+        || ucd.starts_with("pos.cartesian")
+        || ucd.starts_with("pos_eq");
+    let id = ucd.starts_with("meta.id") || ucd.starts_with("meta.record") || ucd.starts_with("id_main");
+    let by_name = [
+        "ra",
+        "dec",
+        "s_ra",
+        "s_dec",
+        "x",
+        "y",
+        "id",
+        "objid",
+        "obsid",
+        "recno",
+        "glon",
+        "glat",
+        "l",
+        "b",
+        "spaxel",
+        "_healpix_29",
+    ];
+    let error = name.starts_with("e_") || name.ends_with("_err") || name.ends_with("_error") || ucd.starts_with("stat.error");
+    let time = ucd.starts_with("time.") || ["t_min", "t_max", "t_obs_release"].contains(&name.as_str());
+    !(position
+        || id
+        || error
+        || time
+        || by_name.contains(&name.as_str())
+        || name.ends_with("id") && meta.datatype.starts_with('i'))
+}
+
+/// Vectors of every row of the dataset from `from` on. With `prepared` the scaling of an older
+/// map is used again, for new rows; without, it is learnt.
+///
+/// # Errors
+/// When a column is not there, or nothing is left to make vectors of.
+pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Option<&Prepared>) -> Result<Vectors> {
+    let rows = dataset.table.rows();
+    let (mut raw, names, mut softening) = match &features.of {
+        FeatureKind::Columns(columns) => columns_raw(dataset, columns, from, prepared)?,
+        FeatureKind::Spectra { column, grid, normalise } => spectra_raw(dataset, column, grid.as_deref(), *normalise, from)?,
+        FeatureKind::Images { size } => images_raw(dataset, *size, from)?,
+    };
+    if raw.ncols() == 0 || rows <= from {
+        return Err(Error::said("there is nothing to make vectors of: pick some columns under Features"));
+    }
+    let blank = raw.iter().filter(|v| !v.is_finite()).count();
+    let blank_share = blank as f64 / raw.len().max(1) as f64;
+    let mut keep: Vec<usize> = (from..rows).collect();
+    // A row with no number at all has no place; with `Omit`, neither has one with any blank.
+    let placed: Vec<bool> = raw
+        .axis_iter(Axis(0))
+        .map(|r| if features.blanks == Blanks::Omit { r.iter().all(|v| v.is_finite()) } else { r.iter().any(|v| v.is_finite()) })
+        .collect();
+    if placed.iter().any(|p| !p) {
+        let index: Vec<usize> = (0..placed.len()).filter(|i| placed[*i]).collect();
+        raw = raw.select(Axis(0), &index);
+        keep = index.iter().map(|i| i + from).collect();
+    }
+    if raw.nrows() == 0 {
+        return Err(Error::said(
+            "every row has a blank in the chosen columns: pick other columns, or fill blanks under Features",
+        ));
+    }
+    let weights = (blank > 0 && features.blanks == Blanks::Mask).then(|| raw.mapv(|v| if v.is_finite() { 1.0_f32 } else { 0.0 }));
+    let fill: Vec<f64> = match prepared {
+        Some(p) if p.fill.len() == raw.ncols() => p.fill.clone(),
+        Some(p) => {
+            return Err(Error::said(format!("the map was made of {} dimensions, these rows have {}", p.fill.len(), raw.ncols())));
+        }
+        None => raw
+            .axis_iter(Axis(1))
+            .into_par_iter()
+            .map(|c| median(c.iter().copied().filter(|v| v.is_finite()).collect()))
+            .collect(),
+    };
+    for (mut column, fill) in raw.axis_iter_mut(Axis(1)).zip(&fill) {
+        column.mapv_inplace(|v| if v.is_finite() { v } else { *fill });
+    }
+    let scaler = match prepared {
+        Some(p) => {
+            p.scaler.apply(&mut raw)?;
+            p.scaler.clone()
+        }
+        None => reduce::scale(&mut raw, features.scale),
+    };
+    softening.resize(raw.ncols(), 0.0);
+    let x = raw.mapv(|v| v as f32);
+    Ok(Vectors { x, weights, rows: keep, prepared: Prepared { scaler, softening, fill, names }, blank_share })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let mid = values.len() / 2;
+    *values.select_nth_unstable_by(mid, f64::total_cmp).1
+}
+
+type Raw = (Array2<f64>, Vec<String>, Vec<f64>);
+
+fn columns_raw(dataset: &Dataset, columns: &[FeatureColumn], from: usize, prepared: Option<&Prepared>) -> Result<Raw> {
+    let rows = dataset.table.rows().saturating_sub(from);
+    let mut raw = Array2::zeros((rows, columns.len()));
+    let mut softening = vec![0.0; columns.len()];
+    for (i, feature) in columns.iter().enumerate() {
+        let values = column_or_expression(dataset, &feature.column)?;
+        let values = values.get(from..).unwrap_or(&[]);
+        softening[i] = match prepared {
+            Some(p) => p.softening.get(i).copied().unwrap_or(1.0),
+            None => median(values.iter().filter(|v| v.is_finite()).map(|v| v.abs()).collect()).max(f64::MIN_POSITIVE),
+        };
+        for (row, v) in values.iter().enumerate() {
+            raw[[row, i]] = match feature.transform {
+                Transform::None => *v,
+                Transform::Log => {
+                    if *v > 0.0 {
+                        v.log10()
+                    } else {
+                        f64::NAN
+                    }
+                }
+                Transform::Asinh => (v / softening[i]).asinh(),
+            };
+        }
+    }
+    let names = columns
+        .iter()
+        .map(|c| match c.transform {
+            Transform::None => c.column.clone(),
+            Transform::Log => format!("log {}", c.column),
+            Transform::Asinh => format!("asinh {}", c.column),
+        })
+        .collect();
+    Ok((raw, names, softening))
+}
+
+fn spectra_raw(dataset: &Dataset, column: &str, grid: Option<&str>, normalise: Normalise, from: usize) -> Result<Raw> {
+    let spectra =
+        dataset.spectra.as_deref().ok_or_else(|| Error::said(format!("'{}' has no column of spectra", dataset.name)))?;
+    let table = &dataset.table;
+    if !column.is_empty() && table.column_index(column) != Some(spectra.flux) {
+        return Err(Error::said(format!("column '{column}' holds no spectra; '{}' does", table.columns()[spectra.flux].name)));
+    }
+    let rows = table.rows();
+    let grid: Option<Grid> = match grid {
+        Some(text) => Some(text.parse()?),
+        None => None,
+    };
+    let one = |row: usize| -> Vec<f64> {
+        let spectrum = spectra.spectrum(table, row);
+        let mut flux: Vec<f64> = match &grid {
+            Some(grid) => {
+                let (flux, weight) = resample(&spectrum, grid);
+                flux.iter().zip(&weight).map(|(f, w)| if *w > 0.0 { f64::from(*f) } else { f64::NAN }).collect()
+            }
+            None => spectrum.flux.iter().zip(&spectrum.good).map(|(f, good)| if *good { *f } else { f64::NAN }).collect(),
+        };
+        let good: Vec<f64> = flux.iter().copied().filter(|v| v.is_finite()).collect();
+        let level = match normalise {
+            Normalise::None => 1.0,
+            Normalise::Median => median(good),
+            Normalise::L2 => good.iter().map(|v| v * v).sum::<f64>().sqrt(),
+        };
+        let level = if level.abs() > 0.0 { level.abs() } else { 1.0 };
+        flux.iter_mut().for_each(|v| *v /= level);
+        flux
+    };
+    let all: Vec<Vec<f64>> = (from..rows).into_par_iter().map(one).collect();
+    let dims = all.iter().map(Vec::len).max().unwrap_or(0);
+    if all.iter().any(|v| v.len() != dims && !v.is_empty()) {
+        return Err(Error::said(
+            "the spectra have different numbers of samples: give a common grid under Features, such as 4750..7400 A / 400",
+        ));
+    }
+    let mut raw = Array2::from_elem((all.len(), dims), f64::NAN);
+    for (row, flux) in all.iter().enumerate() {
+        for (i, v) in flux.iter().enumerate() {
+            raw[[row, i]] = *v;
+        }
+    }
+    Ok((raw, (0..dims).map(|i| format!("sample {i}")).collect(), Vec::new()))
+}
+
+fn images_raw(dataset: &Dataset, size: usize, from: usize) -> Result<Raw> {
+    let layer = dataset.images.first().ok_or_else(|| Error::said(format!("'{}' has no image to cut out of", dataset.name)))?;
+    let size = size.clamp(4, 128);
+    let at = image_positions(dataset, 0)?;
+    let value = |x: i64, y: i64| -> f64 {
+        match &layer.pixels {
+            Layer::Fits(image) => {
+                let [h, w] = image.shape;
+                if x < 0 || y < 0 || x as usize >= w || y as usize >= h {
+                    f64::NAN
+                } else {
+                    f64::from(image.pixels[y as usize * w + x as usize])
+                }
+            }
+            Layer::Picture(picture) => {
+                let [h, w] = picture.shape;
+                if x < 0 || y < 0 || x as usize >= w || y as usize >= h {
+                    return f64::NAN;
+                }
+                let p = (y as usize * w + x as usize) * 4;
+                picture.rgba[p..p + 3].iter().map(|v| f64::from(*v)).sum::<f64>() / 3.0
+            }
+        }
+    };
+    let at = at.get(from..).unwrap_or(&[]);
+    let mut raw = Array2::from_elem((at.len(), size * size), f64::NAN);
+    for (row, p) in at.iter().enumerate() {
+        if !(p[0].is_finite() && p[1].is_finite()) {
+            continue;
+        }
+        let (x0, y0) = (p[0].round() as i64 - size as i64 / 2, p[1].round() as i64 - size as i64 / 2);
+        let mut norm = 0.0;
+        for i in 0..size * size {
+            let v = value(x0 + (i % size) as i64, y0 + (i / size) as i64);
+            raw[[row, i]] = v;
+            if v.is_finite() {
+                norm += v * v;
+            }
+        }
+        let norm = norm.sqrt();
+        if norm > 0.0 {
+            raw.row_mut(row).mapv_inplace(|v| v / norm);
+        }
+    }
+    Ok((raw, (0..size * size).map(|i| format!("pixel {} {}", i % size, i / size)).collect(), Vec::new()))
+}

@@ -1,0 +1,329 @@
+//! Asking, and asking again: one function for samples, files and services; and the meeting of a
+//! later answer with the rows that are here.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use asterism_archive::{Client, Event, FilterValues, Request};
+use asterism_data::{Expr, Part, RowSet, SpectraColumn, Table};
+
+use crate::command::Ask;
+use crate::document::{Dataset, ImageLayer, Layer};
+use crate::error::{Error, Result};
+use crate::features::Features;
+use crate::jobs::Handle;
+use crate::rule::{FittedRule, narrowed as narrowed_adql};
+use crate::sample;
+
+/// How an answer ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Cut off by a limit.
+    pub truncated: bool,
+    /// The text sent.
+    pub text: String,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Images that came with the rows.
+    pub images: Vec<Arc<ImageLayer>>,
+    /// Whom to thank.
+    pub credit: String,
+}
+
+/// Ask; `on` gets rows as they come.
+///
+/// # Errors
+/// Of the file or service, in words.
+pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, on: &mut dyn FnMut(Table)) -> Result<Outcome> {
+    let start = Instant::now();
+    let mut outcome = match question {
+        Ask::Sample { name, filter, max_rows } => {
+            handle.say("reading the sample", 0, 0);
+            let sample = sample::by_name(name)
+                .ok_or_else(|| Error::said(format!("there is no sample '{name}'; there are {}", sample::names())))?;
+            let table = sample::table(sample)?;
+            let (table, truncated) = limited(table, filter.as_deref(), *max_rows, true)?;
+            on(table);
+            Outcome {
+                truncated,
+                images: sample::images(sample)?,
+                credit: sample.credit.clone(),
+                text: filter.clone().unwrap_or_default(),
+                ..Outcome::default()
+            }
+        }
+        Ask::File { path, filter, max_rows } => {
+            handle.say("reading", 0, 0);
+            let (table, images, warnings) = read_file(path)?;
+            let (table, truncated) = limited(table, filter.as_deref(), *max_rows, false)?;
+            let truncated = truncated || table.truncated;
+            let mut warnings = warnings;
+            warnings.extend(table.warnings.iter().map(|w| format!("{}: {w}", path.display())));
+            on(table);
+            Outcome { truncated, images, warnings, text: path.display().to_string(), ..Outcome::default() }
+        }
+        Ask::Archive { request } => {
+            let client = client.ok_or_else(|| Error::said("the network is not set up"))?;
+            handle.say("asking", 0, 0);
+            let mut rows = 0;
+            let answer = client.search(request, &|| handle.cancelled(), &mut |event| match event {
+                Event::Rows(table) => {
+                    rows += table.rows();
+                    handle.say(&format!("{rows} rows"), rows as u64, 0);
+                    on(table);
+                }
+                Event::Progress { stage, done, of } => handle.say(&stage, done, of.unwrap_or(0)),
+                Event::Note(text) => handle.say(&text, 0, 0),
+            })?;
+            Outcome { truncated: answer.truncated, text: answer.text, warnings: answer.warnings, ..Outcome::default() }
+        }
+    };
+    outcome.seconds = start.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+/// Rows for which `filter` is true, and of those at most `max_rows`: a fair sample (every n-th)
+/// or the first ones.
+fn limited(table: Table, filter: Option<&str>, max_rows: Option<usize>, fair: bool) -> Result<(Table, bool)> {
+    let table = match filter {
+        Some(text) => table.take(&Expr::parse(text)?.rows(&table)?)?,
+        None => table,
+    };
+    let rows = table.rows();
+    match max_rows {
+        Some(limit) if limit < rows => {
+            let chosen = RowSet::from_rows(rows, (0..limit).map(|i| if fair { i * rows / limit.max(1) } else { i }));
+            Ok((table.take(&chosen)?, true))
+        }
+        _ => Ok((table, false)),
+    }
+}
+
+type Read = (Table, Vec<Arc<ImageLayer>>, Vec<String>);
+
+/// The table of a file with its images; a file of spectra, images or light curves alone becomes a
+/// table with a row for each.
+fn read_file(path: &Path) -> Result<Read> {
+    let parts = asterism_data::read(path)?;
+    let (mut tables, mut images, mut spectra, mut curves) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Table(t) => tables.push(t),
+            Part::Image(i) => images.push(Arc::new(ImageLayer {
+                title: i.name.clone(),
+                pixels: Layer::Fits(Arc::new(i)),
+                source: path.display().to_string(),
+            })),
+            Part::Spectrum(s) => spectra.push(s),
+            Part::LightCurve(l) => curves.push(l),
+        }
+    }
+    let mut warnings = Vec::new();
+    if !spectra.is_empty() {
+        return Ok((sample::table_of_spectra(path, &spectra)?, images, warnings));
+    }
+    if !curves.is_empty() {
+        return Ok((sample::table_of_light_curves(path, &curves)?, images, warnings));
+    }
+    tables.sort_by_key(|t| std::cmp::Reverse(t.rows()));
+    if tables.len() > 1 {
+        warnings.push(format!("{} holds {} tables; the largest one is shown", path.display(), tables.len()));
+    }
+    match tables.into_iter().next() {
+        Some(table) => Ok((table, images, warnings)),
+        None if !images.is_empty() => Ok((sample::table_of_images(path, &images)?, images, warnings)),
+        None => Err(Error::said(format!("{}: there is nothing in it that can be shown", path.display()))),
+    }
+}
+
+/// A dataset for the functions that look at one, before it is part of a document.
+pub fn probe(question: &Ask, table: Table, spectra: Option<Arc<SpectraColumn>>, images: Vec<Arc<ImageLayer>>) -> Dataset {
+    Dataset {
+        id: 0,
+        name: name_of(question),
+        ask: question.clone(),
+        table: Arc::new(table),
+        spectra,
+        images,
+        ledger: Vec::new(),
+        latest: Arc::default(),
+        features: Features::default(),
+        maps: Vec::new(),
+        current_map: None,
+        subsets: Vec::new(),
+        rule: None,
+        loading: false,
+        credit: String::new(),
+    }
+}
+
+/// A short name for what a question gives.
+pub fn name_of(question: &Ask) -> String {
+    match question {
+        Ask::Sample { name, .. } => sample::by_name(name).map_or_else(|| name.clone(), |s| s.title.clone()),
+        Ask::File { path, .. } => path.file_stem().map_or_else(|| "file".into(), |s| s.to_string_lossy().into_owned()),
+        Ask::Archive { request } => match request {
+            Request::MastCone { .. } | Request::MastFiltered { .. } => "MAST".into(),
+            Request::MastCatalog { catalog, .. } => catalog.to_uppercase(),
+            Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
+                host(base)
+            }
+        },
+    }
+}
+
+fn host(url: &str) -> String {
+    url.split("://").nth(1).unwrap_or(url).split('/').next().unwrap_or(url).to_owned()
+}
+
+/// The service's name.
+pub fn service_of(question: &Ask) -> String {
+    match question {
+        Ask::Sample { name, .. } => format!("sample:{name}"),
+        Ask::File { path, .. } => format!("file:{}", path.display()),
+        Ask::Archive { request } => match request {
+            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => "mast".into(),
+            Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
+                base.clone()
+            }
+        },
+    }
+}
+
+/// One line for the ledger.
+pub fn title_of(question: &Ask) -> String {
+    match question {
+        Ask::Sample { filter: Some(filter), .. } => format!("{} where {filter}", name_of(question)),
+        Ask::File { filter: Some(filter), .. } => format!("{} where {filter}", name_of(question)),
+        Ask::Archive { request: Request::MastCone { ra_deg, dec_deg, radius_deg, .. } } => {
+            format!("MAST within {radius_deg}° of {ra_deg:.5} {dec_deg:+.5}")
+        }
+        Ask::Archive { request: Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, .. } } => {
+            format!("{} within {radius_deg}° of {ra_deg:.5} {dec_deg:+.5}", catalog.to_uppercase())
+        }
+        Ask::Archive { request: Request::Tap { adql, .. } } => adql.split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => name_of(question),
+    }
+}
+
+/// The question without its limit.
+pub fn without_limit(question: &Ask) -> Ask {
+    let mut question = question.clone();
+    match &mut question {
+        Ask::Sample { max_rows, .. } | Ask::File { max_rows, .. } => *max_rows = None,
+        Ask::Archive { request } => match request {
+            Request::MastCone { max_rows, .. }
+            | Request::MastFiltered { max_rows, .. }
+            | Request::MastCatalog { max_rows, .. }
+            | Request::Cone { max_rows, .. }
+            | Request::Sia { max_rows, .. }
+            | Request::Ssa { max_rows, .. } => *max_rows = None,
+            Request::Tap { max_rows, adql, .. } => {
+                *max_rows = None;
+                // Without a condition `narrowed` takes out TOP and adds one that is always true.
+                *adql = narrowed_adql(adql, "1 = 1").replace("\nWHERE 1 = 1", "").replace("\n  AND (1 = 1)", "");
+            }
+        },
+    }
+    question
+}
+
+/// The question with a rule added.
+///
+/// # Errors
+/// When the service cannot be asked that way.
+pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
+    let both =
+        |filter: &Option<String>| Some(filter.as_ref().map_or_else(|| rule.sql(), |f| format!("({f}) AND ({})", rule.sql())));
+    let boxes = || {
+        rule.filters().ok_or_else(|| Error::said("MAST takes ranges joined by AND only, and this rule has an OR: move the slider towards simpler, or use a TAP service"))
+    };
+    Ok(match question {
+        Ask::Sample { name, filter, max_rows } => Ask::Sample { name: name.clone(), filter: both(filter), max_rows: *max_rows },
+        Ask::File { path, filter, max_rows } => Ask::File { path: path.clone(), filter: both(filter), max_rows: *max_rows },
+        Ask::Archive { request } => {
+            let request = match request.clone() {
+                Request::Tap { base, adql, asynchronous, max_rows, uploads } => {
+                    Request::Tap { base, adql: narrowed_adql(&adql, &rule.adql_where()), asynchronous, max_rows, uploads }
+                }
+                Request::MastCone { ra_deg, dec_deg, radius_deg, max_rows } => {
+                    Request::MastFiltered { filters: boxes()?, position: Some((ra_deg, dec_deg, radius_deg)), max_rows }
+                }
+                Request::MastFiltered { mut filters, position, max_rows } => {
+                    for new in boxes()? {
+                        filters.retain(|f| !(f.name == new.name && matches!(f.values, FilterValues::Range { .. })));
+                        filters.push(new);
+                    }
+                    Request::MastFiltered { filters, position, max_rows }
+                }
+                Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, mut filters, max_rows } => {
+                    filters.extend(boxes()?);
+                    Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, max_rows }
+                }
+                Request::Cone { .. } | Request::Sia { .. } | Request::Ssa { .. } => {
+                    return Err(Error::said(
+                        "this kind of service takes no conditions on columns: ask the archive's TAP service instead, or copy the ADQL",
+                    ));
+                }
+            };
+            Ask::Archive { request }
+        }
+    })
+}
+
+/// How a later answer meets the rows that are here.
+pub struct Meeting {
+    /// Rows of the answer that are new.
+    pub new_rows: RowSet,
+    /// Rows of the table that the answer gave again.
+    pub here: Vec<usize>,
+}
+
+/// Match rows of `answer` with those of the dataset: by the column that identifies a row when its
+/// values are unique, else by all the cells that both have.
+pub fn meet(dataset: &Dataset, answer: &Table) -> Meeting {
+    let here = keys(dataset, &dataset.table);
+    let there = keys(dataset, answer);
+    let index: HashMap<&str, usize> = here.iter().enumerate().map(|(row, key)| (key.as_str(), row)).collect();
+    let mut seen: HashMap<&str, ()> = HashMap::new();
+    let mut meeting = Meeting { new_rows: RowSet::empty(answer.rows()), here: Vec::new() };
+    for (row, key) in there.iter().enumerate() {
+        match index.get(key.as_str()) {
+            Some(old) => meeting.here.push(*old),
+            None if seen.insert(key, ()).is_none() => meeting.new_rows.insert(row),
+            None => {}
+        }
+    }
+    meeting
+}
+
+fn keys(dataset: &Dataset, table: &Table) -> Vec<String> {
+    if let Some(name) = dataset.id_column()
+        && let (Ok(own), Ok(ids)) = (dataset.table.strings(&name), table.strings(&name))
+        && own.iter().collect::<std::collections::HashSet<_>>().len() == own.len()
+    {
+        return ids.into_iter().map(Option::unwrap_or_default).collect();
+    }
+    let columns: Vec<usize> = table
+        .columns()
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| dataset.table.column_index(&c.name).is_some())
+        .map(|(i, _)| i)
+        .collect();
+    (0..table.rows())
+        .map(|row| {
+            columns
+                .iter()
+                .map(|c| table.cell(row, *c))
+                .filter(|c| !matches!(c, asterism_data::Cell::Array(_)))
+                .map(|c| c.to_string())
+                .collect::<Vec<_>>()
+                .join("\u{1f}")
+        })
+        .collect()
+}

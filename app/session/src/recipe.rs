@@ -1,0 +1,791 @@
+//! Recipes: the whole path as readable TOML that runs again without a window.
+//!
+//! A recipe is parsed into steps whose references are checked before anything runs; a wrong word
+//! is told with its line. The window writes the same form with *Save recipe*, and *Copy as recipe*
+//! beside each step gives one step of it.
+
+use std::ops::Range;
+
+use asterism_archive::{Filter, FilterValues, Request};
+use asterism_reduce as reduce;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::command::{Ask, SelectMode};
+use crate::document::{Dataset, Document};
+use crate::error::{Error, Result};
+use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform};
+use crate::select::{Plot, Provenance, Shape};
+
+/// A whole recipe.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Version of the form: 1.
+    pub asterism: Spanned<u32>,
+    /// Questions.
+    #[serde(default)]
+    pub search: Vec<SearchStep>,
+    /// Rows to vectors.
+    #[serde(default)]
+    pub features: Vec<FeaturesStep>,
+    /// Vectors to maps.
+    #[serde(default)]
+    pub map: Vec<MapStep>,
+    /// Groups.
+    #[serde(default)]
+    pub cluster: Vec<ClusterStep>,
+    /// Selections, each kept as a subset.
+    #[serde(default)]
+    pub select: Vec<SelectStep>,
+    /// Rules.
+    #[serde(default)]
+    pub refine: Vec<RefineStep>,
+    /// Files of rows.
+    #[serde(default)]
+    pub export: Vec<ExportStep>,
+    /// Pictures.
+    #[serde(default)]
+    pub draw: Vec<DrawStep>,
+}
+
+/// `[[search]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchStep {
+    /// For later steps.
+    pub name: String,
+    /// `mast`, `sample:NAME`, `file:PATH`, or the address or saved name of a service.
+    pub service: Spanned<String>,
+    /// `mast`, `tap`, `cone`, `sia`, `ssa`, when the address does not tell.
+    pub kind: Option<Spanned<String>>,
+    /// ADQL of a TAP service.
+    pub adql: Option<String>,
+    /// Name or degrees.
+    pub position: Option<Spanned<String>>,
+    /// With unit: `0.2deg`.
+    pub radius: Option<Spanned<String>>,
+    /// `NAME=VALUE,VALUE` or `NAME=MIN..MAX`; for samples and files one predicate.
+    #[serde(default)]
+    pub filter: Filters,
+    /// Limit.
+    pub max_rows: Option<usize>,
+    /// Asynchronous TAP.
+    #[serde(default, rename = "async")]
+    pub asynchronous: bool,
+}
+
+/// One filter or several.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub enum Filters {
+    /// None.
+    #[default]
+    None,
+    /// One.
+    One(String),
+    /// Several, joined by AND.
+    Many(Vec<String>),
+}
+
+impl Filters {
+    fn list(&self) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::One(text) => vec![text.clone()],
+            Self::Many(list) => list.clone(),
+        }
+    }
+}
+
+/// `[[features]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeaturesStep {
+    /// For later steps.
+    pub name: String,
+    /// A search.
+    pub of: Spanned<String>,
+    /// Columns or expressions.
+    pub columns: Option<Vec<String>>,
+    /// Transform of a column, by its name: `log` or `asinh`.
+    #[serde(default)]
+    pub transforms: std::collections::BTreeMap<String, Transform>,
+    /// Spectra of a column.
+    pub spectra: Option<SpectraStep>,
+    /// Cut-outs.
+    pub images: Option<ImagesStep>,
+    /// `robust`, `standard`, `none`.
+    pub scale: Option<reduce::Scale>,
+    /// `median`, `mask`, `omit`.
+    pub blanks: Option<Blanks>,
+}
+
+/// `spectra = { … }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpectraStep {
+    /// Column of fluxes.
+    #[serde(default)]
+    pub column: String,
+    /// `0.8..2.4 um / 400`.
+    pub grid: Option<String>,
+    /// `median`, `l2`, `none`.
+    #[serde(default)]
+    pub normalise: Normalise,
+}
+
+/// `images = { size = 32 }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesStep {
+    /// Side of a cut-out, pixels.
+    pub size: usize,
+}
+
+/// `[[map]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapStep {
+    /// For later steps.
+    pub name: String,
+    /// Features.
+    pub of: Spanned<String>,
+    /// `pca`, `tsne`, `autoencoder`.
+    pub method: Spanned<String>,
+    /// Dimensions.
+    pub dims: Option<usize>,
+    /// Makes every random choice.
+    #[serde(default)]
+    pub seed: u64,
+    /// t-SNE.
+    pub perplexity: Option<f64>,
+    /// t-SNE.
+    pub iterations: Option<usize>,
+    /// t-SNE, late.
+    pub exaggeration: Option<f64>,
+    /// Autoencoder.
+    pub layers: Option<Vec<usize>>,
+    /// Autoencoder.
+    pub latent: Option<usize>,
+    /// Autoencoder.
+    pub epochs: Option<usize>,
+}
+
+/// `[[cluster]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterStep {
+    /// For later steps; the subsets get numbers behind it.
+    pub name: String,
+    /// A map or features.
+    pub of: Spanned<String>,
+    /// `kmeans` or `hdbscan`.
+    pub method: Spanned<String>,
+    /// k-means.
+    pub k: Option<usize>,
+    /// HDBSCAN.
+    pub min_cluster_size: Option<usize>,
+    /// HDBSCAN.
+    pub min_samples: Option<usize>,
+}
+
+/// `[[select]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelectStep {
+    /// Name of the subset.
+    pub name: String,
+    /// A search; may be left out where a map is named.
+    pub of: Option<Spanned<String>>,
+    /// A predicate.
+    #[serde(rename = "where")]
+    pub expr: Option<Spanned<String>>,
+    /// A map, with `polygon`.
+    pub map: Option<Spanned<String>>,
+    /// Two columns, with `polygon`.
+    pub plot: Option<[String; 2]>,
+    /// Outline in data units.
+    pub polygon: Option<Vec<[f64; 2]>>,
+    /// A CSV file of ids or row numbers.
+    pub rows: Option<Spanned<String>>,
+}
+
+/// `[[refine]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefineStep {
+    /// For later steps.
+    pub name: String,
+    /// A selection.
+    pub of: Spanned<String>,
+    /// Columns it may use.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// 0 simpler … 1 purer.
+    pub balance: Option<f64>,
+    /// Search again with the rule; new rows land on the same map.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// `[[export]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportStep {
+    /// A search or a selection.
+    pub of: Spanned<String>,
+    /// Files; the ending says the format.
+    pub to: Vec<String>,
+}
+
+/// `[[draw]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrawStep {
+    /// `scatter:MAP`, `spectra:SEARCH`, `image:SEARCH`, `histogram:COLUMN`.
+    pub views: Vec<Spanned<String>>,
+    /// File, `.png` or `.svg`.
+    pub to: String,
+    /// `1600x1000`.
+    pub size: Option<String>,
+}
+
+/// A recipe with its text, to tell lines.
+pub struct Parsed {
+    /// File, for messages.
+    pub file: String,
+    /// The text.
+    pub text: String,
+    /// The steps.
+    pub recipe: Recipe,
+}
+
+impl Parsed {
+    /// Parse and check every reference.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with the line.
+    pub fn new(file: &str, text: &str) -> Result<Self> {
+        let recipe: Recipe = toml::from_str(text).map_err(|e| Error::Recipe {
+            file: file.into(),
+            line: e.span().map_or(1, |s| line_of(text, s.start)),
+            what: e.message().replace('\n', " "),
+        })?;
+        let parsed = Self { file: file.into(), text: text.into(), recipe };
+        parsed.check()?;
+        Ok(parsed)
+    }
+    /// An error at a place of the text.
+    pub fn wrong(&self, span: Range<usize>, what: impl Into<String>) -> Error {
+        Error::Recipe { file: self.file.clone(), line: line_of(&self.text, span.start), what: what.into() }
+    }
+    fn check(&self) -> Result<()> {
+        let r = &self.recipe;
+        if *r.asterism.get_ref() != 1 {
+            return Err(self.wrong(
+                r.asterism.span(),
+                format!("this recipe is of form {}, this program reads form 1", r.asterism.get_ref()),
+            ));
+        }
+        let one_of = |word: &Spanned<String>, kind: &str, have: &[&str]| {
+            if have.contains(&word.get_ref().as_str()) {
+                return Ok(());
+            }
+            let known = if have.is_empty() { "there is none above".to_owned() } else { format!("there are {}", have.join(", ")) };
+            Err(self.wrong(word.span(), format!("no {kind} is named '{}': {known}", word.get_ref())))
+        };
+        let searches: Vec<&str> = r.search.iter().map(|s| s.name.as_str()).collect();
+        let features: Vec<&str> = r.features.iter().map(|s| s.name.as_str()).collect();
+        let maps: Vec<&str> = r.map.iter().map(|s| s.name.as_str()).collect();
+        let selects: Vec<&str> =
+            r.select.iter().map(|s| s.name.as_str()).chain(r.cluster.iter().map(|c| c.name.as_str())).collect();
+        for f in &r.features {
+            one_of(&f.of, "search", &searches)?;
+            let given = usize::from(f.columns.is_some()) + usize::from(f.spectra.is_some()) + usize::from(f.images.is_some());
+            if given != 1 {
+                return Err(
+                    self.wrong(f.of.span(), format!("features '{}' need exactly one of columns, spectra, images", f.name))
+                );
+            }
+        }
+        for m in &r.map {
+            one_of(&m.of, "features", &features)?;
+            if m.method.get_ref().parse::<reduce::Method>().is_err() {
+                return Err(self.wrong(
+                    m.method.span(),
+                    format!("no method is named '{}': there are pca, tsne, autoencoder", m.method.get_ref()),
+                ));
+            }
+        }
+        for c in &r.cluster {
+            one_of(&c.of, "map or features", &maps.iter().chain(&features).copied().collect::<Vec<_>>())?;
+            if !["kmeans", "hdbscan"].contains(&c.method.get_ref().as_str()) {
+                return Err(self.wrong(
+                    c.method.span(),
+                    format!("no way of clustering is named '{}': there are kmeans, hdbscan", c.method.get_ref()),
+                ));
+            }
+        }
+        for s in &r.select {
+            if let Some(of) = &s.of {
+                one_of(of, "search", &searches)?;
+            }
+            if let Some(map) = &s.map {
+                one_of(map, "map", &maps)?;
+            }
+            if let Some(expr) = &s.expr {
+                asterism_data::Expr::parse(expr.get_ref()).map_err(|e| self.wrong(expr.span(), e.to_string()))?;
+            }
+            let ways = usize::from(s.expr.is_some()) + usize::from(s.polygon.is_some()) + usize::from(s.rows.is_some());
+            if ways != 1 {
+                let span = s.of.as_ref().or(s.map.as_ref()).map_or(0..0, Spanned::span);
+                return Err(self.wrong(
+                    span,
+                    format!("selection '{}' needs exactly one of where, polygon (with map or plot), rows", s.name),
+                ));
+            }
+        }
+        for s in &r.refine {
+            one_of(&s.of, "selection", &selects)?;
+        }
+        for e in &r.export {
+            one_of(&e.of, "search or selection", &searches.iter().chain(&selects).copied().collect::<Vec<_>>())?;
+        }
+        for d in &r.draw {
+            for view in &d.views {
+                let (kind, _) = view.get_ref().split_once(':').unwrap_or((view.get_ref(), ""));
+                if !["scatter", "spectra", "image", "histogram"].contains(&kind) {
+                    return Err(self.wrong(
+                        view.span(),
+                        format!(
+                            "no view is named '{kind}': there are scatter:MAP, spectra:SEARCH, image:SEARCH, histogram:COLUMN"
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text[..at.min(text.len())].matches('\n').count() + 1
+}
+
+impl FeaturesStep {
+    /// As the session keeps them.
+    pub fn features(&self) -> Features {
+        let of = if let Some(s) = &self.spectra {
+            FeatureKind::Spectra { column: s.column.clone(), grid: s.grid.clone(), normalise: s.normalise }
+        } else if let Some(i) = &self.images {
+            FeatureKind::Images { size: i.size }
+        } else {
+            let columns = self.columns.clone().unwrap_or_default();
+            FeatureKind::Columns(
+                columns
+                    .into_iter()
+                    .map(|c| FeatureColumn { transform: self.transforms.get(&c).copied().unwrap_or_default(), column: c })
+                    .collect(),
+            )
+        };
+        let columns = matches!(of, FeatureKind::Columns(_));
+        Features {
+            name: self.name.clone(),
+            of,
+            scale: self.scale.unwrap_or(if columns { reduce::Scale::Robust } else { reduce::Scale::None }),
+            blanks: self.blanks.unwrap_or(if columns { Blanks::Median } else { Blanks::Mask }),
+        }
+    }
+}
+
+impl MapStep {
+    /// As the method takes them.
+    pub fn params(&self) -> reduce::Params {
+        let mut p = reduce::Params { seed: self.seed, ..reduce::Params::default() };
+        if let Ok(method) = self.method.get_ref().parse() {
+            p.method = method;
+        }
+        p.dims = self.latent.or(self.dims).unwrap_or(p.dims);
+        p.perplexity = self.perplexity.unwrap_or(p.perplexity);
+        p.iterations = self.iterations.unwrap_or(p.iterations);
+        p.exaggeration = self.exaggeration.unwrap_or(p.exaggeration);
+        p.layers = self.layers.clone().unwrap_or(p.layers);
+        p.epochs = self.epochs.unwrap_or(p.epochs);
+        p
+    }
+}
+
+/// What a search step asks. Positions that are names are looked up by `resolve`.
+///
+/// # Errors
+/// With the line of the word that is wrong.
+pub fn ask_of(
+    parsed: &Parsed,
+    step: &SearchStep,
+    folder: &std::path::Path,
+    services: &asterism_archive::Services,
+    resolve: &mut dyn FnMut(&str) -> Result<(f64, f64)>,
+) -> Result<Ask> {
+    let service = step.service.get_ref();
+    let filters = step.filter.list();
+    let predicate = (!filters.is_empty()).then(|| filters.join(" AND "));
+    if let Some(name) = service.strip_prefix("sample:") {
+        if crate::sample::by_name(name).is_none() {
+            return Err(
+                parsed.wrong(step.service.span(), format!("no sample is named '{name}': there are {}", crate::sample::names()))
+            );
+        }
+        return Ok(Ask::Sample { name: name.into(), filter: predicate, max_rows: step.max_rows });
+    }
+    if let Some(path) = service.strip_prefix("file:") {
+        return Ok(Ask::File { path: folder.join(path), filter: predicate, max_rows: step.max_rows });
+    }
+    let position = match &step.position {
+        Some(text) => match asterism_archive::parse_position(text.get_ref()) {
+            Some(p) => Some(p),
+            None => Some(resolve(text.get_ref()).map_err(|e| parsed.wrong(text.span(), e.to_string()))?),
+        },
+        None => None,
+    };
+    let radius = match &step.radius {
+        Some(text) => asterism_archive::parse_radius(text.get_ref()).map_err(|e| parsed.wrong(text.span(), e.to_string()))?,
+        None => 0.05,
+    };
+    let parsed_filters = filters
+        .iter()
+        .map(|f| f.parse::<Filter>())
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|e| parsed.wrong(step.service.span(), e.to_string()))?;
+    let kind = step.kind.as_ref().map(|k| k.get_ref().as_str());
+    request_of(service, kind, step.adql.as_deref(), position, radius, parsed_filters, step.max_rows, step.asynchronous, services)
+        .map(|request| Ask::Archive { request })
+        .map_err(|e| parsed.wrong(step.service.span(), e.to_string()))
+}
+
+/// A request from the words of a recipe or of the command line.
+///
+/// # Errors
+/// When a service cannot be told, or needs something that is not given.
+#[allow(clippy::too_many_arguments)]
+pub fn request_of(
+    service: &str,
+    kind: Option<&str>,
+    adql: Option<&str>,
+    position: Option<(f64, f64)>,
+    radius_deg: f64,
+    filters: Vec<Filter>,
+    max_rows: Option<usize>,
+    asynchronous: bool,
+    services: &asterism_archive::Services,
+) -> Result<Request> {
+    use asterism_archive::Kind;
+    let saved = services.saved.iter().find(|s| s.name.eq_ignore_ascii_case(service));
+    let base = saved.map_or(service, |s| s.url.as_str()).to_owned();
+    let mut kind = match kind {
+        Some(text) => Some(
+            text.parse::<Kind>()
+                .map_err(|_| Error::said(format!("no kind of service is named '{text}': there are mast, tap, cone, sia, ssa")))?,
+        ),
+        None => saved.map(|s| s.kind),
+    };
+    let catalogue = service.strip_prefix("mast:");
+    if kind.is_none() {
+        kind = if service == "mast" || catalogue.is_some() {
+            Some(Kind::Mast)
+        } else if adql.is_some() || service.to_ascii_lowercase().contains("tap") {
+            Some(Kind::Tap)
+        } else if service.contains("://") {
+            Some(Kind::Cone)
+        } else {
+            None
+        };
+    }
+    let here =
+        || position.ok_or_else(|| Error::said("a position is needed: a name such as M 31, or degrees such as 10.68 41.27"));
+    match kind {
+        Some(Kind::Mast) => match (catalogue, position) {
+            (Some(name), _) => {
+                let (ra_deg, dec_deg) = here()?;
+                Ok(Request::MastCatalog { catalog: name.into(), ra_deg, dec_deg, radius_deg, filters, max_rows })
+            }
+            (None, Some((ra_deg, dec_deg))) if filters.is_empty() => {
+                Ok(Request::MastCone { ra_deg, dec_deg, radius_deg, max_rows })
+            }
+            (None, None) if filters.is_empty() => Err(Error::said("MAST needs a position or filters")),
+            (None, at) => Ok(Request::MastFiltered { filters, position: at.map(|(ra, dec)| (ra, dec, radius_deg)), max_rows }),
+        },
+        Some(Kind::Tap) => {
+            let adql = adql.ok_or_else(|| Error::said("a TAP service needs a query: give it ADQL"))?;
+            Ok(Request::Tap { base, adql: adql.into(), asynchronous, max_rows, uploads: Vec::new() })
+        }
+        Some(Kind::Cone) => here().map(|(ra_deg, dec_deg)| Request::Cone { base, ra_deg, dec_deg, radius_deg, max_rows }),
+        Some(Kind::Sia) => here().map(|(ra_deg, dec_deg)| Request::Sia { base, ra_deg, dec_deg, radius_deg, max_rows }),
+        Some(Kind::Ssa) => here().map(|(ra_deg, dec_deg)| Request::Ssa { base, ra_deg, dec_deg, radius_deg, max_rows }),
+        None => Err(Error::said(format!(
+            "'{service}' is no service: give mast, sample:NAME, file:PATH, an address, or a saved service's name"
+        ))),
+    }
+}
+
+// ---------------------------------------------------------------------- writing
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.into()).to_string()
+}
+
+fn slug(text: &str) -> String {
+    text.to_owned()
+}
+
+/// One line on the parameters of a map, for a person and for exports.
+pub fn params_text(p: &reduce::Params) -> String {
+    match p.method {
+        reduce::Method::Pca => format!("pca, {} dimensions", p.dims),
+        reduce::Method::Tsne => format!("t-SNE, perplexity {}, {} iterations, seed {}", p.perplexity, p.iterations, p.seed),
+        reduce::Method::Autoencoder => format!("autoencoder, layers {:?}, latent {}, seed {}", p.layers, p.dims, p.seed),
+    }
+}
+
+/// `[[search]]` of a dataset.
+pub fn step_search(d: &Dataset) -> String {
+    let mut s = format!("[[search]]\nname = {}\n", quoted(&slug(&d.name)));
+    let mut line = |key: &str, value: String| s.push_str(&format!("{key} = {value}\n"));
+    let filters = |list: &[Filter]| {
+        let one = |f: &Filter| match &f.values {
+            FilterValues::OneOf(v) => format!("{}={}", f.name, v.join(",")),
+            FilterValues::Range { min, max } => format!(
+                "{}={}..{}",
+                f.name,
+                min.map_or(String::new(), |v| v.to_string()),
+                max.map_or(String::new(), |v| v.to_string())
+            ),
+            FilterValues::Like(text) => format!("{}={text}", f.name),
+        };
+        format!("[{}]", list.iter().map(|f| quoted(&one(f))).collect::<Vec<_>>().join(", "))
+    };
+    let mut limit = None;
+    match &d.ask {
+        Ask::Sample { name, filter, max_rows } => {
+            line("service", quoted(&format!("sample:{name}")));
+            if let Some(f) = filter {
+                line("filter", quoted(f));
+            }
+            limit = *max_rows;
+        }
+        Ask::File { path, filter, max_rows } => {
+            line("service", quoted(&format!("file:{}", path.display())));
+            if let Some(f) = filter {
+                line("filter", quoted(f));
+            }
+            limit = *max_rows;
+        }
+        Ask::Archive { request } => match request {
+            Request::MastCone { ra_deg, dec_deg, radius_deg, max_rows } => {
+                line("service", quoted("mast"));
+                line("position", quoted(&format!("{ra_deg} {dec_deg}")));
+                line("radius", quoted(&format!("{radius_deg}deg")));
+                limit = *max_rows;
+            }
+            Request::MastFiltered { filters: list, position, max_rows } => {
+                line("service", quoted("mast"));
+                if let Some((ra, dec, r)) = position {
+                    line("position", quoted(&format!("{ra} {dec}")));
+                    line("radius", quoted(&format!("{r}deg")));
+                }
+                line("filter", filters(list));
+                limit = *max_rows;
+            }
+            Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters: list, max_rows } => {
+                line("service", quoted(&format!("mast:{catalog}")));
+                line("position", quoted(&format!("{ra_deg} {dec_deg}")));
+                line("radius", quoted(&format!("{radius_deg}deg")));
+                if !list.is_empty() {
+                    line("filter", filters(list));
+                }
+                limit = *max_rows;
+            }
+            Request::Tap { base, adql, asynchronous, max_rows, .. } => {
+                line("service", quoted(base));
+                line("kind", quoted("tap"));
+                line("adql", quoted(adql));
+                if *asynchronous {
+                    line("async", "true".into());
+                }
+                limit = *max_rows;
+            }
+            Request::Cone { base, ra_deg, dec_deg, radius_deg, max_rows }
+            | Request::Sia { base, ra_deg, dec_deg, radius_deg, max_rows }
+            | Request::Ssa { base, ra_deg, dec_deg, radius_deg, max_rows } => {
+                let kind = match request {
+                    Request::Sia { .. } => "sia",
+                    Request::Ssa { .. } => "ssa",
+                    _ => "cone",
+                };
+                line("service", quoted(base));
+                line("kind", quoted(kind));
+                line("position", quoted(&format!("{ra_deg} {dec_deg}")));
+                line("radius", quoted(&format!("{radius_deg}deg")));
+                limit = *max_rows;
+            }
+        },
+    }
+    if let Some(limit) = limit {
+        s.push_str(&format!("max_rows = {limit}\n"));
+    }
+    s
+}
+
+/// `[[features]]` of a dataset.
+pub fn step_features(d: &Dataset, f: &Features, name: &str) -> String {
+    let mut s = format!("[[features]]\nname = {}\nof = {}\n", quoted(name), quoted(&slug(&d.name)));
+    match &f.of {
+        FeatureKind::Columns(columns) => {
+            s.push_str(&format!("columns = [{}]\n", columns.iter().map(|c| quoted(&c.column)).collect::<Vec<_>>().join(", ")));
+            let changed: Vec<String> = columns
+                .iter()
+                .filter(|c| c.transform != Transform::None)
+                .map(|c| {
+                    format!("{} = {}", quoted(&c.column), quoted(if c.transform == Transform::Log { "log" } else { "asinh" }))
+                })
+                .collect();
+            if !changed.is_empty() {
+                s.push_str(&format!("transforms = {{ {} }}\n", changed.join(", ")));
+            }
+        }
+        FeatureKind::Spectra { column, grid, normalise } => {
+            let grid = grid.as_ref().map_or(String::new(), |g| format!(", grid = {}", quoted(g)));
+            s.push_str(&format!("spectra = {{ column = {}{grid}, normalise = {} }}\n", quoted(column), word(normalise)));
+        }
+        FeatureKind::Images { size } => s.push_str(&format!("images = {{ size = {size} }}\n")),
+    }
+    s.push_str(&format!("scale = {}\nblanks = {}\n", word(&f.scale), word(&f.blanks)));
+    s
+}
+
+/// How serde writes a unit variant, quoted.
+fn word<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// `[[map]]` of a dataset.
+pub fn step_map(map: &crate::document::Map, features: &str) -> String {
+    let p = &map.params;
+    let mut s = format!(
+        "[[map]]\nname = {}\nof = {}\nmethod = {}\nseed = {}\n",
+        quoted(&map.name),
+        quoted(features),
+        quoted(&p.method.to_string()),
+        p.seed
+    );
+    match p.method {
+        reduce::Method::Tsne => s.push_str(&format!(
+            "dims = {}\nperplexity = {:?}\niterations = {}\nexaggeration = {:?}\n",
+            p.dims, p.perplexity, p.iterations, p.exaggeration
+        )),
+        reduce::Method::Autoencoder => {
+            s.push_str(&format!("latent = {}\nlayers = {:?}\nepochs = {}\n", p.dims, p.layers, p.epochs))
+        }
+        reduce::Method::Pca => s.push_str(&format!("dims = {}\n", p.dims)),
+    }
+    s
+}
+
+/// `[[select]]` of a subset; `None` when its rows came from pointing and no predicate says them.
+pub fn step_select(d: &Dataset, name: &str, steps: &[(SelectMode, Provenance)]) -> Option<String> {
+    let [(_, why)] = steps else { return None };
+    let mut s = format!("[[select]]\nname = {}\nof = {}\n", quoted(name), quoted(&slug(&d.name)));
+    match why {
+        Provenance::Where { expr } => s.push_str(&format!("where = {}\n", quoted(expr))),
+        Provenance::Range { column, min, max } => {
+            s.push_str(&format!("where = {}\n", quoted(&format!("{column} BETWEEN {min} AND {max}"))))
+        }
+        Provenance::Shape { plot, shape: Shape::Polygon(points) } => {
+            match plot {
+                Plot::Map(id) => s.push_str(&format!("map = {}\n", quoted(&d.maps.iter().find(|m| m.id == *id)?.name))),
+                Plot::Columns { x, y } => s.push_str(&format!("plot = [{}, {}]\n", quoted(x), quoted(y))),
+                Plot::Image(_) => return None,
+            }
+            let points: Vec<String> = points.iter().map(|p| format!("[{:?}, {:?}]", p[0], p[1])).collect();
+            s.push_str(&format!("polygon = [{}]\n", points.join(", ")));
+        }
+        _ => return None,
+    }
+    Some(s)
+}
+
+/// The path so far as a recipe. What a recipe cannot say (rows pointed at one by one) stands in it
+/// as a comment.
+pub fn of_document(doc: &Document) -> String {
+    let mut s = String::from("# Written by Asterism. Run it with: asterism run THIS.toml -o FOLDER\nasterism = 1\n");
+    let Some(d) = doc.dataset() else { return s };
+    let mut add = |text: String| {
+        s.push('\n');
+        s.push_str(&text);
+    };
+    add(step_search(d));
+    let mut named: Vec<(&Features, String)> = Vec::new();
+    for map in &d.maps {
+        if !named.iter().any(|(f, _)| **f == map.features) {
+            let name =
+                if named.is_empty() { map.features.name.clone() } else { format!("{} {}", map.features.name, named.len() + 1) };
+            add(step_features(d, &map.features, &name));
+            named.push((&map.features, name));
+        }
+    }
+    for map in &d.maps {
+        if let Some((_, name)) = named.iter().find(|(f, _)| **f == map.features) {
+            add(step_map(map, name));
+        }
+    }
+    let mut exports = Vec::new();
+    for subset in &d.subsets {
+        match step_select(d, &subset.name, &subset.steps) {
+            Some(text) => {
+                add(text);
+                exports.push(subset.name.clone());
+            }
+            None => add(format!(
+                "# Subset '{}' ({} rows) was made of several gestures or pointed at: a recipe cannot repeat it.\n",
+                subset.name,
+                subset.rows.count()
+            )),
+        }
+    }
+    if let Some(rule) = &d.rule
+        && exports.contains(&rule.of)
+    {
+        let columns: Vec<String> = rule.columns.iter().map(|c| quoted(c)).collect();
+        add(format!(
+            "[[refine]]\nname = \"rule\"\nof = {}\ncolumns = [{}]\nbalance = {:?}\n",
+            quoted(&rule.of),
+            columns.join(", "),
+            rule.balance
+        ));
+    }
+    for name in exports {
+        let file: String = name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        add(format!("[[export]]\nof = {}\nto = [{}]\n", quoted(&name), quoted(&format!("{file}.vot"))));
+    }
+    if let Some(map) = d.map() {
+        add(format!("[[draw]]\nviews = [{}]\nto = \"map.png\"\n", quoted(&format!("scatter:{}", map.name))));
+    }
+    s
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_word_is_told_with_its_line() {
+        let text = "asterism = 1\n[[search]]\nname = 'a'\nservice = 'sample:a478'\n\n[[features]]\nname = 'f'\nof = 'b'\ncolumns = ['x']\n";
+        let Err(Error::Recipe { line, what, .. }) = Parsed::new("r.toml", text) else { panic!("accepted") };
+        assert_eq!(line, 8);
+        assert!(what.contains("'b'") && what.contains("there are a"), "{what}");
+        let Err(Error::Recipe { line, .. }) = Parsed::new("r.toml", "asterism = 1\n\n[[serch]]\nname = 'a'\n") else {
+            panic!("accepted")
+        };
+        assert_eq!(line, 3);
+    }
+}

@@ -1,0 +1,1240 @@
+//! The session: one function applies commands, one drains what jobs found.
+//!
+//! The document is edited in place through `Arc::make_mut`; a snapshot for undo is a clone of
+//! `Arc`s. Rows that arrive from a service are facts, not steps: undoing a selection never takes
+//! back rows that came in the meantime.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use asterism_archive::{Client, Resolved, TapSchema};
+use asterism_data::{Expr, Picture, RowSet, SpectraColumn, Table};
+use asterism_reduce as reduce;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use crate::command::{Ask, ClusterOn, Command, ExportRows, SelectMode};
+use crate::document::ndarray_like::Coords;
+use crate::document::{Dataset, Document, ImageLayer, LedgerEntry, Map, Selection, Subset};
+use crate::error::{Error, Result};
+use crate::features;
+use crate::jobs::{self, Finish, Handle, Job, JobId, Live, Notice, NoticeLevel};
+use crate::ledger;
+use crate::rule;
+use crate::select::{self, Plot, Provenance, Shape};
+use crate::settings::Settings;
+use crate::store;
+
+/// Colours given to subsets in turn: Okabe and Ito's, without black, the loudest first.
+pub const SUBSET_COLOURS: [[u8; 3]; 7] = [
+    [0xe6, 0x9f, 0x00],
+    [0x00, 0x9e, 0x73],
+    [0x56, 0xb4, 0xe9],
+    [0xcc, 0x79, 0xa7],
+    [0xd5, 0x5e, 0x00],
+    [0xf0, 0xe4, 0x42],
+    [0x00, 0x72, 0xb2],
+];
+
+/// Steps of undo that are kept.
+const UNDO_STEPS: usize = 200;
+
+/// A picture that may still be on its way.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// On its way.
+    Loading,
+    /// Here.
+    Ready(Arc<Picture>),
+    /// It did not come, with the reason.
+    Failed(String),
+}
+
+struct Step {
+    name: &'static str,
+    document: Document,
+    /// The step changed the rows themselves, so undoing it takes rows back.
+    data: bool,
+}
+
+type Pending = Box<dyn FnOnce(&mut Session) + Send>;
+type Schemas = Arc<Mutex<HashMap<String, Option<Arc<TapSchema>>>>>;
+
+/// A document, its history and its jobs.
+pub struct Session {
+    doc: Document,
+    undo: Vec<Step>,
+    redo: Vec<Step>,
+    jobs: Vec<Arc<Job>>,
+    facts: (Sender<Finish>, Receiver<Finish>),
+    waker: Arc<dyn Fn() + Send + Sync>,
+    settings: Settings,
+    client: Option<Arc<Client>>,
+    notices: Vec<Notice>,
+    next_id: u32,
+    next_job: JobId,
+    schemas: Schemas,
+    previews: Arc<Mutex<HashMap<String, Fetched>>>,
+    preview_threads: Arc<std::sync::atomic::AtomicUsize>,
+    resolved: Arc<Mutex<Option<std::result::Result<Resolved, String>>>>,
+    when_loaded: HashMap<u32, Vec<Pending>>,
+    when_mapped: HashMap<u32, Vec<Pending>>,
+    path: Option<PathBuf>,
+    changes: u64,
+    saved: u64,
+    autosaved: u64,
+    failures: Vec<String>,
+}
+
+/// Seconds since 1970.
+pub fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+impl Session {
+    /// An empty session.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            doc: Document::default(),
+            undo: Vec::new(),
+            redo: Vec::new(),
+            jobs: Vec::new(),
+            facts: bounded(256),
+            waker: Arc::new(|| {}),
+            settings,
+            client: None,
+            notices: Vec::new(),
+            next_id: 1,
+            next_job: 1,
+            schemas: Arc::default(),
+            previews: Arc::default(),
+            preview_threads: Arc::default(),
+            resolved: Arc::default(),
+            when_loaded: HashMap::new(),
+            when_mapped: HashMap::new(),
+            path: None,
+            changes: 0,
+            saved: 0,
+            autosaved: 0,
+            failures: Vec::new(),
+        }
+    }
+    /// Called by jobs whenever something changed.
+    pub fn set_waker(&mut self, waker: Arc<dyn Fn() + Send + Sync>) {
+        self.waker = waker;
+    }
+    /// The document.
+    pub fn doc(&self) -> &Document {
+        &self.doc
+    }
+    /// Settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+    /// To change settings; addresses are taken up by the next search.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        self.client = None;
+        &mut self.settings
+    }
+    /// Jobs, oldest first: those at work and the last that ended.
+    pub fn jobs(&self) -> &[Arc<Job>] {
+        &self.jobs
+    }
+    /// Whether any job runs or waits.
+    pub fn busy(&self) -> bool {
+        self.jobs.iter().any(|j| j.alive()) || !self.facts.1.is_empty()
+    }
+    /// The newest frame of the map being computed for the dataset in front.
+    pub fn live(&self) -> Option<(Arc<Job>, Live)> {
+        let dataset = self.doc.dataset()?.id;
+        let job = self.jobs.iter().rev().find(|j| j.is_map && j.alive() && j.dataset == dataset)?;
+        Some((job.clone(), job.live()?))
+    }
+    /// The log, newest last.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+    /// Name of the step that undo would take back.
+    pub fn undo_name(&self) -> Option<&str> {
+        self.undo.last().map(|s| s.name)
+    }
+    /// Name of the step that redo would do again.
+    pub fn redo_name(&self) -> Option<&str> {
+        self.redo.last().map(|s| s.name)
+    }
+    /// Where the session is kept, once saved.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+    /// Whether anything changed since it was saved.
+    pub fn dirty(&self) -> bool {
+        self.changes != self.saved
+    }
+    /// Add a line to the log.
+    pub fn notice(&mut self, level: NoticeLevel, text: impl Into<String>) {
+        self.notices.push(Notice { level, text: text.into(), unix_time: unix_time() });
+    }
+    /// The client of network services, made when first needed.
+    ///
+    /// # Errors
+    /// When the network cannot be set up at all.
+    pub fn client(&mut self) -> Result<Arc<Client>> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(Client::new(self.settings.services.clone())?);
+        self.client = Some(client.clone());
+        Ok(client)
+    }
+
+    fn fresh_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+    fn step(&mut self, name: &'static str, data: bool) {
+        self.undo.push(Step { name, document: self.doc.clone(), data });
+        if self.undo.len() > UNDO_STEPS {
+            self.undo.remove(0);
+        }
+        self.redo.clear();
+        self.changes += 1;
+    }
+    /// Change the dataset with this id, if it is still there.
+    fn edit(&mut self, id: u32, change: impl FnOnce(&mut Dataset)) -> bool {
+        let Some(dataset) = self.doc.datasets.iter_mut().find(|d| d.id == id) else { return false };
+        change(Arc::make_mut(dataset));
+        self.changes += 1;
+        true
+    }
+    fn front(&self) -> Result<Arc<Dataset>> {
+        self.doc.dataset().cloned().ok_or_else(|| Error::said("there is no table yet: search, or open a file or a sample"))
+    }
+    fn dataset_by_id(&self, id: u32) -> Option<Arc<Dataset>> {
+        self.doc.datasets.iter().find(|d| d.id == id).cloned()
+    }
+    fn start(
+        &mut self,
+        name: impl Into<String>,
+        dataset: u32,
+        is_map: bool,
+        work: impl FnOnce(&Handle) -> Result<()> + Send + 'static,
+    ) {
+        let id = self.next_job;
+        self.next_job += 1;
+        // The list keeps what runs and the last few that ended.
+        while self.jobs.len() > 20 {
+            let Some(at) = self.jobs.iter().position(|j| !j.alive()) else { break };
+            self.jobs.remove(at);
+        }
+        self.jobs.push(jobs::start(id, name.into(), dataset, is_map, self.facts.0.clone(), self.waker.clone(), work));
+    }
+    /// The last fact of every job: what went wrong, if anything did.
+    pub(crate) fn job_ended(&mut self, said: Option<String>) {
+        if let Some(text) = said {
+            self.notice(NoticeLevel::Error, text.clone());
+            self.failures.push(text);
+        }
+    }
+
+    /// Take in what jobs found. True when anything changed.
+    pub fn poll(&mut self) -> bool {
+        let mut any = false;
+        while let Ok(fact) = self.facts.1.try_recv() {
+            fact(self);
+            any = true;
+        }
+        any
+    }
+    /// Wait until no job runs, telling how it stands about ten times a second.
+    ///
+    /// # Errors
+    /// The first failure of a job since the last wait.
+    pub fn wait(&mut self, tell: &mut dyn FnMut(&Self)) -> Result<()> {
+        loop {
+            self.poll();
+            tell(self);
+            if !self.busy() {
+                self.poll();
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(15));
+        }
+        match std::mem::take(&mut self.failures).into_iter().next() {
+            Some(text) => Err(Error::Said(text)),
+            None => Ok(()),
+        }
+    }
+
+    /// Carry out a command. What goes wrong stands in the log as well.
+    ///
+    /// # Errors
+    /// In words for the person who gave the command; nothing has changed then.
+    pub fn apply(&mut self, command: Command) -> Result<()> {
+        let outcome = self.carry_out(command);
+        if let Err(e) = &outcome {
+            self.notice(NoticeLevel::Error, e.to_string());
+        }
+        outcome
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Search { name, ask } => self.search(name, ask),
+            Command::OpenSample { name } => self.open_sample(&name),
+            Command::GetRest => self.get_rest(),
+            Command::Activate { index } => {
+                if index < self.doc.datasets.len() && index != self.doc.active {
+                    self.step("switch table", false);
+                    self.doc.active = index;
+                    self.clear_selection();
+                }
+                Ok(())
+            }
+            Command::CloseDataset { index } => {
+                if index < self.doc.datasets.len() {
+                    self.step("close table", true);
+                    let gone = self.doc.datasets.remove(index);
+                    self.jobs.iter().filter(|j| j.dataset == gone.id).for_each(|j| j.cancel());
+                    if self.doc.active >= index && self.doc.active > 0 {
+                        self.doc.active -= 1;
+                    }
+                    self.clear_selection();
+                }
+                Ok(())
+            }
+            Command::SetFeatures { features } => {
+                let id = self.front()?.id;
+                self.step("features", false);
+                self.edit(id, |d| d.features = features);
+                Ok(())
+            }
+            Command::StartMap { name, params } => self.start_map(name, params),
+            Command::ShowMap { id } => {
+                let dataset = self.front()?;
+                if dataset.maps.iter().any(|m| m.id == id) {
+                    self.step("show map", false);
+                    self.edit(dataset.id, |d| d.current_map = Some(id));
+                    self.ensure_placed(dataset.id);
+                }
+                Ok(())
+            }
+            Command::DeleteMap { id } => {
+                let dataset = self.front()?;
+                self.step("delete map", false);
+                self.edit(dataset.id, |d| {
+                    d.maps.retain(|m| m.id != id);
+                    if d.current_map == Some(id) {
+                        d.current_map = d.maps.last().map(|m| m.id);
+                    }
+                });
+                Ok(())
+            }
+            Command::PauseJob { id } => self.with_job(id, Job::pause),
+            Command::ResumeJob { id } => self.with_job(id, Job::resume),
+            Command::CancelJob { id } => self.with_job(id, Job::cancel),
+            Command::Select { rows, why, mode } => self.select(&rows, why, mode),
+            Command::SelectWhere { expr, mode } => {
+                let rows = Expr::parse(&expr)?.rows(&self.front()?.table)?;
+                self.select(&rows, Provenance::Where { expr }, mode)
+            }
+            Command::ClearSelection => {
+                if self.doc.selection.any() {
+                    self.step("clear selection", false);
+                    self.clear_selection();
+                }
+                Ok(())
+            }
+            Command::SelectAll => {
+                let rows = RowSet::full(self.front()?.table.rows());
+                self.select(&rows, Provenance::Rows { note: "all".into(), rows: rows.clone() }, Some(SelectMode::Replace))
+            }
+            Command::InvertSelection => {
+                let rows = self.doc.selection.rows.resized(self.front()?.table.rows()).not();
+                self.select(&rows, Provenance::Rows { note: "inverted".into(), rows: rows.clone() }, Some(SelectMode::Replace))
+            }
+            Command::SetMode { mode } => {
+                self.doc.mode = mode;
+                Ok(())
+            }
+            Command::HideRest { hide } => {
+                self.step("hide the rest", false);
+                self.doc.hide_rest = hide;
+                Ok(())
+            }
+            Command::SaveSubset { name } => {
+                let dataset = self.front()?;
+                if !self.doc.selection.any() {
+                    return Err(Error::said("select some rows first: a subset keeps a selection"));
+                }
+                self.step("save selection", false);
+                let (rows, steps) = (self.doc.selection.rows.clone(), self.doc.selection.steps.clone());
+                self.add_subset(dataset.id, name, rows, steps);
+                Ok(())
+            }
+            Command::SelectSubset { id, mode } => {
+                let dataset = self.front()?;
+                let subset = dataset.subset(id).ok_or_else(|| Error::said("that subset is not here any more"))?;
+                let why = match subset.steps.as_slice() {
+                    [(_, one)] => one.clone(),
+                    _ => Provenance::Rows { note: subset.name.clone(), rows: (*subset.rows).clone() },
+                };
+                self.select(&subset.rows, why, mode)
+            }
+            Command::EditSubset { id, name, colour, visible } => {
+                let dataset = self.front()?;
+                self.step("change subset", false);
+                self.edit(dataset.id, |d| {
+                    if let Some(s) = d.subsets.iter_mut().find(|s| s.id == id) {
+                        let s = Arc::make_mut(s);
+                        s.name = name.unwrap_or_else(|| s.name.clone());
+                        s.colour = colour.unwrap_or(s.colour);
+                        s.visible = visible.unwrap_or(s.visible);
+                    }
+                });
+                Ok(())
+            }
+            Command::DeleteSubset { id } => {
+                let dataset = self.front()?;
+                self.step("delete subset", false);
+                self.edit(dataset.id, |d| d.subsets.retain(|s| s.id != id));
+                Ok(())
+            }
+            Command::KMeans { k, on } => self.cluster(Cluster::KMeans(k), on),
+            Command::Hdbscan { min_cluster_size, min_samples, on } => {
+                self.cluster(Cluster::Hdbscan(min_cluster_size, min_samples), on)
+            }
+            Command::FitRule { columns, balance } => self.fit_rule(columns, balance),
+            Command::SetBalance { balance } => {
+                let dataset = self.front()?;
+                self.edit(dataset.id, |d| {
+                    if let Some(rule) = &mut d.rule {
+                        Arc::make_mut(rule).set_balance(balance);
+                    }
+                });
+                Ok(())
+            }
+            Command::SelectRule => {
+                let dataset = self.front()?;
+                let rule = dataset.rule.as_ref().ok_or_else(|| Error::said("fit a rule first"))?;
+                let expr = rule.sql();
+                let rows = Expr::parse(&expr)?.rows(&dataset.table)?;
+                self.select(&rows, Provenance::Where { expr }, Some(SelectMode::Replace))
+            }
+            Command::SearchAgain => self.search_again(),
+            Command::Export { rows, to } => self.export(rows, to),
+            Command::ExportProducts { rows, to } => {
+                let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
+                let client = self.client()?;
+                let said = crate::export::products(&dataset, &rows, &to, &client)?;
+                self.notice(NoticeLevel::Info, said);
+                Ok(())
+            }
+            Command::SaveSession { to } => {
+                store::save(&self.doc, &to)?;
+                self.saved = self.changes;
+                self.settings.opened(&to);
+                self.notice(NoticeLevel::Info, format!("Saved the session to {}", to.display()));
+                self.path = Some(to);
+                Ok(())
+            }
+            Command::OpenSession { path } => self.open_session(&path),
+            Command::SaveRecipe { to } => {
+                crate::export::write_whole(&to, crate::recipe::of_document(&self.doc).as_bytes())?;
+                self.notice(NoticeLevel::Info, format!("Wrote the recipe to {}", to.display()));
+                Ok(())
+            }
+            Command::SetLayout { layout } => {
+                self.doc.layout = layout;
+                Ok(())
+            }
+            Command::Undo => {
+                self.travel(false);
+                Ok(())
+            }
+            Command::Redo => {
+                self.travel(true);
+                Ok(())
+            }
+        }
+    }
+
+    fn with_job(&self, id: JobId, f: impl Fn(&Job)) -> Result<()> {
+        if let Some(job) = self.jobs.iter().find(|j| j.id == id) {
+            f(job);
+        }
+        Ok(())
+    }
+
+    fn travel(&mut self, forth: bool) {
+        let (from, to) = if forth { (&mut self.redo, &mut self.undo) } else { (&mut self.undo, &mut self.redo) };
+        let Some(step) = from.pop() else { return };
+        let mut document = step.document;
+        // The panes are where the person left them, whatever is undone.
+        document.layout = self.doc.layout.clone();
+        if !step.data {
+            for old in &mut document.datasets {
+                let Some(now) = self.doc.datasets.iter().find(|d| d.id == old.id) else { continue };
+                if Arc::ptr_eq(&now.table, &old.table) && now.loading == old.loading {
+                    continue;
+                }
+                let old = Arc::make_mut(old);
+                old.table = now.table.clone();
+                old.latest = now.latest.clone();
+                old.ledger = now.ledger.clone();
+                old.loading = now.loading;
+                old.spectra = now.spectra.clone();
+                old.images = now.images.clone();
+            }
+        }
+        document.selection.generation = self.doc.selection.generation + 1;
+        to.push(Step { name: step.name, document: std::mem::replace(&mut self.doc, document), data: step.data });
+        self.changes += 1;
+    }
+
+    fn clear_selection(&mut self) {
+        let rows = self.doc.dataset().map_or(0, |d| d.table.rows());
+        self.doc.selection =
+            Selection { rows: Arc::new(RowSet::empty(rows)), steps: Vec::new(), generation: self.doc.selection.generation + 1 };
+    }
+
+    fn select(&mut self, rows: &RowSet, why: Provenance, mode: Option<SelectMode>) -> Result<()> {
+        let dataset = self.front()?;
+        let mode = mode.unwrap_or(self.doc.mode);
+        let len = dataset.table.rows();
+        self.step("select", false);
+        let rows = select::combine(&self.doc.selection.rows.resized(len), &rows.resized(len), mode);
+        let mut steps = match mode {
+            SelectMode::New | SelectMode::Replace => Vec::new(),
+            _ => std::mem::take(&mut self.doc.selection.steps),
+        };
+        steps.push((mode, why));
+        self.doc.selection = Selection { rows: Arc::new(rows), steps, generation: self.doc.selection.generation + 1 };
+        if mode == SelectMode::New && self.doc.selection.any() {
+            let (rows, steps) = (self.doc.selection.rows.clone(), self.doc.selection.steps.clone());
+            self.add_subset(dataset.id, String::new(), rows, steps);
+        }
+        Ok(())
+    }
+
+    fn add_subset(&mut self, dataset: u32, name: String, rows: Arc<RowSet>, steps: Vec<(SelectMode, Provenance)>) -> u32 {
+        let id = self.fresh_id();
+        self.edit(dataset, |d| {
+            let used: Vec<[u8; 3]> = d.subsets.iter().map(|s| s.colour).collect();
+            let colour = SUBSET_COLOURS
+                .iter()
+                .find(|c| !used.contains(c))
+                .copied()
+                .unwrap_or(SUBSET_COLOURS[used.len() % SUBSET_COLOURS.len()]);
+            let name = if name.trim().is_empty() { format!("subset {}", d.subsets.len() + 1) } else { name };
+            d.subsets.push(Arc::new(Subset { id, name, colour, rows, steps, visible: true }));
+        });
+        id
+    }
+
+    // ------------------------------------------------------------------ search
+
+    fn search(&mut self, name: String, ask: Ask) -> Result<()> {
+        let client = if matches!(ask, Ask::Archive { .. }) { Some(self.client()?) } else { None };
+        self.step("search", false);
+        let id = self.fresh_id();
+        let name = if name.trim().is_empty() { ledger::name_of(&ask) } else { name };
+        let entry = LedgerEntry {
+            title: ledger::title_of(&ask),
+            service: ledger::service_of(&ask),
+            unix_time: unix_time(),
+            ..LedgerEntry::default()
+        };
+        let dataset = Dataset {
+            id,
+            name: name.clone(),
+            ask: ask.clone(),
+            table: Arc::default(),
+            spectra: None,
+            images: Vec::new(),
+            ledger: vec![entry],
+            latest: Arc::default(),
+            features: features::Features::default(),
+            maps: Vec::new(),
+            current_map: None,
+            subsets: Vec::new(),
+            rule: None,
+            loading: true,
+            credit: String::new(),
+        };
+        self.doc.datasets.push(Arc::new(dataset));
+        self.doc.active = self.doc.datasets.len() - 1;
+        self.clear_selection();
+        self.start(format!("Search {name}"), id, false, move |handle| {
+            let mut so_far = Table::default();
+            let outcome = ledger::ask(&ask, client.as_deref(), handle, &mut |rows: Table| {
+                if so_far.append(&rows).is_err() {
+                    return;
+                }
+                let table = Arc::new(so_far.clone());
+                handle.fact(move |s| s.rows_arrived(id, table));
+            });
+            let answer = match outcome {
+                Ok(answer) => answer,
+                Err(e) => {
+                    // What came before the failure stays.
+                    let text = e.to_string();
+                    handle.fact(move |s| s.search_ended(id, Err(text)));
+                    return Err(e);
+                }
+            };
+            handle.say("reading columns", 0, 0);
+            let spectra = SpectraColumn::find(&so_far).map(Arc::new);
+            let mut probe = ledger::probe(&ask, so_far, spectra.clone(), answer.images.clone());
+            probe.features = features::suggest(&probe);
+            let found = Found { spectra, features: probe.features, answer };
+            handle.fact(move |s| s.search_ended(id, Ok(found)));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn rows_arrived(&mut self, id: u32, table: Arc<Table>) {
+        let rows = table.rows();
+        self.edit(id, |d| {
+            d.table = table;
+            d.latest = Arc::new(RowSet::full(rows));
+            if let Some(entry) = d.ledger.last_mut() {
+                entry.rows = rows;
+                entry.gained = rows;
+            }
+        });
+        if self.doc.dataset().is_some_and(|d| d.id == id) {
+            let selection = &mut self.doc.selection;
+            selection.rows = Arc::new(selection.rows.resized(rows));
+            selection.generation += 1;
+        }
+    }
+
+    fn search_ended(&mut self, id: u32, found: std::result::Result<Found, String>) {
+        let mut notes = Vec::new();
+        let alive = self.edit(id, |d| {
+            d.loading = false;
+            let found = match found {
+                Ok(found) => found,
+                Err(text) => {
+                    if let Some(entry) = d.ledger.last_mut() {
+                        entry.error = Some(text);
+                    }
+                    return;
+                }
+            };
+            d.spectra = found.spectra;
+            d.features = found.features;
+            d.images = found.answer.images;
+            d.credit = found.answer.credit;
+            if let Some(entry) = d.ledger.last_mut() {
+                entry.text = found.answer.text;
+                entry.seconds = found.answer.seconds;
+                entry.truncated = found.answer.truncated;
+            }
+            let table = Arc::make_mut(&mut d.table);
+            table.truncated |= found.answer.truncated;
+            if table.truncated {
+                notes.push((
+                    NoticeLevel::Warning,
+                    format!(
+                        "{}: the answer was cut off by a limit after {} rows; 'Get the rest' asks for all",
+                        d.name,
+                        table.rows()
+                    ),
+                ));
+            }
+            notes.extend(found.answer.warnings.into_iter().map(|w| (NoticeLevel::Warning, w)));
+            notes.push((NoticeLevel::Info, format!("{}: {} rows", d.name, d.table.rows())));
+        });
+        for (level, text) in notes {
+            self.notice(level, text);
+        }
+        if alive && self.dataset_by_id(id).is_some_and(|d| d.table.rows() > 0) {
+            for then in self.when_loaded.remove(&id).unwrap_or_default() {
+                then(self);
+            }
+        }
+    }
+
+    /// Open the sample that a first start shows.
+    pub fn open_first(&mut self) {
+        if let Err(e) = self.open_sample("a478") {
+            self.notice(NoticeLevel::Error, e.to_string());
+        }
+    }
+
+    /// Open a sample: t-SNE of it (PCA where there are many rows), and the group it is about
+    /// selected, by a lasso on the map where the group is an island of it.
+    fn open_sample(&mut self, name: &str) -> Result<()> {
+        let sample = crate::sample::by_name(name)
+            .ok_or_else(|| Error::said(format!("there is no sample '{name}'; there are {}", crate::sample::names())))?;
+        self.search(String::new(), Ask::Sample { name: name.into(), filter: None, max_rows: None })?;
+        let id = self.front()?.id;
+        self.when_loaded.entry(id).or_default().push(Box::new(move |s: &mut Self| {
+            let Some(dataset) = s.dataset_by_id(id) else { return };
+            let method = if dataset.table.rows() <= SAMPLE_TSNE { reduce::Method::Tsne } else { reduce::Method::Pca };
+            if s.doc.dataset().is_some_and(|d| d.id == id)
+                && s.start_map(String::new(), reduce::Params { method, ..Default::default() }).is_ok()
+            {
+                s.when_mapped.entry(id).or_default().push(Box::new(move |s: &mut Self| s.highlight(id, sample)));
+            }
+        }));
+        Ok(())
+    }
+
+    /// Select the group that a sample is about, keep it as a subset and fit a rule to it.
+    fn highlight(&mut self, id: u32, sample: &crate::sample::Sample) {
+        // A person who went on to something else is not disturbed.
+        if self.doc.selection.any() || self.doc.dataset().is_none_or(|d| d.id != id) || sample.highlight.is_empty() {
+            return;
+        }
+        let Some(dataset) = self.dataset_by_id(id) else { return };
+        let Ok(rows) = Expr::parse(&sample.highlight).and_then(|e| e.rows(&dataset.table)) else { return };
+        let mut why = Provenance::Where { expr: sample.highlight.clone() };
+        let mut chosen = rows.clone();
+        if let Some(map) = dataset.map() {
+            let at = |row: usize| map.xy.get(row).map_or([f64::NAN; 2], |p| p.map(f64::from));
+            let points: Vec<[f64; 2]> = rows.iter().map(at).filter(|p| p[0].is_finite() && p[1].is_finite()).collect();
+            if let Some(polygon) = select::island(&points) {
+                let lasso = Provenance::Shape { plot: Plot::Map(map.id), shape: Shape::Polygon(polygon) };
+                // An island holds most of the group and little else.
+                if let Ok(inside) = select::rows_of(&dataset, &lasso)
+                    && inside.and(&rows).count() * 10 >= rows.count() * 7
+                    && inside.and(&rows).count() * 10 >= inside.count() * 6
+                {
+                    (why, chosen) = (lasso, inside);
+                }
+            }
+        }
+        let steps = vec![(SelectMode::Replace, why.clone())];
+        if self.select(&chosen, why, Some(SelectMode::Replace)).is_ok() {
+            self.add_subset(id, sample.highlight_name.clone(), Arc::new(chosen), steps);
+            if let Err(e) = self.fit_rule(Vec::new(), 0.5) {
+                self.notice(NoticeLevel::Warning, e.to_string());
+            }
+        }
+    }
+
+    fn get_rest(&mut self) -> Result<()> {
+        let dataset = self.front()?;
+        let ask = ledger::without_limit(&dataset.ask);
+        self.again(dataset, ask, "the rest")
+    }
+
+    fn search_again(&mut self) -> Result<()> {
+        let dataset = self.front()?;
+        let rule = dataset.rule.clone().ok_or_else(|| Error::said("fit a rule first: select rows and press Fit rule"))?;
+        let ask = ledger::narrowed(&dataset.ask, &rule)?;
+        self.again(dataset, ask, &rule.of)
+    }
+
+    fn again(&mut self, dataset: Arc<Dataset>, ask: Ask, of: &str) -> Result<()> {
+        let client = if matches!(ask, Ask::Archive { .. }) { Some(self.client()?) } else { None };
+        let id = dataset.id;
+        let title = format!("{} ({of})", ledger::title_of(&ask));
+        let of = of.to_owned();
+        self.start(format!("Search again for {of}"), id, false, move |handle| {
+            let mut rows = Table::default();
+            let answer = ledger::ask(&ask, client.as_deref(), handle, &mut |page: Table| {
+                let _ = rows.append(&page);
+            })?;
+            handle.say("comparing rows", 0, 0);
+            handle.fact(move |s| s.take_in(id, &rows, title, &of, answer));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// Lay the rows of a later search beside those that are here.
+    fn take_in(&mut self, id: u32, rows: &Table, title: String, of: &str, answer: ledger::Outcome) {
+        let Some(dataset) = self.dataset_by_id(id) else { return };
+        let meeting = ledger::meet(&dataset, rows);
+        let mut table = (*dataset.table).clone();
+        let fresh = match rows.take(&meeting.new_rows) {
+            Ok(fresh) => fresh,
+            Err(e) => return self.notice(NoticeLevel::Error, format!("the new rows could not be read: {e}")),
+        };
+        let before = table.rows();
+        if let Err(e) = table.append(&fresh) {
+            return self.notice(NoticeLevel::Error, format!("the new rows do not fit the table: {e}"));
+        }
+        table.truncated = answer.truncated;
+        self.step("search again", true);
+        let len = table.rows();
+        let latest = RowSet::from_rows(len, meeting.here.iter().copied().chain(before..len));
+        let kept = latest.and(&dataset.latest.resized(len)).count();
+        let entry = LedgerEntry {
+            title,
+            text: answer.text.clone(),
+            service: ledger::service_of(&dataset.ask),
+            unix_time: unix_time(),
+            rows: rows.rows(),
+            gained: len - before,
+            lost: dataset.latest.count() - kept,
+            kept,
+            truncated: answer.truncated,
+            seconds: answer.seconds,
+            error: None,
+        };
+        let number = dataset.ledger.len() + 1;
+        let said =
+            format!("Search {number}: {} rows, {} gained, {} kept, {} lost", entry.rows, entry.gained, entry.kept, entry.lost);
+        self.edit(id, |d| {
+            d.table = Arc::new(table);
+            d.latest = Arc::new(latest.clone());
+            d.ledger.push(entry);
+        });
+        if len > before {
+            let new = RowSet::from_rows(len, before..len);
+            let steps =
+                vec![(SelectMode::Replace, Provenance::Rows { note: format!("new in search {number}"), rows: new.clone() })];
+            self.add_subset(id, format!("new in search {number} ({of})"), Arc::new(new), steps);
+        }
+        if self.doc.dataset().is_some_and(|d| d.id == id) {
+            let selection = &mut self.doc.selection;
+            selection.rows = Arc::new(selection.rows.resized(len));
+            selection.generation += 1;
+        }
+        self.notice(if answer.truncated { NoticeLevel::Warning } else { NoticeLevel::Info }, said);
+        self.ensure_placed(id);
+    }
+
+    // ------------------------------------------------------------------ map
+
+    fn start_map(&mut self, name: String, params: reduce::Params) -> Result<()> {
+        let dataset = self.front()?;
+        if dataset.table.rows() == 0 {
+            return Err(Error::said("there are no rows to map yet"));
+        }
+        let id = self.fresh_id();
+        let features = dataset.features.clone();
+        let label = method_label(params.method);
+        let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
+        self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
+            let map = compute_map(&dataset, &features, &params, id, name, handle)?;
+            let dataset_id = dataset.id;
+            handle.fact(move |s| s.map_ended(dataset_id, map));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn map_ended(&mut self, dataset: u32, map: Map) {
+        if self.dataset_by_id(dataset).is_none() {
+            return;
+        }
+        self.step("map", false);
+        let id = map.id;
+        self.edit(dataset, |d| {
+            d.maps.push(Arc::new(map));
+            d.current_map = Some(id);
+        });
+        self.ensure_placed(dataset);
+        for then in self.when_mapped.remove(&dataset).unwrap_or_default() {
+            then(self);
+        }
+    }
+
+    /// Rows that came after the map in front was made get their place on it.
+    fn ensure_placed(&mut self, id: u32) {
+        let Some(dataset) = self.dataset_by_id(id) else { return };
+        let Some(map) = dataset.map().cloned() else { return };
+        let from = map.xy.len();
+        if from >= dataset.table.rows() {
+            return;
+        }
+        let (Some(model), Some(prepared)) = (map.model.clone(), map.prepared.clone()) else { return };
+        let count = dataset.table.rows() - from;
+        self.start(format!("Place {count} new rows on {}", map.name), id, false, move |handle| {
+            let vectors = features::vectors(&dataset, &map.features, from, Some(&prepared))?;
+            let placed = model.place(vectors.x.view(), handle)?;
+            let dims = map.coords.dims;
+            let mut values = vec![f32::NAN; count * dims];
+            let mut unlike = vec![f32::NAN; count];
+            for (i, row) in vectors.rows.iter().enumerate() {
+                for d in 0..dims {
+                    values[(row - from) * dims + d] = placed.coords[[i, d]];
+                }
+                unlike[row - from] = placed.unlike[i];
+            }
+            let map_id = map.id;
+            handle.fact(move |s| {
+                s.edit(id, |d| {
+                    let Some(map) = d.maps.iter_mut().find(|m| m.id == map_id && m.xy.len() == from) else { return };
+                    let map = Arc::make_mut(map);
+                    Arc::make_mut(&mut map.coords).values.extend_from_slice(&values);
+                    Arc::make_mut(&mut map.xy)
+                        .extend(values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]));
+                    Arc::make_mut(&mut map.unlike).extend_from_slice(&unlike);
+                    map.generation += 1;
+                });
+                let strange = unlike.iter().filter(|u| **u > 3.0).count();
+                s.notice(
+                    NoticeLevel::Info,
+                    format!("Placed {count} new rows on the map; {strange} are unlike anything it was made of"),
+                );
+            });
+            Ok(())
+        });
+    }
+
+    fn cluster(&mut self, how: Cluster, on: ClusterOn) -> Result<()> {
+        let dataset = self.front()?;
+        let map = dataset.map().cloned();
+        if on == ClusterOn::Map && map.is_none() {
+            return Err(Error::said("there is no map yet: make one, or cluster the vectors"));
+        }
+        let name = match how {
+            Cluster::KMeans(_) => "k-means",
+            Cluster::Hdbscan(..) => "HDBSCAN",
+        };
+        let id = dataset.id;
+        self.start(format!("{name} of {}", dataset.name), id, false, move |handle| {
+            handle.say("vectors", 0, 0);
+            let (x, rows) = match (on, &map) {
+                (ClusterOn::Map, Some(map)) => {
+                    let dims = map.coords.dims;
+                    let rows: Vec<usize> = (0..map.xy.len())
+                        .filter(|r| map.coords.values[r * dims..(r + 1) * dims].iter().all(|v| v.is_finite()))
+                        .collect();
+                    let x = ndarray::Array2::from_shape_fn((rows.len(), dims), |(i, d)| map.coords.values[rows[i] * dims + d]);
+                    (x, rows)
+                }
+                _ => {
+                    let v = features::vectors(&dataset, &dataset.features, 0, None)?;
+                    (v.x, v.rows)
+                }
+            };
+            let labels = match how {
+                Cluster::KMeans(k) => reduce::kmeans(x.view(), k, 0, handle)?.labels,
+                Cluster::Hdbscan(size, samples) => {
+                    reduce::hdbscan(x.view(), size, if samples == 0 { size } else { samples }, handle)?.labels
+                }
+            };
+            handle.fact(move |s| s.clusters_found(id, name, &labels, &rows));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn clusters_found(&mut self, id: u32, name: &'static str, labels: &[i32], rows: &[usize]) {
+        let Some(dataset) = self.dataset_by_id(id) else { return };
+        let len = dataset.table.rows();
+        let mut groups: HashMap<i32, Vec<usize>> = HashMap::new();
+        for (label, row) in labels.iter().zip(rows) {
+            if *label >= 0 {
+                groups.entry(*label).or_default().push(*row);
+            }
+        }
+        let mut groups: Vec<(i32, Vec<usize>)> = groups.into_iter().collect();
+        groups.sort_by_key(|(label, rows)| (std::cmp::Reverse(rows.len()), *label));
+        let noise = labels.iter().filter(|l| **l < 0).count();
+        let found = groups.len();
+        groups.truncate(24);
+        self.step("cluster", false);
+        // A new search for clusters takes the place of the old one's subsets.
+        self.edit(id, |d| d.subsets.retain(|s| !s.name.starts_with(name)));
+        for (n, (_, members)) in groups.into_iter().enumerate() {
+            let rows = RowSet::from_rows(len, members);
+            let steps = vec![(SelectMode::Replace, Provenance::Rows { note: name.into(), rows: rows.clone() })];
+            self.add_subset(id, format!("{name} {}", n + 1), Arc::new(rows), steps);
+        }
+        let more = if found > 24 { ", of which the 24 largest became subsets" } else { "" };
+        self.notice(NoticeLevel::Info, format!("{name}: {found} clusters{more}; {noise} rows belong to none"));
+    }
+
+    // ------------------------------------------------------------------ refine and take
+
+    fn fit_rule(&mut self, columns: Vec<String>, balance: f64) -> Result<()> {
+        let dataset = self.front()?;
+        if !self.doc.selection.any() {
+            return Err(Error::said("select some rows first: a rule describes a selection"));
+        }
+        let rows = self.doc.selection.rows.clone();
+        let of = dataset.subsets.iter().find(|s| *s.rows == *rows).map_or("selection".to_owned(), |s| s.name.clone());
+        let id = dataset.id;
+        self.start(format!("Rule for {of}"), id, false, move |handle| {
+            handle.say("fitting", 0, 0);
+            let rule = rule::fit_rule(&dataset, &of, &rows, &columns, balance)?;
+            handle.fact(move |s| {
+                s.step("fit rule", false);
+                s.edit(id, |d| d.rule = Some(Arc::new(rule)));
+            });
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// The rows that an export would write.
+    ///
+    /// # Errors
+    /// When nothing is selected or the subset is gone.
+    pub fn export_rows(&self, rows: ExportRows) -> Result<RowSet> {
+        let dataset = self.front()?;
+        let len = dataset.table.rows();
+        match rows {
+            ExportRows::All => Ok(RowSet::full(len)),
+            ExportRows::Selection if !self.doc.selection.any() => {
+                Err(Error::said("nothing is selected: select rows, or export all"))
+            }
+            ExportRows::Selection => Ok(self.doc.selection.rows.resized(len)),
+            ExportRows::Subset(id) => {
+                Ok(dataset.subset(id).ok_or_else(|| Error::said("that subset is not here any more"))?.rows.resized(len))
+            }
+        }
+    }
+
+    fn export(&mut self, rows: ExportRows, to: PathBuf) -> Result<()> {
+        let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
+        self.start(format!("Export {} rows", rows.count()), dataset.id, false, move |handle| {
+            handle.say("writing", 0, 0);
+            let count = rows.count();
+            crate::export::table(&dataset, &rows, &to)?;
+            handle.fact(move |s| s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display())));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------ session files
+
+    fn open_session(&mut self, path: &Path) -> Result<()> {
+        let doc = store::open(path)?;
+        self.jobs.iter().for_each(|j| j.cancel());
+        self.step("open session", true);
+        self.next_id = self.next_id.max(store::highest_id(&doc) + 1);
+        self.doc = doc;
+        self.doc.selection.generation = self.changes + 1_000_000;
+        self.path = Some(path.to_path_buf());
+        self.settings.opened(path);
+        self.saved = self.changes;
+        self.notice(NoticeLevel::Info, format!("Opened {}", path.display()));
+        Ok(())
+    }
+    /// A session that a crash left behind.
+    pub fn recovery() -> Option<PathBuf> {
+        let path = Settings::folder().join("recovery.asterism");
+        path.exists().then_some(path)
+    }
+    /// Forget it.
+    pub fn discard_recovery() {
+        // Nothing to do when it is gone already.
+        let _ = std::fs::remove_file(Settings::folder().join("recovery.asterism"));
+    }
+    /// Keep the session as one works. Writes only when something changed and no rows are arriving.
+    pub fn autosave(&mut self) {
+        if self.changes == self.autosaved || self.doc.datasets.is_empty() || self.doc.datasets.iter().any(|d| d.loading) {
+            return;
+        }
+        if self.jobs.iter().any(|j| j.alive() && j.name == AUTOSAVE) {
+            return;
+        }
+        self.autosaved = self.changes;
+        let doc = self.doc.clone();
+        let path = Settings::folder().join("recovery.asterism");
+        self.start(AUTOSAVE, 0, false, move |_| {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(|e| asterism_data::Error::io(folder, e))?;
+            }
+            store::save(&doc, &path)
+        });
+    }
+    /// A clean end: jobs are told to stop, and no recovery file is left.
+    pub fn end(&mut self) {
+        self.jobs.iter().for_each(|j| j.cancel());
+        Self::discard_recovery();
+        if let Err(e) = self.settings.save() {
+            self.notice(NoticeLevel::Warning, e.to_string());
+        }
+    }
+
+    // ------------------------------------------------------------------ look-ups in the background
+
+    /// Tables and columns of a TAP service; `None` until they are here.
+    pub fn schema(&mut self, base: &str) -> Option<Arc<TapSchema>> {
+        if let Some(entry) = self.schemas.lock().get(base) {
+            return entry.clone();
+        }
+        self.schemas.lock().insert(base.to_owned(), None);
+        let (client, schemas, base) = (self.client().ok()?, self.schemas.clone(), base.to_owned());
+        self.start(format!("Tables of {base}"), 0, false, move |handle| {
+            let schema = client.tap_tables(&base, &|| handle.cancelled())?;
+            schemas.lock().insert(base, Some(Arc::new(schema)));
+            Ok(())
+        });
+        None
+    }
+    /// Look a name up; [`Session::resolved`] has the answer later.
+    pub fn resolve(&mut self, name: &str) {
+        *self.resolved.lock() = None;
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(e) => return self.notice(NoticeLevel::Error, e.to_string()),
+        };
+        let (slot, name) = (self.resolved.clone(), name.to_owned());
+        self.start(format!("Look up {name}"), 0, false, move |handle| {
+            let answer = client.resolve(&name, &|| handle.cancelled());
+            *slot.lock() = Some(answer.map_err(|e| e.to_string()));
+            Ok(())
+        });
+    }
+    /// What the last look-up found.
+    pub fn resolved(&self) -> Option<std::result::Result<Resolved, String>> {
+        self.resolved.lock().clone()
+    }
+    /// A preview picture behind an address, fetched lazily and kept. At most four at a time.
+    pub fn preview(&self, url: &str) -> Fetched {
+        use std::sync::atomic::Ordering;
+        if let Some(known) = self.previews.lock().get(url) {
+            return known.clone();
+        }
+        let Some(client) = self.client.clone() else { return Fetched::Failed("no service is in use".into()) };
+        if self.preview_threads.load(Ordering::Relaxed) >= 4 {
+            return Fetched::Loading;
+        }
+        self.preview_threads.fetch_add(1, Ordering::Relaxed);
+        self.previews.lock().insert(url.to_owned(), Fetched::Loading);
+        let (slot, threads, waker, url) =
+            (self.previews.clone(), self.preview_threads.clone(), self.waker.clone(), url.to_owned());
+        let work = move || {
+            let fetched = client
+                .fetch(&url, &|| false, &mut |_, _| {})
+                .map_err(|e| e.to_string())
+                .and_then(|path| std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display())))
+                .and_then(|bytes| Picture::decode(&url, &bytes).map_err(|e| e.to_string()));
+            slot.lock().insert(url, fetched.map_or_else(Fetched::Failed, |p| Fetched::Ready(Arc::new(p))));
+            threads.fetch_sub(1, Ordering::Relaxed);
+            waker();
+        };
+        if std::thread::Builder::new().name("preview".into()).spawn(work).is_err() {
+            self.preview_threads.fetch_sub(1, Ordering::Relaxed);
+        }
+        Fetched::Loading
+    }
+    /// Add an image to the dataset in front.
+    ///
+    /// # Errors
+    /// When there is no dataset.
+    pub fn add_image(&mut self, layer: ImageLayer) -> Result<()> {
+        let id = self.front()?.id;
+        self.step("add image", false);
+        self.edit(id, |d| d.images.push(Arc::new(layer)));
+        Ok(())
+    }
+}
+
+/// Most rows of a sample that are mapped by t-SNE when it is opened.
+const SAMPLE_TSNE: usize = 20_000;
+const AUTOSAVE: &str = "Keep the session";
+
+enum Cluster {
+    KMeans(usize),
+    Hdbscan(usize, usize),
+}
+
+struct Found {
+    spectra: Option<Arc<SpectraColumn>>,
+    features: features::Features,
+    answer: ledger::Outcome,
+}
+
+/// How a method is written for a person.
+pub fn method_label(method: reduce::Method) -> &'static str {
+    match method {
+        reduce::Method::Pca => "PCA",
+        reduce::Method::Tsne => "t-SNE",
+        reduce::Method::Autoencoder => "Autoencoder",
+    }
+}
+
+/// Reports of a computation on the rows that have vectors, spread over all rows of the table.
+struct Spread<'a> {
+    handle: &'a dyn reduce::Monitor,
+    rows: &'a [usize],
+    total: usize,
+}
+
+impl reduce::Monitor for Spread<'_> {
+    fn progress(&self, p: reduce::Progress) {
+        self.handle.progress(p);
+    }
+    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
+        if self.rows.len() == self.total {
+            return self.handle.frame(coords, dims, figures);
+        }
+        self.handle.frame(&spread(coords, dims, self.rows, self.total), dims, figures);
+    }
+    fn stop(&self) -> bool {
+        self.handle.stop()
+    }
+}
+
+fn spread(values: &[f32], dims: usize, rows: &[usize], total: usize) -> Vec<f32> {
+    let mut all = vec![f32::NAN; total * dims];
+    for (from, row) in values.chunks_exact(dims).zip(rows) {
+        all[row * dims..(row + 1) * dims].copy_from_slice(from);
+    }
+    all
+}
+
+/// Vectors, map and quality of a dataset, in one go. The command line calls it too.
+///
+/// # Errors
+/// When there is nothing to make vectors of, or the method refuses.
+pub fn compute_map(
+    dataset: &Dataset,
+    features: &features::Features,
+    params: &reduce::Params,
+    id: u32,
+    name: String,
+    handle: &dyn reduce::Monitor,
+) -> Result<Map> {
+    handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
+    let v = features::vectors(dataset, features, 0, None)?;
+    let total = dataset.table.rows();
+    let monitor = Spread { handle, rows: &v.rows, total };
+    let e = reduce::embed(v.x.view(), v.weights.as_ref().map(|w| w.view()), params, &monitor)?;
+    handle.progress(reduce::Progress { stage: "quality", done: 0, of: 0 });
+    // Without a figure for trust a map is still a map.
+    let quality = (v.rows.len() >= 20)
+        .then(|| reduce::quality(v.x.view(), e.coords.view(), params.seed, &Unseen(handle)).ok())
+        .flatten()
+        .map(|mut q| {
+            q.row_trust = spread(&q.row_trust, 1, &v.rows, total);
+            Arc::new(q)
+        });
+    let dims = e.coords.ncols();
+    let packed: Vec<f32> = e.coords.iter().copied().collect();
+    let values = spread(&packed, dims, &v.rows, total);
+    let xy = values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
+    Ok(Map {
+        id,
+        name,
+        params: params.clone(),
+        features: features.clone(),
+        xy: Arc::new(xy),
+        coords: Arc::new(Coords { dims, values }),
+        figures: e.figures,
+        seconds: e.seconds,
+        quality,
+        row_error: e.row_error.map(|r| Arc::new(spread(&r, 1, &v.rows, total))),
+        model: Some(Arc::new(e.model)),
+        prepared: Some(Arc::new(v.prepared)),
+        fitted: total,
+        unlike: Arc::default(),
+        complete: e.complete,
+        generation: 1,
+    })
+}
+
+/// Progress without frames, for what follows a map.
+struct Unseen<'a>(&'a dyn reduce::Monitor);
+
+impl reduce::Monitor for Unseen<'_> {
+    fn stop(&self) -> bool {
+        self.0.stop()
+    }
+}

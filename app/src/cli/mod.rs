@@ -1,0 +1,259 @@
+//! The command line: the window's commands for scripts, notebooks and servers.
+//!
+//! Words are parsed once by clap; each command is a function that gives a JSON object with its
+//! figures. The rules that hold for all (exit status, `--json`, progress, Ctrl+C) stand here.
+
+mod bench;
+mod info;
+mod reduce;
+mod work;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use asterism_session::Settings;
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
+
+/// Search an archive, map the answer, brush, refine, take. With no command: the window.
+#[derive(Parser)]
+#[command(
+    name = "asterism",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Example: asterism run recipes/a478.toml -o out"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Action>,
+    /// Tables, products or a session to open in the window; with nothing, the sample.
+    paths: Vec<String>,
+    /// Open the start page instead of the sample.
+    #[arg(long)]
+    start_page: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// Print one JSON object on standard output, and nothing else there.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Cores to use; all by default.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Makes every random choice.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Ask an archive.
+    #[command(after_help = "Example: asterism search mast --position \"M 31\" --radius 0.1deg -o m31.vot")]
+    Search(work::Search),
+    /// Say what a table or product holds.
+    #[command(after_help = "Example: asterism info spectrum.fits --json")]
+    Info(info::Info),
+    /// Write a table in another format.
+    #[command(after_help = "Example: asterism convert gaia.vot gaia.parquet --columns source_id,ra,dec --where \"parallax > 5\"")]
+    Convert(work::Convert),
+    /// Make a map of a table.
+    #[command(after_help = "Example: asterism reduce stars.parquet -o map.parquet --method tsne --columns period,amplitude")]
+    Reduce(reduce::Reduce),
+    /// Find groups in a table.
+    #[command(after_help = "Example: asterism cluster map.parquet -o groups.parquet --method hdbscan --columns map_x,map_y")]
+    Cluster(reduce::Cluster),
+    /// Turn rows into a rule on columns.
+    #[command(after_help = "Example: asterism refine stars.parquet --where \"class = 'Cep'\" --columns period,i_mag")]
+    Refine(work::Refine),
+    /// Run a recipe: the whole loop.
+    #[command(after_help = "Example: asterism run recipes/a478.toml -o out/a478")]
+    Run(work::Run),
+    /// Draw a session, recipe or table.
+    #[command(after_help = "Example: asterism draw stars.parquet -o stars.png --size 1600x1000")]
+    Draw(work::Draw),
+    /// List the samples, or write one out.
+    #[command(after_help = "Example: asterism sample ogle3 -o samples")]
+    Sample(work::Sample),
+    /// Measure this machine.
+    #[command(after_help = "Example: asterism bench reduce --rows 10000 --json")]
+    Bench(bench::Bench),
+}
+
+/// What a command gives back.
+pub struct Done {
+    /// Figures for `--json`.
+    pub json: Value,
+    /// Text for a person.
+    pub text: String,
+    /// A limit cut the result off.
+    pub truncated: bool,
+}
+
+/// Why a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It failed, with words for a person.
+    Failed(String),
+    /// The words of the call were wrong.
+    Usage(String),
+    /// Ended by Ctrl+C.
+    Interrupted,
+}
+
+impl<E: std::fmt::Display> From<E> for Ended {
+    fn from(e: E) -> Self {
+        if interrupted() { Self::Interrupted } else { Self::Failed(e.to_string()) }
+    }
+}
+
+/// Result of a command.
+pub type Outcome = Result<Done, Ended>;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether Ctrl+C was pressed.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Run the program with the words of its call.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap prints help on standard output with status 0, mistakes on standard error with 2.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    if let Some(threads) = cli.common.threads.filter(|n| *n > 0) {
+        // Fails only when the pool is there already, which it is not at the start.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let Some(command) = cli.command else { return window(&cli.paths, cli.start_page) };
+    // Without a handler Ctrl+C ends the program at once, which leaves nothing half-written either.
+    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    let start = Instant::now();
+    let common = &cli.common;
+    let outcome = match command {
+        Action::Search(a) => work::search(&a, common),
+        Action::Info(a) => info::info(&a),
+        Action::Convert(a) => work::convert(&a),
+        Action::Reduce(a) => reduce::reduce(&a, common),
+        Action::Cluster(a) => reduce::cluster(&a, common),
+        Action::Refine(a) => work::refine(&a),
+        Action::Run(a) => work::run(&a, common),
+        Action::Draw(a) => work::draw(&a),
+        Action::Sample(a) => work::sample(&a),
+        Action::Bench(a) => bench::bench(&a, common),
+    };
+    match outcome {
+        Ok(done) => {
+            if common.json {
+                let mut object = done.json;
+                if let Some(map) = object.as_object_mut() {
+                    map.entry("total_seconds").or_insert(json!(start.elapsed().as_secs_f64()));
+                    map.entry("peak_bytes").or_insert(json!(peak_bytes()));
+                    map.entry("truncated").or_insert(json!(done.truncated));
+                }
+                println!("{object}");
+            } else if !done.text.is_empty() {
+                println!("{}", done.text);
+            }
+            if done.truncated {
+                eprintln!(
+                    "WARNING: the result is TRUNCATED: a limit cut it off. Ask again with a higher --max-rows, or narrow the question."
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Err(Ended::Failed(text)) => {
+            eprintln!("asterism: {text}");
+            ExitCode::from(1)
+        }
+        Err(Ended::Usage(text)) => {
+            eprintln!("asterism: {text}");
+            ExitCode::from(2)
+        }
+        Err(Ended::Interrupted) => ExitCode::from(130),
+    }
+}
+
+fn window(paths: &[String], start_page: bool) -> ExitCode {
+    match crate::window::open(Settings::load(), paths, start_page) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("asterism: {e}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Largest resident set so far, bytes; 0 where the system does not say.
+pub fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"));
+    line.and_then(|l| l.split_whitespace().nth(1)).and_then(|kb| kb.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+}
+
+/// A progress bar on standard error, when that is a terminal.
+pub struct Bar(Option<indicatif::ProgressBar>);
+
+impl Bar {
+    /// A new bar.
+    pub fn new() -> Self {
+        Self(std::io::stderr().is_terminal().then(|| {
+            let bar = indicatif::ProgressBar::new(0);
+            if let Ok(style) = indicatif::ProgressStyle::with_template("{msg:32} {bar:30} {percent:>3} % {eta}") {
+                bar.set_style(style);
+            }
+            bar
+        }))
+    }
+    /// Say how it stands.
+    pub fn say(&self, stage: &str, done: u64, of: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(stage.to_owned());
+            bar.set_length(of.max(1));
+            bar.set_position(done.min(of.max(1)));
+        }
+    }
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl asterism_session::reduce::Monitor for Bar {
+    fn progress(&self, p: asterism_session::reduce::Progress) {
+        self.say(p.stage, p.done, p.of);
+    }
+    fn stop(&self) -> bool {
+        interrupted()
+    }
+}
+
+/// Read a table, with the rows chosen by `--where` or `--rows` marked.
+pub fn read_dataset(path: &std::path::Path) -> Result<asterism_session::Dataset, Ended> {
+    let (table, images) = work::open(path)?;
+    let spectra = asterism_session::data::SpectraColumn::find(&table).map(std::sync::Arc::new);
+    let ask = asterism_session::Ask::File { path: PathBuf::from(path), filter: None, max_rows: None };
+    Ok(asterism_session::ledger::probe(&ask, table, spectra, images))
+}

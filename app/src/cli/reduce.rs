@@ -1,0 +1,474 @@
+//! `reduce` and `cluster`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use asterism_session::data::{self, ColumnMeta};
+use asterism_session::features::{self, FeatureColumn, FeatureKind, Features};
+use asterism_session::reduce::{self, Params, Scale};
+use asterism_session::store::{SavedMap, open_map, quality_figures, save_map};
+use asterism_session::{Blanks, Normalise, export, session};
+use clap::Args;
+use ndarray::{Array2, ArrayView2};
+use serde_json::{Value, json};
+
+use super::{Bar, Common, Done, Ended, Outcome, interrupted, read_dataset};
+
+/// Words of `asterism reduce`.
+#[derive(Args)]
+pub struct Reduce {
+    /// A table, or a matrix in `.npy`.
+    input: PathBuf,
+    /// The table with its map, or the coordinates alone in `.npy`.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// pca, tsne or autoencoder.
+    #[arg(long, default_value = "tsne")]
+    method: String,
+    /// Columns or expressions; by default all numeric ones that are neither ids nor positions.
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    columns: Vec<String>,
+    /// A column of array cells, such as spectra.
+    #[arg(long, value_name = "NAME", conflicts_with = "columns")]
+    vectors: Option<String>,
+    /// robust, standard or none; robust by default, none for vectors and matrices.
+    #[arg(long, value_parser = ["robust", "standard", "none"])]
+    scale: Option<String>,
+    /// Dimensions of the map.
+    #[arg(long, default_value_t = 2)]
+    dims: usize,
+    /// Keep the model, to place other rows on this map.
+    #[arg(long, value_name = "MODEL")]
+    save: Option<PathBuf>,
+    /// Put these rows on the map of a saved model; nothing is fitted.
+    #[arg(long, value_name = "MODEL")]
+    place: Option<PathBuf>,
+    /// Say how far the map may be believed.
+    #[arg(long)]
+    quality: bool,
+    /// t-SNE: how many neighbours count.
+    #[arg(long, default_value_t = 30.0)]
+    perplexity: f64,
+    /// t-SNE: steps.
+    #[arg(long)]
+    iterations: Option<usize>,
+    /// t-SNE: late exaggeration.
+    #[arg(long, default_value_t = 1.0)]
+    exaggeration: f64,
+    /// Autoencoder: hidden layers.
+    #[arg(long, value_delimiter = ',', value_name = "256,64")]
+    layers: Vec<usize>,
+    /// Autoencoder: dimensions of the latent space.
+    #[arg(long)]
+    latent: Option<usize>,
+    /// Autoencoder: passes over the rows.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Autoencoder: a column of array cells with inverse variances.
+    #[arg(long, value_name = "NAME")]
+    weights: Option<String>,
+}
+
+fn is_npy(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
+}
+
+fn scale_of(text: Option<&str>, default: Scale) -> Scale {
+    match text {
+        Some("robust") => Scale::Robust,
+        Some("standard") => Scale::Standard,
+        Some("none") => Scale::None,
+        _ => default,
+    }
+}
+
+fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
+    let method = a
+        .method
+        .parse()
+        .map_err(|_| Ended::Usage(format!("no method is named '{}': there are pca, tsne, autoencoder", a.method)))?;
+    let mut p = Params {
+        method,
+        seed,
+        dims: a.latent.unwrap_or(a.dims),
+        perplexity: a.perplexity,
+        exaggeration: a.exaggeration,
+        ..Params::default()
+    };
+    p.iterations = a.iterations.unwrap_or(p.iterations);
+    p.epochs = a.epochs.unwrap_or(p.epochs);
+    if !a.layers.is_empty() {
+        p.layers.clone_from(&a.layers);
+    }
+    if p.dims == 0 || p.dims > 64 {
+        return Err(Ended::Usage(format!("{} dimensions cannot be made: 1 to 64 can", p.dims)));
+    }
+    Ok(p)
+}
+
+/// Make a map.
+pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
+    let params = params(a, common.seed)?;
+    if is_npy(&a.input) { matrix(a, &params) } else { table(a, &params) }
+}
+
+fn matrix(a: &Reduce, params: &Params) -> Outcome {
+    let start = Instant::now();
+    let (values, shape) = data::npy::read_npy(&a.input)?;
+    let mut x = Array2::from_shape_vec((shape[0], shape[1]), values)?;
+    let mut seconds = json!({"read": start.elapsed().as_secs_f64()});
+    let scale = scale_of(a.scale.as_deref(), Scale::None);
+    if scale != Scale::None {
+        let mut wide = x.mapv(f64::from);
+        reduce::scale(&mut wide, scale);
+        x = wide.mapv(|v| v as f32);
+    }
+    let bar = Bar::new();
+    let (coords, figures, unlike, quality) = if let Some(path) = &a.place {
+        let saved = open_map(path)?;
+        let placed = saved.model.place(x.view(), &bar)?;
+        (placed.coords, Default::default(), Some(placed.unlike), None)
+    } else {
+        let e = reduce::embed(x.view(), None, params, &bar)?;
+        if interrupted() {
+            return Err(Ended::Interrupted);
+        }
+        for (stage, s) in &e.seconds {
+            seconds[stage] = json!(s);
+        }
+        let quality = quality_of(a, x.view(), e.coords.view(), params.seed, &bar)?;
+        if let Some(path) = &a.save {
+            save_map(&SavedMap { features: None, model: e.model }, path)?;
+        }
+        (e.coords, e.figures, None, quality)
+    };
+    let start = Instant::now();
+    if is_npy(&a.output) {
+        let packed: Vec<f32> = coords.iter().copied().collect();
+        data::npy::write_npy(&a.output, &packed, [coords.nrows(), coords.ncols()])?;
+    } else {
+        let mut out = data::Table::default();
+        for d in 0..coords.ncols() {
+            out.with_f32_column(&coordinate_name(coords.ncols(), d), coords.column(d).to_vec(), ColumnMeta::default())?;
+        }
+        if let Some(unlike) = unlike {
+            out.with_f32_column("unlike", unlike, ColumnMeta::default())?;
+        }
+        data::write_table(&out, None, &a.output)?;
+    }
+    seconds["write"] = json!(start.elapsed().as_secs_f64());
+    Ok(done(a, coords.nrows(), x.ncols(), &json!(figures), quality, seconds, &[], false))
+}
+
+fn coordinate_name(dims: usize, d: usize) -> String {
+    match (dims, d) {
+        (2, 0) => "map_x".into(),
+        (2, 1) => "map_y".into(),
+        _ => format!("map_{}", d + 1),
+    }
+}
+
+fn quality_of(a: &Reduce, x: ArrayView2<f32>, coords: ArrayView2<f32>, seed: u64, bar: &Bar) -> Result<Option<Value>, Ended> {
+    if !a.quality {
+        return Ok(None);
+    }
+    Ok(Some(json!(quality_figures(&reduce::quality(x, coords, seed, bar)?))))
+}
+
+#[allow(clippy::too_many_arguments)]
+fn done(
+    a: &Reduce,
+    rows: usize,
+    dims: usize,
+    figures: &Value,
+    quality: Option<Value>,
+    seconds: Value,
+    warnings: &[String],
+    truncated: bool,
+) -> Done {
+    let said: Vec<String> =
+        figures.as_object().into_iter().flatten().map(|(k, v)| format!("{k} {:.5}", v.as_f64().unwrap_or(f64::NAN))).collect();
+    let mut json = json!({"method": a.method, "rows": rows, "dims": dims, "output": a.output.display().to_string(), "figures": figures, "seconds": seconds, "warnings": warnings});
+    // cli.md: quality figures are a part of the object; what the method itself reports belongs there too.
+    let mut all = figures.clone();
+    if let (Some(map), Some(Value::Object(more))) = (all.as_object_mut(), &quality) {
+        map.extend(more.clone());
+    }
+    json["quality"] = all;
+    Done { json, text: format!("{rows} rows × {dims} dimensions to {}\n{}", a.output.display(), said.join(", ")), truncated }
+}
+
+fn table(a: &Reduce, params: &Params) -> Outcome {
+    let start = Instant::now();
+    let mut dataset = read_dataset(&a.input)?;
+    let mut seconds = json!({"read": start.elapsed().as_secs_f64()});
+    let bar = Bar::new();
+    let rows = dataset.table.rows();
+    if let Some(path) = &a.place {
+        let saved = open_map(path)?;
+        let (features, prepared) = saved.features.ok_or_else(|| {
+            Ended::Failed(format!("{}: this model was made of a bare matrix: place a .npy on it", path.display()))
+        })?;
+        let start = Instant::now();
+        let v = features::vectors(&dataset, &features, 0, Some(&prepared))?;
+        let placed = saved.model.place(v.x.view(), &bar)?;
+        let dims = placed.coords.ncols();
+        let mut out = (*dataset.table).clone();
+        for d in 0..dims {
+            let mut column = vec![f32::NAN; rows];
+            v.rows.iter().enumerate().for_each(|(i, row)| column[*row] = placed.coords[[i, d]]);
+            out.with_f32_column(&coordinate_name(dims, d), column, ColumnMeta::default())?;
+        }
+        let mut unlike = vec![f32::NAN; rows];
+        v.rows.iter().enumerate().for_each(|(i, row)| unlike[*row] = placed.unlike[i]);
+        out.with_f32_column(
+            "unlike",
+            unlike,
+            ColumnMeta { description: Some("how unlike the rows of the map: 1 is typical".into()), ..ColumnMeta::default() },
+        )?;
+        seconds["place"] = json!(start.elapsed().as_secs_f64());
+        write(&out, &placed.coords, &a.output)?;
+        return Ok(done(a, rows, v.x.ncols(), &json!({}), None, seconds, &out.warnings, out.truncated));
+    }
+    let mut features = match (&a.vectors, a.columns.is_empty()) {
+        (Some(name), _) => {
+            let spectra = dataset.spectra.as_deref().filter(|s| dataset.table.column_index(name) == Some(s.flux));
+            if spectra.is_none() {
+                dataset.spectra = Some(std::sync::Arc::new(array_column(&dataset.table, name)?));
+            }
+            let of = FeatureKind::Spectra { column: name.clone(), grid: None, normalise: Normalise::None };
+            Features { name: name.clone(), of, scale: Scale::None, blanks: Blanks::Mask }
+        }
+        (None, false) => {
+            let of = FeatureKind::Columns(
+                a.columns.iter().map(|c| FeatureColumn { column: c.clone(), transform: Default::default() }).collect(),
+            );
+            Features { name: "columns".into(), of, ..Features::default() }
+        }
+        (None, true) => {
+            let mut only = dataset.clone();
+            only.spectra = None;
+            let mut f = features::suggest(&only);
+            if let FeatureKind::Columns(columns) = &mut f.of {
+                columns.iter_mut().for_each(|c| c.transform = Default::default());
+            }
+            f
+        }
+    };
+    features.scale = scale_of(a.scale.as_deref(), features.scale);
+    if a.weights.is_some() && params.method != reduce::Method::Autoencoder {
+        return Err(Ended::Usage("--weights is for the autoencoder".into()));
+    }
+    let map = match &a.weights {
+        None => session::compute_map(&dataset, &features, params, 1, "map".into(), &bar)?,
+        Some(name) => weighted(&dataset, &features, params, name, &bar)?,
+    };
+    if interrupted() {
+        return Err(Ended::Interrupted);
+    }
+    for (stage, s) in &map.seconds {
+        seconds[stage] = json!(s);
+    }
+    let dims = map.coords.dims;
+    let mut out = (*dataset.table).clone();
+    for (name, values, description) in export::map_columns(&map) {
+        if name == "trust" && !a.quality {
+            continue;
+        }
+        out.with_f32_column(&name, values, ColumnMeta { description: Some(description), ..ColumnMeta::default() })?;
+    }
+    if params.method == reduce::Method::Autoencoder {
+        for d in 0..dims {
+            let latent: Vec<f32> = map.coords.values.iter().skip(d).step_by(dims).copied().collect();
+            out.with_f32_column(&format!("latent_{}", d + 1), latent, ColumnMeta::default())?;
+        }
+    }
+    let coords = Array2::from_shape_vec((rows, dims), map.coords.values.clone())?;
+    let start = Instant::now();
+    write(&out, &coords, &a.output)?;
+    seconds["write"] = json!(start.elapsed().as_secs_f64());
+    if let (Some(path), Some(model), Some(prepared)) = (&a.save, &map.model, &map.prepared) {
+        save_map(&SavedMap { features: Some((map.features.clone(), (**prepared).clone())), model: (**model).clone() }, path)?;
+    }
+    let quality = map.quality.as_ref().filter(|_| a.quality).map(|q| json!(quality_figures(q)));
+    let width = map.prepared.as_ref().map_or(0, |p| p.names.len());
+    Ok(done(a, rows, width, &json!(map.figures), quality, seconds, &out.warnings, out.truncated))
+}
+
+/// Array cells of no known axis, as if they were spectra against their own index.
+fn array_column(table: &data::Table, name: &str) -> Result<data::SpectraColumn, Ended> {
+    let flux = table.column_index(name).ok_or_else(|| Ended::Failed(format!("no column is named '{name}'")))?;
+    let length = (0..table.rows()).map(|row| table.array(flux, row).len()).find(|n| *n > 0).unwrap_or(0);
+    if length < 2 {
+        return Err(Ended::Failed(format!("column '{name}' holds no arrays: --columns takes plain columns")));
+    }
+    Ok(data::SpectraColumn {
+        flux,
+        error: None,
+        error_is_variance: false,
+        error_is_inverse_variance: false,
+        wavelength: None,
+        grid: Some((1..=length).map(|i| i as f64).collect()),
+        axis_unit: "Angstrom".into(),
+        flux_unit: String::new(),
+        medium: data::Medium::Unknown,
+    })
+}
+
+/// A map with inverse variances from a column of array cells.
+fn weighted(
+    dataset: &asterism_session::Dataset,
+    features: &Features,
+    params: &Params,
+    name: &str,
+    bar: &Bar,
+) -> Result<asterism_session::Map, Ended> {
+    let v = features::vectors(dataset, features, 0, None)?;
+    let column = dataset.table.column_index(name).ok_or_else(|| Ended::Failed(format!("no column is named '{name}'")))?;
+    let mut w = Array2::zeros(v.x.dim());
+    for (i, row) in v.rows.iter().enumerate() {
+        let own = dataset.table.array(column, *row);
+        if own.len() != v.x.ncols() {
+            return Err(Ended::Failed(format!("row {row} has {} weights for {} values", own.len(), v.x.ncols())));
+        }
+        for (d, value) in own.iter().enumerate() {
+            w[[i, d]] = if value.is_finite() && *value > 0.0 { *value as f32 } else { 0.0 };
+        }
+    }
+    if let Some(mask) = &v.weights {
+        w *= mask;
+    }
+    let e = reduce::embed(v.x.view(), Some(w.view()), params, bar)?;
+    let dims = e.coords.ncols();
+    let total = dataset.table.rows();
+    let mut values = vec![f32::NAN; total * dims];
+    let mut error = vec![f32::NAN; total];
+    for (i, row) in v.rows.iter().enumerate() {
+        for d in 0..dims {
+            values[row * dims + d] = e.coords[[i, d]];
+        }
+        if let Some(own) = &e.row_error {
+            error[*row] = own[i];
+        }
+    }
+    Ok(asterism_session::Map {
+        id: 1,
+        name: "map".into(),
+        params: params.clone(),
+        features: features.clone(),
+        xy: std::sync::Arc::new(values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect()),
+        coords: std::sync::Arc::new(asterism_session::ndarray_like::Coords { dims, values }),
+        figures: e.figures,
+        seconds: e.seconds,
+        quality: None,
+        row_error: e.row_error.map(|_| std::sync::Arc::new(error)),
+        model: Some(std::sync::Arc::new(e.model)),
+        prepared: Some(std::sync::Arc::new(v.prepared)),
+        fitted: total,
+        unlike: Default::default(),
+        complete: e.complete,
+        generation: 1,
+    })
+}
+
+fn write(table: &data::Table, coords: &Array2<f32>, to: &Path) -> Result<(), Ended> {
+    if is_npy(to) {
+        let packed: Vec<f32> = coords.iter().copied().collect();
+        data::npy::write_npy(to, &packed, [coords.nrows(), coords.ncols()])?;
+    } else {
+        data::write_table(table, None, to)?;
+    }
+    Ok(())
+}
+
+/// Words of `asterism cluster`.
+#[derive(Args)]
+pub struct Cluster {
+    /// A table, or a matrix in `.npy`.
+    input: PathBuf,
+    /// The table with a column `cluster` (−1: none).
+    #[arg(short, long)]
+    output: PathBuf,
+    /// hdbscan or kmeans.
+    #[arg(long, default_value = "hdbscan", value_parser = ["hdbscan", "kmeans"])]
+    method: String,
+    /// Columns; by default all numeric ones that are neither ids nor positions.
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    columns: Vec<String>,
+    /// robust, standard or none.
+    #[arg(long, value_parser = ["robust", "standard", "none"])]
+    scale: Option<String>,
+    /// k-means: number of clusters.
+    #[arg(long, default_value_t = 8)]
+    k: usize,
+    /// HDBSCAN: the smallest group that counts as one.
+    #[arg(long, default_value_t = 50)]
+    min_cluster_size: usize,
+    /// HDBSCAN: neighbours of a core point; the smallest group's size by default.
+    #[arg(long)]
+    min_samples: Option<usize>,
+}
+
+/// Find groups.
+pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
+    let start = Instant::now();
+    let bar = Bar::new();
+    let (x, rows, table) = if is_npy(&a.input) {
+        let (values, shape) = data::npy::read_npy(&a.input)?;
+        let mut x = Array2::from_shape_vec((shape[0], shape[1]), values)?;
+        let scale = scale_of(a.scale.as_deref(), Scale::None);
+        if scale != Scale::None {
+            let mut wide = x.mapv(f64::from);
+            reduce::scale(&mut wide, scale);
+            x = wide.mapv(|v| v as f32);
+        }
+        (x, (0..shape[0]).collect::<Vec<_>>(), None)
+    } else {
+        let dataset = read_dataset(&a.input)?;
+        let mut only = dataset.clone();
+        only.spectra = None;
+        let mut f = features::suggest(&only);
+        if !a.columns.is_empty() {
+            f.of = FeatureKind::Columns(
+                a.columns.iter().map(|c| FeatureColumn { column: c.clone(), transform: Default::default() }).collect(),
+            );
+        }
+        // Coordinates of a map have one scale already.
+        let on_map = a.columns.iter().all(|c| c.starts_with("map_")) && !a.columns.is_empty();
+        f.scale = scale_of(a.scale.as_deref(), if on_map { Scale::None } else { Scale::Robust });
+        let v = features::vectors(&dataset, &f, 0, None)?;
+        (v.x, v.rows, Some(dataset.table))
+    };
+    let read = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let (labels, figure) = if a.method == "kmeans" {
+        let found = reduce::kmeans(x.view(), a.k, common.seed, &bar)?;
+        (found.labels, json!({"inertia": found.inertia}))
+    } else {
+        let found = reduce::hdbscan(x.view(), a.min_cluster_size, a.min_samples.unwrap_or(a.min_cluster_size), &bar)?;
+        (found.labels, json!({}))
+    };
+    if interrupted() {
+        return Err(Ended::Interrupted);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let total = table.as_ref().map_or(x.nrows(), |t| t.rows());
+    let mut all = vec![-1; total];
+    rows.iter().zip(&labels).for_each(|(row, label)| all[*row] = *label);
+    let meta = ColumnMeta {
+        description: Some(format!("{} cluster, −1 for none", a.method)),
+        ucd: Some("meta.code.class".into()),
+        ..ColumnMeta::default()
+    };
+    let mut out = table.map_or_else(data::Table::default, |t| (*t).clone());
+    out.with_i32_column("cluster", all, meta)?;
+    data::write_table(&out, None, &a.output)?;
+    let clusters = labels.iter().copied().max().map_or(0, |m| m + 1);
+    let noise = labels.iter().filter(|l| **l < 0).count();
+    Ok(Done {
+        json: json!({"method": a.method, "rows": total, "clusters": clusters, "noise": noise, "quality": figure, "output": a.output.display().to_string(),
+            "warnings": out.warnings, "seconds": {"read": read, "cluster": seconds}}),
+        text: format!("{clusters} clusters, {noise} rows in none, to {}", a.output.display()),
+        truncated: out.truncated,
+    })
+}

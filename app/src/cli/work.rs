@@ -1,0 +1,464 @@
+//! `search`, `convert`, `refine`, `run`, `draw`, `sample`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use asterism_session::data::{self, Expr, Part, RowSet, Table};
+use asterism_session::{Command, Session, Settings, archive, recipe, rule, run as runs, sample as samples};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Bar, Common, Done, Ended, Outcome, interrupted, read_dataset};
+use crate::picture;
+use crate::theme::Theme;
+
+/// Words of `asterism search`.
+#[derive(Args)]
+pub struct Search {
+    /// `mast`, `mast:tic`, `sample:NAME`, an address, or a saved service's name.
+    service: String,
+    /// Where the rows go; the ending says the format.
+    #[arg(short, long, value_name = "TABLE")]
+    output: PathBuf,
+    /// Kind of service, when the address does not tell.
+    #[arg(long, value_parser = ["mast", "tap", "cone", "sia", "ssa"])]
+    kind: Option<String>,
+    /// "M 31", or degrees: "10.68 41.27".
+    #[arg(long, allow_hyphen_values = true)]
+    position: Option<String>,
+    /// 0.2deg, 12arcmin or 30arcsec.
+    #[arg(long, default_value = "0.05deg")]
+    radius: String,
+    /// A query, or @FILE.
+    #[arg(long, value_name = "TEXT|@FILE")]
+    adql: Option<String>,
+    /// NAME=VALUE,VALUE or NAME=MIN..MAX; may be given several times. For samples: a predicate.
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// A table to upload to a TAP service.
+    #[arg(long, value_name = "NAME=TABLE")]
+    upload: Vec<String>,
+    /// At most so many rows.
+    #[arg(long, value_name = "N")]
+    max_rows: Option<usize>,
+    /// Run the query as an asynchronous job.
+    #[arg(long = "async")]
+    asynchronous: bool,
+    /// Another address for the service.
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// The products behind the rows instead of the rows.
+    #[arg(long)]
+    products: bool,
+    /// Fail when the answer was cut off.
+    #[arg(long)]
+    complete: bool,
+}
+
+/// Ask an archive.
+pub fn search(a: &Search, _common: &Common) -> Outcome {
+    let start = Instant::now();
+    let mut settings = Settings::load();
+    if let Some(url) = &a.base_url {
+        let url = url.trim_end_matches('/').to_owned();
+        let s = &mut settings.services;
+        s.mast.clone_from(&url);
+        s.catalogs.clone_from(&url);
+        s.mast_tap = format!("{url}/vo-tap/api/v0.1");
+        s.resolver = format!("{url}/Santa-war/query");
+    }
+    let is_mast = a.kind.as_deref() == Some("mast") || a.service == "mast" || a.service.starts_with("mast:");
+    let service = match (&a.base_url, is_mast) {
+        (Some(url), false) => url.clone(),
+        _ => a.service.clone(),
+    };
+    let bar = Bar::new();
+    let ask = if let Some(name) = service.strip_prefix("sample:") {
+        asterism_session::Ask::Sample {
+            name: name.into(),
+            filter: (!a.filter.is_empty()).then(|| a.filter.join(" AND ")),
+            max_rows: a.max_rows,
+        }
+    } else {
+        let client = archive::Client::new(settings.services.clone())?;
+        let position = match a.position.as_deref() {
+            Some(text) => Some(match archive::parse_position(text) {
+                Some(p) => p,
+                None => {
+                    bar.say("looking the name up", 0, 0);
+                    let found = client.resolve(text, &interrupted)?;
+                    (found.ra_deg, found.dec_deg)
+                }
+            }),
+            None => None,
+        };
+        let radius = archive::parse_radius(&a.radius).map_err(|e| Ended::Usage(e.to_string()))?;
+        let filters = a
+            .filter
+            .iter()
+            .map(|f| f.parse())
+            .collect::<Result<Vec<archive::Filter>, _>>()
+            .map_err(|e| Ended::Usage(e.to_string()))?;
+        let adql = match a.adql.as_deref() {
+            Some(text) => Some(match text.strip_prefix('@') {
+                Some(path) => std::fs::read_to_string(path).map_err(|e| Ended::Failed(format!("{path}: {e}")))?,
+                None => text.to_owned(),
+            }),
+            None => None,
+        };
+        let mut request = recipe::request_of(
+            &service,
+            a.kind.as_deref(),
+            adql.as_deref(),
+            position,
+            radius,
+            filters,
+            a.max_rows,
+            a.asynchronous,
+            &settings.services,
+        )
+        .map_err(|e| Ended::Usage(e.to_string()))?;
+        if let archive::Request::Tap { uploads, .. } = &mut request {
+            for text in &a.upload {
+                let (name, path) =
+                    text.split_once('=').ok_or_else(|| Ended::Usage(format!("--upload wants NAME=TABLE, not '{text}'")))?;
+                uploads.push((name.into(), path.into()));
+            }
+        }
+        asterism_session::Ask::Archive { request }
+    };
+    let mut session = Session::new(settings);
+    session.apply(Command::Search { name: String::new(), ask })?;
+    wait(&mut session, &bar)?;
+    let dataset = session.doc().dataset().cloned().ok_or_else(|| Ended::Failed("the service gave no table".into()))?;
+    let truncated = dataset.table.truncated;
+    if truncated && a.complete {
+        return Err(Ended::Failed(format!(
+            "{}: the answer was cut off after {} rows, and --complete asks for all: raise --max-rows",
+            a.service,
+            dataset.table.rows()
+        )));
+    }
+    let mut table = (*dataset.table).clone();
+    if a.products {
+        let ids: Vec<i64> = table
+            .strings(if table.column_index("obsid").is_some() { "obsid" } else { "obsID" })?
+            .into_iter()
+            .flatten()
+            .filter_map(|t| t.parse().ok())
+            .collect();
+        table = session.client()?.products(&ids, &interrupted)?;
+    }
+    data::write_table(&table, None, &a.output)?;
+    let entry = dataset.ledger.last();
+    Ok(Done {
+        json: json!({"service": a.service, "rows": table.rows(), "columns": table.columns().len(), "text": entry.map(|e| e.text.clone()), "output": a.output.display().to_string(),
+            "warnings": table.warnings, "seconds": {"search": start.elapsed().as_secs_f64()}}),
+        text: format!("{} rows, {} columns to {}", table.rows(), table.columns().len(), a.output.display()),
+        truncated,
+    })
+}
+
+fn wait(session: &mut Session, bar: &Bar) -> Result<(), Ended> {
+    session.wait(&mut |s| {
+        if let Some(job) = s.jobs().iter().rev().find(|j| j.alive()) {
+            let (stage, done, of) = job.progress();
+            bar.say(&stage, done, of);
+        }
+        if interrupted() {
+            s.jobs().iter().for_each(|j| j.cancel());
+        }
+    })?;
+    if interrupted() { Err(Ended::Interrupted) } else { Ok(()) }
+}
+
+/// The table of a file and the images beside it.
+pub fn open(path: &Path) -> Result<(Table, Vec<std::sync::Arc<asterism_session::ImageLayer>>), Ended> {
+    let parts = data::read(path)?;
+    let mut spectra = Vec::new();
+    let mut best: Option<Table> = None;
+    for part in parts {
+        match part {
+            Part::Table(t) if best.as_ref().is_none_or(|b| t.rows() > b.rows()) => best = Some(t),
+            Part::Spectrum(s) => spectra.push(s),
+            _ => {}
+        }
+    }
+    if !spectra.is_empty() {
+        return Ok((samples::table_of_spectra(path, &spectra)?, Vec::new()));
+    }
+    Ok((
+        best.ok_or_else(|| {
+            Ended::Failed(format!("{}: there is no table in it; 'asterism info' says what there is", path.display()))
+        })?,
+        Vec::new(),
+    ))
+}
+
+/// Words of `asterism convert`.
+#[derive(Args)]
+pub struct Convert {
+    /// A table.
+    input: PathBuf,
+    /// The new one; the ending says the format.
+    output: PathBuf,
+    /// Only these columns, in this order.
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    columns: Vec<String>,
+    /// Only rows for which this is true.
+    #[arg(long = "where", value_name = "EXPR")]
+    expr: Option<String>,
+    /// Only rows whose ids (or row numbers, in a column named row) stand in this file.
+    #[arg(long, value_name = "FILE")]
+    rows: Option<PathBuf>,
+}
+
+fn parse(text: &str) -> Result<Expr, Ended> {
+    Expr::parse(text).map_err(|e| Ended::Usage(e.to_string()))
+}
+
+/// Write a table in another format.
+pub fn convert(a: &Convert) -> Outcome {
+    let start = Instant::now();
+    let expr = a.expr.as_deref().map(parse).transpose()?;
+    let dataset = read_dataset(&a.input)?;
+    let read = start.elapsed().as_secs_f64();
+    let mut rows = RowSet::full(dataset.table.rows());
+    if let Some(expr) = expr {
+        rows = rows.and(&expr.rows(&dataset.table)?);
+    }
+    if let Some(path) = &a.rows {
+        rows = rows.and(&runs::rows_of_file(&dataset, path)?);
+    }
+    let table = if a.columns.is_empty() { (*dataset.table).clone() } else { dataset.table.select(&a.columns)? };
+    let start = Instant::now();
+    if interrupted() {
+        return Err(Ended::Interrupted);
+    }
+    data::write_table(&table, Some(&rows), &a.output)?;
+    Ok(Done {
+        json: json!({"rows": rows.count(), "columns": table.columns().len(), "output": a.output.display().to_string(), "warnings": table.warnings,
+            "seconds": {"read": read, "write": start.elapsed().as_secs_f64()}}),
+        text: format!("{} rows, {} columns to {}", rows.count(), table.columns().len(), a.output.display()),
+        truncated: table.truncated,
+    })
+}
+
+/// Words of `asterism refine`.
+#[derive(Args)]
+pub struct Refine {
+    /// A table.
+    input: PathBuf,
+    /// The rows to describe, as a predicate.
+    #[arg(long = "where", value_name = "EXPR", conflicts_with = "rows", required_unless_present = "rows")]
+    expr: Option<String>,
+    /// The rows to describe, as a file of ids.
+    #[arg(long, value_name = "FILE")]
+    rows: Option<PathBuf>,
+    /// Columns that the rule may use.
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    columns: Vec<String>,
+    /// 0 simpler and more complete … 1 purer.
+    #[arg(long, default_value_t = 0.5)]
+    balance: f64,
+}
+
+/// Turn rows into a rule.
+pub fn refine(a: &Refine) -> Outcome {
+    let start = Instant::now();
+    let expr = a.expr.as_deref().map(parse).transpose()?;
+    let dataset = read_dataset(&a.input)?;
+    let read = start.elapsed().as_secs_f64();
+    let rows = match (&expr, &a.rows) {
+        (Some(expr), _) => expr.rows(&dataset.table)?,
+        (None, Some(path)) => runs::rows_of_file(&dataset, path)?,
+        (None, None) => return Err(Ended::Usage("say which rows: --where or --rows".into())),
+    };
+    let start = Instant::now();
+    let fitted = rule::fit_rule(&dataset, "selection", &rows, &a.columns, a.balance)?;
+    let path: Vec<Value> =
+        fitted.path.iter().map(|r| json!({"purity": r.purity, "completeness": r.completeness, "matched": r.matched})).collect();
+    Ok(Done {
+        json: json!({"rule": fitted.sql(), "predicates": fitted.predicates(), "adql": fitted.adql(&dataset.ask), "mast": fitted.mast_filters(),
+            "purity": fitted.purity(), "completeness": fitted.completeness(), "matched": fitted.matched(), "target": fitted.target, "path": path,
+            "warnings": dataset.table.warnings, "seconds": {"read": read, "fit": start.elapsed().as_secs_f64()}}),
+        text: format!(
+            "WHERE {}\npurity {:.1} %, completeness {:.1} %, {} rows match, {} were given",
+            fitted.sql(),
+            fitted.purity() * 100.0,
+            fitted.completeness() * 100.0,
+            fitted.matched(),
+            fitted.target
+        ),
+        truncated: dataset.table.truncated,
+    })
+}
+
+/// Words of `asterism run`.
+#[derive(Args)]
+pub struct Run {
+    /// A recipe.
+    recipe: PathBuf,
+    /// The folder for exports, pictures, session and report.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// Run a recipe.
+pub fn run(a: &Run, common: &Common) -> Outcome {
+    let start = Instant::now();
+    let quiet = common.json;
+    let mut ran = runs::run(&a.recipe, &a.output, Settings::load(), &mut |line| {
+        if !quiet {
+            eprintln!("{line}");
+        }
+    })?;
+    let mut pictures = Vec::new();
+    for draw in ran.draws.clone() {
+        let names: Vec<String> = draw.views.iter().map(|v| v.get_ref().clone()).collect();
+        // The dataset in front is the one that the first named view belongs to.
+        let of = names
+            .iter()
+            .filter_map(|n| n.split_once(':').map(|(_, of)| of))
+            .find_map(|of| ran.searches.get(of).copied().or_else(|| ran.maps.get(of).map(|m| m.0)));
+        if let Some(id) = of {
+            ran.activate(id)?;
+        }
+        let size = draw.size.as_deref().map_or(Ok([1600, 1000]), size_of)?;
+        let to = a.output.join(&draw.to);
+        let doc = ran.session.doc();
+        let views = match doc.dataset() {
+            Some(dataset) => picture::views_named(dataset, &names)?,
+            None => Vec::new(),
+        };
+        picture::save(doc, &views, size, &Theme::dark(), &to)?;
+        pictures.push(draw.to.clone());
+        ran.files.push(to);
+    }
+    let report = json!({"recipe": a.recipe.display().to_string(), "steps": ran.report, "pictures": pictures, "truncated": ran.truncated,
+        "warnings": ran.session.notices().iter().filter(|n| n.level != asterism_session::NoticeLevel::Info).map(|n| n.text.clone()).collect::<Vec<_>>(),
+        "seconds": {"all": start.elapsed().as_secs_f64()}, "peak_bytes": super::peak_bytes()});
+    let path = a.output.join("report.json");
+    let text = serde_json::to_vec_pretty(&report)?;
+    asterism_session::export::write_whole(&path, &text)?;
+    ran.files.push(path);
+    if interrupted() {
+        return Err(Ended::Interrupted);
+    }
+    let list = ran.files.iter().map(|f| format!("  {}", f.display())).collect::<Vec<_>>().join("\n");
+    Ok(Done {
+        json: report,
+        text: format!("Wrote\n{list}"),
+        truncated: ran.truncated && ran.report.iter().any(|s| s["step"] == "search" && s["truncated"] == true && s["rows"] == 0),
+    })
+}
+
+fn size_of(text: &str) -> Result<[u32; 2], Ended> {
+    let wrong = || Ended::Usage(format!("a size is written 1600x1000, not '{text}'"));
+    let (w, h) = text.split_once(['x', '×']).ok_or_else(wrong)?;
+    let (w, h) = (w.trim().parse().map_err(|_| wrong())?, h.trim().parse().map_err(|_| wrong())?);
+    if !(64..=16_384).contains(&w) || !(64..=16_384).contains(&h) {
+        return Err(Ended::Usage(format!("the size {text} is not between 64x64 and 16384x16384")));
+    }
+    Ok([w, h])
+}
+
+/// Words of `asterism draw`.
+#[derive(Args)]
+pub struct Draw {
+    /// A session, a recipe or a table.
+    input: PathBuf,
+    /// Where the picture goes: `.png` or `.svg`.
+    #[arg(short, long, value_name = "PICTURE")]
+    output: PathBuf,
+    /// Width and height, pixels.
+    #[arg(long, default_value = "1600x1000")]
+    size: String,
+    /// On a light ground.
+    #[arg(long)]
+    light: bool,
+    /// `scatter:MAP`, `scatter:x,y`, `spectra`, `image`, `histogram:COLUMN`; what suits by default.
+    #[arg(long, value_name = "VIEW")]
+    view: Vec<String>,
+}
+
+/// Draw.
+pub fn draw(a: &Draw) -> Outcome {
+    let start = Instant::now();
+    let size = size_of(&a.size)?;
+    let ending = a.input.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let mut session = Session::new(Settings::load());
+    match ending.as_str() {
+        "toml" => {
+            let folder = tempfile::tempdir()?;
+            session = runs::run(&a.input, folder.path(), Settings::load(), &mut |line| eprintln!("{line}"))?.session;
+        }
+        "asterism" => session.apply(Command::OpenSession { path: a.input.clone() })?,
+        _ => {
+            let ask = asterism_session::Ask::File { path: a.input.clone(), filter: None, max_rows: None };
+            session.apply(Command::Search { name: String::new(), ask })?;
+            wait(&mut session, &Bar::new())?;
+        }
+    }
+    let dataset = session
+        .doc()
+        .dataset()
+        .cloned()
+        .ok_or_else(|| Ended::Failed(format!("{}: there is nothing to draw", a.input.display())))?;
+    let views = if a.view.is_empty() {
+        picture::default_views(&dataset)
+    } else {
+        picture::views_named(&dataset, &a.view).map_err(|e| Ended::Usage(e.to_string()))?
+    };
+    let theme = if a.light { Theme::light() } else { Theme::dark() };
+    picture::save(session.doc(), &views, size, &theme, &a.output)?;
+    Ok(Done {
+        json: json!({"output": a.output.display().to_string(), "rows": dataset.table.rows(), "views": views.len(), "warnings": [], "seconds": {"draw": start.elapsed().as_secs_f64()}}),
+        text: format!("Drew {}", a.output.display()),
+        truncated: dataset.table.truncated,
+    })
+}
+
+/// Words of `asterism sample`.
+#[derive(Args)]
+pub struct Sample {
+    /// `a478`, `spex`, `ogle3` or `hdf`.
+    name: Option<String>,
+    /// Folder to write it to.
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// List the samples, or write one out.
+pub fn sample(a: &Sample) -> Outcome {
+    let list: Vec<Value> = samples::list()
+        .iter()
+        .map(
+            |s| json!({"name": s.name, "title": s.title, "description": s.description, "credit": s.credit, "licence": s.licence}),
+        )
+        .collect();
+    let Some(name) = &a.name else {
+        let text = samples::list()
+            .iter()
+            .map(|s| format!("{:6} {}\n       {}\n       {}", s.name, s.title, s.description, s.credit))
+            .collect::<Vec<_>>()
+            .join("\n");
+        return Ok(Done { json: json!({"samples": list, "warnings": []}), text, truncated: false });
+    };
+    let sample = samples::by_name(name)
+        .ok_or_else(|| Ended::Usage(format!("there is no sample '{name}'; there are {}", samples::names())))?;
+    let folder = a.output.as_ref().ok_or_else(|| Ended::Usage(format!("say where to: asterism sample {name} -o DIR")))?;
+    std::fs::create_dir_all(folder).map_err(|e| Ended::Failed(format!("{}: {e}", folder.display())))?;
+    let mut files = Vec::new();
+    for file in std::iter::once(&sample.table).chain(sample.images.iter().map(|i| &i.file)) {
+        let bytes = samples::bytes(file).ok_or_else(|| Ended::Failed(format!("the program holds no file {file}")))?;
+        let to = folder.join(file);
+        asterism_session::export::write_whole(&to, bytes)?;
+        files.push(to.display().to_string());
+    }
+    Ok(Done {
+        json: json!({"name": name, "files": files, "credit": sample.credit, "licence": sample.licence, "warnings": []}),
+        text: format!("Wrote {}\n{}", files.join(", "), sample.credit),
+        truncated: false,
+    })
+}

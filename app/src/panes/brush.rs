@@ -1,0 +1,328 @@
+//! Brushing on any plot of rows: hover, gestures, the count beside the cursor, the outline that stays.
+//!
+//! A grid over the positions is built in a named thread for each new set of positions; until it is
+//! there, small sets are searched one by one. What is selected is exact in data space, never a
+//! matter of pixels. Cost: hover a few µs; a lasso what [`asterism_render::grid`] says.
+
+use asterism_data::{Cell, RowSet};
+use asterism_render::grid::PointGrid;
+use asterism_session::{Command, Dataset, Plot, Provenance, SelectMode, Shape, select};
+use egui::{Pos2, Response, Ui, pos2, vec2};
+
+use crate::cx::{Cx, Tool};
+use crate::gpu::Stored;
+use crate::theme::{SMALL, Theme};
+use crate::widgets::gesture::{Gesture, Outcome, Transform, paint_outline};
+use crate::widgets::{Work, format};
+
+/// How far from the cursor a row is still meant, points.
+const REACH_PT: f32 = 9.0;
+/// Up to so many rows a search without the grid is not felt.
+const FEW: usize = 20_000;
+
+/// State of one plot.
+#[derive(Default)]
+pub struct Brush {
+    gesture: Gesture,
+    grid: Work<u64, PointGrid>,
+    /// The count of the outline being drawn, kept for the outline it was made for.
+    counted: Option<(Shape, usize)>,
+}
+
+/// What the mouse did on the plot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Brushed {
+    /// The gesture took the drag: the plot must not pan.
+    pub takes_drag: bool,
+    /// Row under the cursor.
+    pub hover: Option<u32>,
+}
+
+/// The plot to brush on.
+pub struct On<'a> {
+    /// The dataset.
+    pub dataset: &'a Dataset,
+    /// Its rows' positions.
+    pub at: &'a Stored,
+    /// The axes, for the provenance; `None` where nothing can be selected (a map that still moves).
+    pub plot: Option<&'a Plot>,
+    /// Screen from data and back.
+    pub transform: &'a dyn Transform,
+    /// Column along x, for ranges.
+    pub x_column: Option<&'a str>,
+}
+
+impl Brush {
+    /// Whether a gesture is under way.
+    pub fn active(&self) -> bool {
+        self.gesture.active()
+    }
+
+    /// Take part in this frame.
+    pub fn update(&mut self, ui: &Ui, cx: &mut Cx<'_>, on: &On<'_>, response: &Response) -> Brushed {
+        let rows = on.at.xy.len();
+        let xy = on.at.xy.clone();
+        let grid = self.grid.get(ui.ctx(), "point-grid", on.at.key, move || PointGrid::from_xy(xy.to_vec()));
+        let grid = grid.filter(|_| self.grid.exact(&on.at.key).is_some());
+        let mut out = Brushed::default();
+        let Some(plot) = on.plot else {
+            out.hover = self.hover(cx, on, grid.as_deref(), rows, response);
+            return out;
+        };
+        let kept = cx.shared.outline.as_ref().filter(|(p, _)| p == plot).map(|(_, s)| s.clone());
+        let radius = if cx.shared.brush_radius_pt > 0.0 { cx.shared.brush_radius_pt } else { 12.0 };
+        let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref());
+        let painter = ui.painter_at(response.rect);
+        let mut shown = kept;
+        out.takes_drag = !matches!(outcome, Outcome::None);
+        match outcome {
+            Outcome::Drawing(shape, mode) => {
+                let count = self.count(on, grid.as_deref(), &shape);
+                self.note(ui, cx, count, mode);
+                shown = Some(shape);
+            }
+            Outcome::Drawn(shape, mode) => {
+                self.select(cx, on, plot, grid.as_deref(), &shape, mode);
+                cx.shared.outline = Some((plot.clone(), shape.clone()));
+                shown = Some(shape);
+            }
+            Outcome::Moved(shape) => {
+                self.select(cx, on, plot, grid.as_deref(), &shape, Some(SelectMode::Replace));
+                cx.shared.outline = Some((plot.clone(), shape.clone()));
+                shown = Some(shape);
+            }
+            Outcome::Ranging(ends, mode) => {
+                paint_range(&painter, on.transform, response, ends, cx.theme);
+                let count = (0..rows).filter(|r| in_range(on.at.data(*r)[0], ends)).count();
+                self.note(ui, cx, count, mode);
+                shown = None;
+            }
+            Outcome::Ranged(ends, mode) => {
+                let set = RowSet::from_fn(rows, |row| in_range(on.at.data(row)[0], ends));
+                let why = match on.x_column {
+                    Some(column) => Provenance::Range { column: column.to_owned(), min: ends[0], max: ends[1] },
+                    None => Provenance::Shape { plot: plot.clone(), shape: tall(on, ends) },
+                };
+                cx.commands.push(Command::Select { rows: set, why, mode });
+                cx.shared.outline = None;
+                shown = None;
+            }
+            Outcome::None | Outcome::Ready | Outcome::Dropped => {}
+        }
+        if let Some(shape) = &shown {
+            paint_outline(&painter, shape, on.transform, cx.theme.outline);
+        }
+        self.gesture.paint(ui, cx.theme.outline);
+        if cx.shared.tool == Tool::Brush
+            && let Some(at) = response.hover_pos()
+        {
+            painter.circle_stroke(at, radius, egui::Stroke::new(1.0, cx.theme.second));
+        }
+        if !self.gesture.active() {
+            out.hover = self.hover(cx, on, grid.as_deref(), rows, response);
+            if response.clicked() && !out.takes_drag {
+                click(ui, cx, out.hover, rows);
+            }
+        }
+        out
+    }
+
+    fn hover(&self, cx: &mut Cx<'_>, on: &On<'_>, grid: Option<&PointGrid>, rows: usize, response: &Response) -> Option<u32> {
+        let at = response.hover_pos()?;
+        let row = nearest(on, grid, rows, at)?;
+        cx.shared.hover_next = Some(row);
+        Some(row)
+    }
+
+    fn count(&mut self, on: &On<'_>, grid: Option<&PointGrid>, shape: &Shape) -> usize {
+        if let Some((of, count)) = &self.counted
+            && of == shape
+        {
+            return *count;
+        }
+        let count = rows_in(on, grid, shape).count();
+        self.counted = Some((shape.clone(), count));
+        count
+    }
+
+    fn note(&self, ui: &Ui, cx: &mut Cx<'_>, count: usize, mode: Option<SelectMode>) {
+        let sign = match mode.unwrap_or(cx.session.doc().mode) {
+            SelectMode::Or => "+ ",
+            SelectMode::AndNot => "\u{2212} ",
+            _ => "",
+        };
+        cx.shared.cursor_note = format!("{sign}{}", format::rows(count));
+        if let Some(at) = ui.ctx().pointer_latest_pos() {
+            tip(ui, cx.theme, at, &[cx.shared.cursor_note.clone()]);
+        }
+    }
+
+    fn select(
+        &self,
+        cx: &mut Cx<'_>,
+        on: &On<'_>,
+        plot: &Plot,
+        grid: Option<&PointGrid>,
+        shape: &Shape,
+        mode: Option<SelectMode>,
+    ) {
+        let why = Provenance::Shape { plot: plot.clone(), shape: shape.clone() };
+        // Columns lie in f64 in the table: the exact answer is there, unless that would be felt.
+        let exact = if matches!(plot, Plot::Columns { .. }) && on.at.xy.len() < 300_000 {
+            select::rows_of(on.dataset, &why).ok()
+        } else {
+            None
+        };
+        let rows = exact.unwrap_or_else(|| rows_in(on, grid, shape));
+        cx.commands.push(Command::Select { rows, why, mode });
+    }
+}
+
+fn in_range(v: f64, ends: [f64; 2]) -> bool {
+    v >= ends[0] && v <= ends[1]
+}
+
+fn tall(on: &On<'_>, ends: [f64; 2]) -> Shape {
+    let y = (0..on.at.xy.len()).map(|r| on.at.data(r)[1]).filter(|v| v.is_finite());
+    let (low, high) = y.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let pad = (high - low).abs().max(1.0);
+    Shape::Polygon(vec![[ends[0], low - pad], [ends[1], low - pad], [ends[1], high + pad], [ends[0], high + pad]])
+}
+
+/// A click on a row selects it; with Shift or Ctrl it is added or taken out. Beside every row it clears.
+fn click(ui: &Ui, cx: &mut Cx<'_>, hover: Option<u32>, rows: usize) {
+    let modifiers = ui.input(|i| i.modifiers);
+    if let Some(row) = hover {
+        let mode = if modifiers.shift || modifiers.command { SelectMode::Xor } else { SelectMode::Replace };
+        let set = RowSet::from_rows(rows, [row as usize]);
+        cx.commands.push(Command::Select {
+            rows: set.clone(),
+            why: Provenance::Rows { note: "clicked".into(), rows: set },
+            mode: Some(mode),
+        });
+    }
+}
+
+fn paint_range(painter: &egui::Painter, transform: &dyn Transform, response: &Response, ends: [f64; 2], theme: &Theme) {
+    let y = transform.data_from_pt(response.rect.center())[1];
+    let (a, b) = (transform.pt_from_data([ends[0], y]).x, transform.pt_from_data([ends[1], y]).x);
+    let rect = egui::Rect::from_x_y_ranges(a.min(b)..=a.max(b), response.rect.y_range());
+    painter.rect_filled(rect, 0.0, theme.outline.gamma_multiply(0.12));
+    painter.vline(rect.left(), rect.y_range(), egui::Stroke::new(1.0, theme.outline));
+    painter.vline(rect.right(), rect.y_range(), egui::Stroke::new(1.0, theme.outline));
+}
+
+/// Rows inside an outline.
+pub fn rows_in(on: &On<'_>, grid: Option<&PointGrid>, shape: &Shape) -> RowSet {
+    let rows = on.at.xy.len();
+    if let Some(grid) = grid {
+        let stored = |points: &[[f64; 2]]| points.iter().map(|p| on.at.stored(*p)).collect::<Vec<_>>();
+        let scaled = |r: &[f64; 2]| [r[0] / on.at.unit[0], r[1] / on.at.unit[1]];
+        let words = match shape {
+            Shape::Polygon(points) => grid.in_polygon(&stored(points)),
+            Shape::Ellipse { centre, radius } => grid.in_circle(on.at.stored(*centre), scaled(radius)),
+            Shape::Stroke { points, radius } => grid.in_stroke(&stored(points), scaled(radius)),
+        };
+        return RowSet::from_fn(rows, |row| words[row / 64] >> (row % 64) & 1 == 1);
+    }
+    let bounds = bounds(shape);
+    RowSet::from_fn(rows, |row| {
+        let p = on.at.data(row);
+        in_range(p[0], bounds[0]) && in_range(p[1], bounds[1]) && shape.contains(p)
+    })
+}
+
+fn bounds(shape: &Shape) -> [[f64; 2]; 2] {
+    let (points, radius): (&[[f64; 2]], [f64; 2]) = match shape {
+        Shape::Polygon(points) => (points, [0.0; 2]),
+        Shape::Ellipse { centre, radius } => (std::slice::from_ref(centre), *radius),
+        Shape::Stroke { points, radius } => (points, *radius),
+    };
+    let mut b = [[f64::INFINITY, f64::NEG_INFINITY]; 2];
+    for p in points {
+        for i in 0..2 {
+            b[i] = [b[i][0].min(p[i] - radius[i]), b[i][1].max(p[i] + radius[i])];
+        }
+    }
+    b
+}
+
+fn nearest(on: &On<'_>, grid: Option<&PointGrid>, rows: usize, at: Pos2) -> Option<u32> {
+    let centre = on.transform.data_from_pt(at);
+    let corner = on.transform.data_from_pt(at + vec2(REACH_PT, -REACH_PT));
+    let reach = [(corner[0] - centre[0]).abs() / on.at.unit[0], (corner[1] - centre[1]).abs() / on.at.unit[1]];
+    if !centre.iter().chain(&reach).all(|v| v.is_finite()) {
+        return None;
+    }
+    if let Some(grid) = grid {
+        let at = on.at.stored(centre);
+        return grid.nearest(at[0], at[1], reach);
+    }
+    if rows > FEW {
+        return None;
+    }
+    let near = |row: usize| {
+        let p = on.transform.pt_from_data(on.at.data(row));
+        let d = p.distance(at);
+        (d <= REACH_PT).then_some((d, row as u32))
+    };
+    (0..rows).filter_map(near).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, row)| row)
+}
+
+/// Some lines of text beside the cursor, over everything.
+pub fn tip(ui: &Ui, theme: &Theme, at: Pos2, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Tooltip, egui::Id::unique("cursor tip")));
+    let font = egui::FontId::proportional(SMALL);
+    let galley = painter.layout_no_wrap(lines.join("\n"), font, theme.text);
+    let screen = ui.ctx().content_rect();
+    let size = galley.size() + vec2(16.0, 10.0);
+    let x = if at.x + 14.0 + size.x > screen.right() { at.x - 10.0 - size.x } else { at.x + 14.0 };
+    let y = (at.y + 14.0).min(screen.bottom() - size.y - 4.0);
+    let rect = egui::Rect::from_min_size(pos2(x.max(screen.left()), y), size);
+    painter.rect(rect, 4.0, theme.frame, egui::Stroke::new(1.0, theme.hairline), egui::StrokeKind::Inside);
+    painter.galley(rect.min + vec2(8.0, 5.0), galley, theme.text);
+}
+
+/// What a tooltip says of a row: its id and the first few plain columns, or those named.
+pub fn row_lines(dataset: &Dataset, row: usize, first: &[&str]) -> Vec<String> {
+    let table = &dataset.table;
+    let mut lines = Vec::new();
+    let id = dataset.id_column();
+    match id.as_deref().and_then(|id| table.column_index(id)) {
+        Some(i) => lines.push(format!("{} {}", table.columns()[i].name, cell_text(&table.cell(row, i)))),
+        None => lines.push(format!("row {}", row + 1)),
+    }
+    let named = first.iter().filter_map(|n| table.column_index(n));
+    let plain = (0..table.columns().len()).filter(|i| !table.columns()[*i].datatype.ends_with(']'));
+    let mut seen = Vec::new();
+    for i in named.chain(plain) {
+        if seen.len() >= 5 {
+            break;
+        }
+        let meta = &table.columns()[i];
+        if seen.contains(&i) || Some(&meta.name) == id.as_ref() {
+            continue;
+        }
+        let cell = table.cell(row, i);
+        if cell == Cell::Null {
+            continue;
+        }
+        seen.push(i);
+        let unit = meta.unit.as_deref().filter(|u| !u.is_empty()).map(|u| format!(" {}", format::unit(u))).unwrap_or_default();
+        lines.push(format!("{} {}{unit}", meta.name, cell_text(&cell)));
+    }
+    lines
+}
+
+/// A cell in a tooltip: short.
+pub fn cell_text(cell: &Cell) -> String {
+    match cell {
+        Cell::Float(v) => format::number(*v, 6),
+        Cell::Text(t) if t.chars().count() > 42 => format!("{}…", t.chars().take(40).collect::<String>()),
+        Cell::Int(v) => format::minus(&v.to_string()),
+        other => other.to_string(),
+    }
+}

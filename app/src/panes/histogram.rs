@@ -1,0 +1,332 @@
+//! How columns are distributed: small multiples, or one column large.
+//!
+//! All rows in grey, the selection in colour over them. A drag selects a range of the column. The
+//! bins run from the 0.5th to the 99.5th percentile of finite values when there are wild ones, else
+//! from end to end, and the last bins take what lies beyond. Counting is done in a named thread for
+//! each column and change of selection. Cost: 8 B a row and column while it counts, then the bins.
+
+use std::sync::Arc;
+
+use asterism_session::{Command, Dataset, Provenance, SelectMode, features, select};
+use egui::{Align2, Color32, FontId, Id, Mesh, Rect, ScrollArea, Sense, Stroke, Ui, pos2, vec2};
+use serde::{Deserialize, Serialize};
+
+use super::columns;
+use super::rows::{self, DataKey, RowLook};
+use crate::cx::Cx;
+use crate::theme::SMALL;
+use crate::widgets::{Cache, Work, axes, format};
+
+/// Settings and caches.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistogramPane {
+    /// One column or expression; empty for small multiples of all.
+    pub column: String,
+    /// Number of bins.
+    pub bins: usize,
+    /// Logarithmic counts.
+    pub log: bool,
+    #[serde(skip)]
+    state: Cache<State>,
+}
+
+impl Default for HistogramPane {
+    fn default() -> Self {
+        Self { column: String::new(), bins: 48, log: false, state: Cache::default() }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    counts: Work<(DataKey, u64, usize, Vec<String>), Vec<Result<Counts, String>>>,
+    values: Arc<parking_lot::Mutex<Vec<(DataKey, String, Arc<Vec<f64>>)>>>,
+    drag: Option<(Id, f64, f64)>,
+}
+
+/// Bins of one column.
+#[derive(Clone, Debug, PartialEq)]
+struct Counts {
+    name: String,
+    low: f64,
+    high: f64,
+    all: Vec<u32>,
+    chosen: Vec<u32>,
+    blank: usize,
+    /// The ends are percentiles, and the outermost bins take what lies beyond.
+    cut: bool,
+}
+
+fn count(name: &str, values: &[f64], chosen: Option<&asterism_data::RowSet>, bins: usize) -> Counts {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    let blank = values.len() - finite.len();
+    let (mut low, mut high) = finite.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    let mut cut = false;
+    if finite.len() > 20 {
+        let last = finite.len() - 1;
+        let mut at = |q: f64| *finite.select_nth_unstable_by((last as f64 * q).round() as usize, f64::total_cmp).1;
+        let (a, b) = (at(0.005), at(0.995));
+        if b > a && (high - low) > 3.0 * (b - a) {
+            (low, high, cut) = (a, b, true);
+        }
+    }
+    if low > high {
+        (low, high) = (0.0, 1.0);
+    } else if low == high {
+        (low, high) = (low - 0.5, high + 0.5);
+    }
+    let per = bins as f64 / (high - low);
+    let (mut all, mut some) = (vec![0; bins], vec![0; bins]);
+    for (row, v) in values.iter().enumerate().filter(|(_, v)| v.is_finite()) {
+        let bin = (((v - low) * per).max(0.0) as usize).min(bins - 1);
+        all[bin] += 1;
+        if chosen.is_some_and(|c| c.contains(row)) {
+            some[bin] += 1;
+        }
+    }
+    Counts { name: name.into(), low, high, all, chosen: some, blank, cut }
+}
+
+impl HistogramPane {
+    /// Controls at the end of the tab bar.
+    pub fn tail_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        ui.toggle_value(&mut self.log, "log counts").on_hover_text("Logarithmic counts");
+        ui.add(egui::DragValue::new(&mut self.bins).range(4..=400).prefix("bins ")).accessible_name("Number of bins");
+        columns::pick(ui, cx, "column", Some("all"), &mut self.column);
+    }
+
+    /// Draw it.
+    pub fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        let doc = cx.session.doc();
+        let Some(dataset) = doc.dataset().cloned() else {
+            super::empty(ui, cx.theme, "Nothing to count yet", "A search, a file or a sample fills these.");
+            return;
+        };
+        let Some(look) = rows::look(ui.ctx(), doc, cx.theme) else { return };
+        let names = if self.column.is_empty() { wanted(&dataset) } else { vec![self.column.clone()] };
+        if names.is_empty() {
+            super::empty(ui, cx.theme, &format!("{} has no numeric columns", dataset.name), "Histograms need numbers.");
+            return;
+        }
+        let selection = doc.selection.any().then(|| doc.selection.rows.clone());
+        let key = (DataKey::of(&dataset), doc.selection.generation, self.bins, names.clone());
+        let (of, kept, bins) = (dataset.clone(), self.state.values.clone(), self.bins.max(1));
+        let data = DataKey::of(&dataset);
+        let made = self.state.counts.get(ui.ctx(), "histograms", key, move || {
+            names
+                .iter()
+                .map(|name| {
+                    let known = kept.lock().iter().find(|(k, n, _)| *k == data && n == name).map(|(_, _, v)| v.clone());
+                    let values = match known {
+                        Some(values) => values,
+                        None => {
+                            let values = Arc::new(select::column_or_expression(&of, name).map_err(|e| e.to_string())?);
+                            let mut kept = kept.lock();
+                            kept.retain(|(k, _, _)| *k == data);
+                            // Of very long tables columns are read again rather than kept.
+                            if values.len() < 2_000_000 {
+                                kept.push((data, name.clone(), values.clone()));
+                            }
+                            values
+                        }
+                    };
+                    Ok(count(name, &values, selection.as_deref(), bins))
+                })
+                .collect()
+        });
+        let Some(made) = made else { return };
+        let area = ui.available_rect_before_wrap();
+        if made.len() == 1 {
+            ui.advance_cursor_after_rect(area);
+            self.one(ui, cx, &dataset, &look, &made[0], area);
+            return;
+        }
+        let across = (area.width() / 230.0).floor().max(1.0) as usize;
+        let size = vec2(area.width() / across as f32, 132.0);
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing = vec2(0.0, 0.0);
+            for line in made.chunks(across) {
+                ui.horizontal(|ui| {
+                    for counts in line {
+                        let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+                        if ui.is_rect_visible(rect) {
+                            self.one(ui, cx, &dataset, &look, counts, rect);
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    fn one(
+        &mut self,
+        ui: &mut Ui,
+        cx: &mut Cx<'_>,
+        dataset: &Dataset,
+        look: &RowLook,
+        counts: &Result<Counts, String>,
+        outer: Rect,
+    ) {
+        let painter = ui.painter_at(outer);
+        let font = FontId::proportional(SMALL);
+        let counts = match counts {
+            Ok(counts) => counts,
+            Err(why) => {
+                painter.text(outer.center(), Align2::CENTER_CENTER, why, font, cx.theme.error);
+                return;
+            }
+        };
+        let rect = Rect::from_min_max(outer.min + vec2(12.0, 24.0), outer.max - vec2(12.0, 22.0));
+        if rect.height() < 4.0 || rect.width() < 4.0 {
+            return;
+        }
+        let response = ui.interact(rect, ui.id().with(("histogram", &counts.name)), Sense::click_and_drag());
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, format!("Histogram of {}", counts.name)));
+        let mut title = columns::label(dataset, &counts.name);
+        if counts.blank > 0 {
+            title += &format!("  ·  {} blank", format::count(counts.blank));
+        }
+        painter.text(pos2(rect.left(), outer.top() + 6.0), Align2::LEFT_TOP, title, font.clone(), cx.theme.second);
+        let scale = |n: u32| if self.log { f64::from(n + 1).ln() } else { f64::from(n) };
+        let most = counts.all.iter().copied().map(scale).fold(1.0, f64::max);
+        let width = rect.width() / counts.all.len() as f32;
+        let mut mesh = Mesh::default();
+        let mut bar = |i: usize, n: u32, colour: Color32| {
+            if n > 0 {
+                let top = rect.bottom() - (rect.height() * (scale(n) / most) as f32).max(1.0);
+                let left = rect.left() + width * i as f32;
+                mesh.add_colored_rect(
+                    Rect::from_min_max(pos2(left, top), pos2(left + (width - 0.5).max(0.5), rect.bottom())),
+                    colour,
+                );
+            }
+        };
+        let single = look.legend.iter().find(|e| e.lit > 0 && e.lit == look.selected).map(|e| e.colour);
+        let colour = single.unwrap_or(cx.theme.selected);
+        let grey = if look.selected > 0 { cx.theme.context } else { cx.theme.context.lerp_to_gamma(cx.theme.second, 0.35) };
+        for (i, n) in counts.all.iter().enumerate() {
+            bar(i, *n, grey);
+        }
+        for (i, n) in counts.chosen.iter().enumerate() {
+            bar(i, *n, colour);
+        }
+        painter.add(mesh);
+        painter.hline(rect.x_range(), rect.bottom(), Stroke::new(1.0, cx.theme.hairline));
+        let x_of = |v: f64| rect.left() + ((v - counts.low) / (counts.high - counts.low)) as f32 * rect.width();
+        let v_of = |x: f32| counts.low + f64::from((x - rect.left()) / rect.width()) * (counts.high - counts.low);
+        let (ticks, step) = axes::ticks([counts.low, counts.high], (rect.width() / 70.0).max(2.0) as usize);
+        for v in ticks {
+            painter.text(
+                pos2(x_of(v), rect.bottom() + 3.0),
+                Align2::CENTER_TOP,
+                axes::tick_label(v, step),
+                font.clone(),
+                cx.theme.third,
+            );
+        }
+        // A range, from press to release.
+        let id = response.id;
+        if response.drag_started()
+            && let Some(at) = ui.input(|i| i.pointer.press_origin())
+        {
+            self.state.drag = Some((id, v_of(at.x), v_of(at.x)));
+        }
+        if let Some((of, from, to)) = &mut self.state.drag
+            && *of == id
+        {
+            if let Some(at) = response.interact_pointer_pos() {
+                *to = v_of(at.x.clamp(rect.left(), rect.right()));
+            }
+            let (mut a, mut b) = (from.min(*to), from.max(*to));
+            let span = Rect::from_x_y_ranges(x_of(a)..=x_of(b), rect.y_range());
+            painter.rect_filled(span, 0.0, cx.theme.outline.gamma_multiply(0.14));
+            painter.rect_stroke(span, 0.0, Stroke::new(1.0, cx.theme.outline), egui::StrokeKind::Inside);
+            if ui.input(|i| i.key_pressed(egui::Key::Escape)) {
+                ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
+                self.state.drag = None;
+            } else if !ui.input(|i| i.pointer.primary_down()) {
+                self.state.drag = None;
+                if span.width() >= 3.0 {
+                    // The outermost bins hold what lies beyond the ends.
+                    if counts.cut && a <= counts.low {
+                        a = f64::MIN;
+                    }
+                    if counts.cut && b >= counts.high {
+                        b = f64::MAX;
+                    }
+                    let modifiers = ui.input(|i| i.modifiers);
+                    let mode = if modifiers.shift {
+                        Some(SelectMode::Or)
+                    } else if modifiers.alt || modifiers.command {
+                        Some(SelectMode::AndNot)
+                    } else {
+                        None
+                    };
+                    let why = Provenance::Range { column: counts.name.clone(), min: a, max: b };
+                    if let Ok(rows) = select::rows_of(dataset, &why) {
+                        cx.commands.push(Command::Select { rows, why, mode });
+                    }
+                }
+            }
+        }
+        if let Some(at) = response.hover_pos() {
+            let v = v_of(at.x);
+            let bin = (((at.x - rect.left()) / width) as usize).min(counts.all.len() - 1);
+            painter.vline(at.x, rect.y_range(), Stroke::new(1.0, cx.theme.third));
+            let some =
+                if look.selected > 0 { format!("{} / ", format::count(counts.chosen[bin] as usize)) } else { String::new() };
+            cx.shared.position = format!(
+                "{} {}  ·  {some}{} in this bin",
+                counts.name,
+                format::number(v, 5),
+                format::count(counts.all[bin] as usize)
+            );
+            cx.shared.hint = "Drag selects a range · Shift adds · Alt removes · double click opens this column".into();
+        }
+        // The value of the row under the cursor elsewhere.
+        if let Some(row) = cx.shared.hover
+            && let Some(values) = self.state.values.lock().iter().find(|(_, n, _)| *n == counts.name).map(|(_, _, v)| v.clone())
+            && let Some(v) = values.get(row as usize).filter(|v| v.is_finite())
+        {
+            let x = x_of(v.clamp(counts.low, counts.high));
+            painter.vline(x, rect.y_range(), Stroke::new(1.5, cx.theme.text));
+        }
+        if response.double_clicked() {
+            self.column = if self.column.is_empty() { counts.name.clone() } else { String::new() };
+        }
+    }
+}
+
+/// Columns worth counting: those features would take, else all numbers; 24 at most.
+fn wanted(dataset: &Dataset) -> Vec<String> {
+    let usable: Vec<String> = (0..dataset.table.columns().len())
+        .filter(|i| features::usable(dataset, *i))
+        .map(|i| dataset.table.columns()[i].name.clone())
+        .collect();
+    let mut names = if usable.is_empty() { columns::numeric(dataset) } else { usable };
+    names.truncate(24);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use asterism_data::RowSet;
+
+    #[test]
+    fn bins_hold_every_finite_value() {
+        let mut values: Vec<f64> = (0..1000).map(f64::from).collect();
+        values.push(f64::NAN);
+        let c = count("x", &values, Some(&RowSet::from_rows(1001, 0..100)), 10);
+        assert_eq!(c.all, [100; 10]);
+        assert_eq!(c.chosen[0], 100);
+        assert_eq!(c.chosen.iter().sum::<u32>(), 100);
+        assert_eq!((c.blank, c.cut), (1, false));
+        // A wild value does not flatten the rest, and is still counted.
+        values[5] = 1e15;
+        let c = count("x", &values, None, 10);
+        assert!(c.cut && c.all.iter().sum::<u32>() == 1000 && c.all[3] > 50);
+        // Nothing at all.
+        assert_eq!(count("x", &[f64::NAN], None, 4).all, [0; 4]);
+    }
+}

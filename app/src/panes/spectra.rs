@@ -1,0 +1,509 @@
+//! Spectra of the selection: median and 16–84 % band over those of the whole table in grey.
+//!
+//! The spectra of the table are read once into a matrix on one grid (in a named thread), stacks are
+//! made from it for each new selection (in another), the row under the cursor is drawn as a thin
+//! line. Lines from the sky's own list are marked at the redshift. Percentiles are exact over the
+//! rows used; of large groups every n-th row is used, and the legend says so. Cost: 4 B a sample for
+//! the matrix, at most 128 MB; a stack of 1,600 spectra of 2,000 samples takes about 50 ms.
+
+use std::sync::{Arc, OnceLock};
+
+use asterism_data::spectrum::{Grid, metres_in, resample};
+use asterism_data::{Medium, RowSet, SpectraColumn, Table};
+use asterism_render::decimate::m4;
+use asterism_session::{Dataset, Document};
+use egui::epaint::{BandPoint, BandShape};
+use egui::{Color32, FontId, Painter, Shape, Stroke, Ui, pos2};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{DataKey, colour_of};
+use crate::cx::Cx;
+use crate::theme::{SMALL, Theme};
+use crate::widgets::{Axes, Cache, Frame, Range2, Work, axes, format};
+
+/// Samples of the matrix at most.
+const MATRIX_SAMPLES: usize = 32_000_000;
+/// Rows of one stack at most.
+const STACK_ROWS: usize = 4_000;
+
+/// Settings and caches.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpectraPane {
+    /// Lines are marked.
+    pub lines: bool,
+    /// A stack for each visible subset rather than for the selection.
+    pub by_subset: bool,
+    /// The wavelengths are shown at rest.
+    pub rest: bool,
+    /// What is shown; `None` for everything.
+    pub view: Option<Range2>,
+    #[serde(skip)]
+    state: Cache<State>,
+}
+
+impl Default for SpectraPane {
+    fn default() -> Self {
+        Self { lines: true, by_subset: false, rest: false, view: None, state: Cache::default() }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    matrix: Work<DataKey, Result<Arc<Matrix>, String>>,
+    all: Work<(DataKey, usize), Stack>,
+    groups: Work<GroupsKey, Vec<(String, Color32, Stack)>>,
+    dataset: Option<u32>,
+    home: Option<(u64, Range2)>,
+}
+
+#[derive(Clone, PartialEq)]
+struct GroupsKey {
+    data: DataKey,
+    matrix: usize,
+    selection: u64,
+    subsets: Vec<(usize, bool)>,
+    by_subset: bool,
+    dark: bool,
+}
+
+/// Spectra of some rows on one grid.
+struct Matrix {
+    /// Wavelengths in the unit of the column.
+    axis: Vec<f64>,
+    /// Row of the table of each row of the matrix, ascending.
+    rows: Vec<u32>,
+    /// Row by row; NaN for no value.
+    flux: Vec<f32>,
+}
+
+impl Matrix {
+    fn row(&self, row: usize) -> Option<&[f32]> {
+        let i = self.rows.binary_search(&(row as u32)).ok()?;
+        self.flux.get(i * self.axis.len()..(i + 1) * self.axis.len())
+    }
+}
+
+/// Percentiles of a group at each wavelength.
+#[derive(Clone, Debug, Default)]
+struct Stack {
+    low: Vec<f64>,
+    median: Vec<f64>,
+    high: Vec<f64>,
+    /// Rows of the group, and rows used.
+    of: usize,
+    used: usize,
+}
+
+fn matrix(table: &Table, spectra: &SpectraColumn) -> Result<Matrix, String> {
+    let rows = table.rows();
+    if rows == 0 {
+        return Err("the table has no rows yet".into());
+    }
+    if let Some(axis) = &spectra.grid {
+        let n = axis.len().max(1);
+        let step = (rows * n).div_ceil(MATRIX_SAMPLES).max(1);
+        let take: Vec<u32> = (0..rows as u32).step_by(step).collect();
+        let mut flux = Vec::with_capacity(take.len() * n);
+        let mut cell = Vec::new();
+        for row in &take {
+            spectra.matrix_row(table, *row as usize, &mut cell);
+            flux.extend((0..n).map(|i| cell.get(i).map_or(f32::NAN, |v| *v as f32)));
+        }
+        return Ok(Matrix { axis: axis.clone(), rows: take, flux });
+    }
+    // Each row has a grid of its own: the common one spans what most of them span.
+    let factor = metres_in(&spectra.axis_unit).unwrap_or(1e-10);
+    let sample: Vec<_> =
+        (0..rows).step_by((rows / 200).max(1)).map(|r| spectra.spectrum(table, r)).filter(|s| !s.is_empty()).collect();
+    let mut starts: Vec<f64> = sample.iter().filter_map(|s| s.range_m()).map(|r| r.0).collect();
+    let mut stops: Vec<f64> = sample.iter().filter_map(|s| s.range_m()).map(|r| r.1).collect();
+    if starts.is_empty() {
+        return Err("the spectra have no wavelengths".into());
+    }
+    starts.sort_by(f64::total_cmp);
+    stops.sort_by(f64::total_cmp);
+    let (start_m, stop_m) = (starts[starts.len() / 10], stops[stops.len() - 1 - stops.len() / 10]);
+    let n = sample.iter().map(asterism_data::Spectrum::len).max().unwrap_or(0).clamp(16, 4096);
+    let grid = Grid { start_m, stop_m, n, log: false };
+    let step = (rows * n).div_ceil(MATRIX_SAMPLES).max(1);
+    let take: Vec<u32> = (0..rows as u32).step_by(step).collect();
+    let mut flux = Vec::with_capacity(take.len() * n);
+    for row in &take {
+        flux.extend(resample(&spectra.spectrum(table, *row as usize), &grid).0);
+    }
+    Ok(Matrix { axis: grid.points_m().iter().map(|m| m / factor).collect(), rows: take, flux })
+}
+
+fn stack(matrix: &Matrix, keep: impl Fn(usize) -> bool, of: usize) -> Stack {
+    let members: Vec<usize> = (0..matrix.rows.len()).filter(|i| keep(matrix.rows[*i] as usize)).collect();
+    let step = members.len().div_ceil(STACK_ROWS).max(1);
+    let members: Vec<usize> = members.into_iter().step_by(step).collect();
+    let n = matrix.axis.len();
+    let mut out = Stack { low: vec![f64::NAN; n], median: vec![f64::NAN; n], high: vec![f64::NAN; n], of, used: members.len() };
+    const BLOCK: usize = 32;
+    let mut columns: Vec<Vec<f32>> = vec![Vec::with_capacity(members.len()); BLOCK];
+    for first in (0..n).step_by(BLOCK) {
+        let width = BLOCK.min(n - first);
+        columns.iter_mut().for_each(Vec::clear);
+        for i in &members {
+            let part = &matrix.flux[i * n + first..i * n + first + width];
+            for (column, v) in columns.iter_mut().zip(part) {
+                if v.is_finite() {
+                    column.push(*v);
+                }
+            }
+        }
+        for (k, column) in columns.iter_mut().take(width).enumerate() {
+            if column.is_empty() {
+                continue;
+            }
+            let last = column.len() - 1;
+            let mut at = |q: f64| {
+                let i = (last as f64 * q).round() as usize;
+                f64::from(*column.select_nth_unstable_by(i, f32::total_cmp).1)
+            };
+            (out.low[first + k], out.median[first + k], out.high[first + k]) = (at(0.16), at(0.5), at(0.84));
+        }
+    }
+    out
+}
+
+#[derive(Deserialize)]
+struct LineList {
+    lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    name: String,
+    vacuum_angstrom: f64,
+    air_angstrom: Option<f64>,
+    kind: String,
+    rank: u8,
+}
+
+fn lines() -> &'static [Line] {
+    static LINES: OnceLock<Vec<Line>> = OnceLock::new();
+    LINES.get_or_init(|| {
+        serde_json::from_str::<LineList>(include_str!("../../../assets/lines.json")).map(|l| l.lines).unwrap_or_default()
+    })
+}
+
+impl SpectraPane {
+    /// For the tab.
+    pub fn title(&self, _cx: &Cx<'_>) -> String {
+        "Spectra: median and 16–84 %".into()
+    }
+
+    /// Controls at the end of the tab bar.
+    pub fn tail_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        if cx.session.doc().dataset().is_none_or(|d| d.spectra.is_none()) {
+            return;
+        }
+        let name = if self.lines { "lines on" } else { "lines off" };
+        ui.toggle_value(&mut self.lines, name).on_hover_text("Mark spectral lines at the redshift");
+        ui.add(egui::DragValue::new(&mut cx.shared.redshift).speed(0.0005).range(-0.1..=20.0).fixed_decimals(4).prefix("z "))
+            .accessible_name("Redshift of the line marks")
+            .on_hover_text("Redshift of the line marks: drag, or click and type");
+        ui.toggle_value(&mut self.rest, "at rest").on_hover_text("Wavelengths divided by 1 + z");
+        ui.toggle_value(&mut self.by_subset, "by subset").on_hover_text("A stack for each visible subset");
+    }
+
+    /// Draw it.
+    pub fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        let doc = cx.session.doc();
+        let Some(dataset) = doc.dataset().cloned() else {
+            super::empty(
+                ui,
+                cx.theme,
+                "No spectra yet",
+                "Open the sample Abell 478 or SpeX, or a table with a column of spectra.",
+            );
+            return;
+        };
+        let Some(spectra) = dataset.spectra.clone() else {
+            let how = "A table needs a column of arrays with a common grid, or one of fluxes beside one of wavelengths.";
+            super::empty(ui, cx.theme, &format!("{} has no column of spectra", dataset.name), how);
+            return;
+        };
+        if self.state.dataset != Some(dataset.id) {
+            self.state.dataset = Some(dataset.id);
+            self.view = None;
+            let param = dataset.table.params.iter().find(|p| p.name.eq_ignore_ascii_case("redshift"));
+            cx.shared.redshift = param.and_then(|p| p.value.trim().parse().ok()).unwrap_or(0.0);
+        }
+        let key = DataKey::of(&dataset);
+        let (table, column) = (dataset.table.clone(), spectra.clone());
+        self.state.matrix.get(ui.ctx(), "spectra-matrix", key, move || matrix(&table, &column).map(Arc::new));
+        let made = self.state.matrix.newest_for(|k| k.id == dataset.id);
+        let matrix = match made.as_deref() {
+            Some(Ok(matrix)) => matrix.clone(),
+            Some(Err(why)) => {
+                super::empty(ui, cx.theme, "These spectra cannot be drawn", why);
+                return;
+            }
+            None => {
+                super::empty(ui, cx.theme, "Reading the spectra", "");
+                return;
+            }
+        };
+        let address = Arc::as_ptr(&matrix) as usize;
+        let total = dataset.table.rows();
+        let of = matrix.clone();
+        self.state.all.get(ui.ctx(), "spectra-stack-all", (key, address), move || stack(&of, |_| true, total));
+        // Stacks of an older matrix would not fit this one's grid.
+        let all = self.state.all.newest_for(|k| k.1 == address);
+        let groups = self.groups(ui, cx, &dataset, &matrix, key);
+        let z = if self.rest { cx.shared.redshift } else { 0.0 };
+        let axis: Vec<f64> = matrix.axis.iter().map(|v| v / (1.0 + z)).collect();
+        let unit = format::unit(&spectra.axis_unit);
+        let medium = match spectra.medium {
+            Medium::Air => ", air",
+            Medium::Vacuum => ", vacuum",
+            Medium::Unknown => "",
+        };
+        let x_label = format!("{} wavelength ({unit}{medium})", if self.rest { "rest" } else { "observed" });
+        let flux_unit = format::unit(&spectra.flux_unit);
+        let y_label = if flux_unit.is_empty() { "flux".to_owned() } else { flux_unit };
+        let home = self.home(&axis, all.as_deref(), groups.as_deref(), z);
+        let axes = Axes { x_label: &x_label, y_label: &y_label, home, grid: false, name: "Spectra", fixed_y: false };
+        let shown = axes.show(ui, ui.id().with("axes"), cx.theme, &mut self.view);
+        let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
+        if shown.response.dragged() {
+            axes::pan(&mut self.view, &frame, shown.response.drag_delta());
+        }
+        let painter = ui.painter_at(frame.rect);
+        if self.lines {
+            self.marks(&painter, cx, &frame, &spectra);
+        }
+        if let Some(all) = &all {
+            paint_stack(&painter, &frame, &axis, all, cx.theme.context, 0.28);
+        }
+        for (_, colour, stack) in groups.iter().flat_map(|g| g.iter()) {
+            paint_stack(&painter, &frame, &axis, stack, *colour, 0.3);
+        }
+        if let Some(row) = cx.shared.hover {
+            let flux: Option<Vec<f64>> = matrix.row(row as usize).map(|f| f.iter().map(|v| f64::from(*v)).collect());
+            if let Some(flux) = flux {
+                line(&painter, &frame, &axis, &flux, Stroke::new(1.0, cx.theme.text.gamma_multiply(0.85)));
+            }
+        }
+        self.legend(&painter, cx, &frame, all.as_deref(), groups.as_deref());
+        if let Some(at) = shown.response.hover_pos() {
+            let p = frame.data_from_pt(at);
+            let rest = p[0] / (1.0 + cx.shared.redshift);
+            let rest = if self.rest || cx.shared.redshift == 0.0 { String::new() } else { format!("  rest {rest:.1} {unit}") };
+            cx.shared.position = format!("{:.1} {unit}{rest}  flux {}", p[0], format::number(p[1], 4));
+            cx.shared.hint = "Drag pans · wheel zooms · drag outside an axis moves that axis · double click frames all".into();
+        }
+    }
+
+    fn groups(
+        &mut self,
+        ui: &Ui,
+        cx: &Cx<'_>,
+        dataset: &Dataset,
+        matrix: &Arc<Matrix>,
+        data: DataKey,
+    ) -> Option<Arc<Vec<(String, Color32, Stack)>>> {
+        let doc = cx.session.doc();
+        let wanted = wanted(doc, dataset, cx.theme, self.by_subset);
+        let key = GroupsKey {
+            data,
+            matrix: Arc::as_ptr(matrix) as usize,
+            selection: doc.selection.generation,
+            subsets: dataset.subsets.iter().map(|s| (Arc::as_ptr(s) as usize, s.visible)).collect(),
+            by_subset: self.by_subset,
+            dark: cx.theme.dark,
+        };
+        let address = key.matrix;
+        let matrix = matrix.clone();
+        self.state.groups.get(ui.ctx(), "spectra-stack", key, move || {
+            wanted
+                .into_iter()
+                .map(|(name, colour, rows)| (name, colour, stack(&matrix, |r| rows.contains(r), rows.count())))
+                .collect()
+        });
+        self.state.groups.newest_for(|k| k.matrix == address)
+    }
+
+    /// Everything along x; along y what the medians and bands need, with the peaks of the medians.
+    fn home(&mut self, axis: &[f64], all: Option<&Stack>, groups: Option<&Vec<(String, Color32, Stack)>>, z: f64) -> Range2 {
+        let key = self.state.groups.generation() ^ self.state.all.generation() << 20 ^ z.to_bits().rotate_left(7);
+        if let Some((k, home)) = self.state.home
+            && k == key
+        {
+            return home;
+        }
+        let mut y = [f64::INFINITY, f64::NEG_INFINITY];
+        let groups = groups.into_iter().flatten().map(|(_, _, s)| s);
+        for stack in all.into_iter().chain(groups) {
+            for v in stack.median.iter().filter(|v| v.is_finite()) {
+                y = [y[0].min(*v), y[1].max(*v)];
+            }
+            let mut high: Vec<f64> = stack.high.iter().copied().filter(|v| v.is_finite()).collect();
+            let mut low: Vec<f64> = stack.low.iter().copied().filter(|v| v.is_finite()).collect();
+            if !high.is_empty() && !low.is_empty() {
+                let (h, l) = ((high.len() - 1) * 99 / 100, (low.len() - 1) / 100);
+                y[1] = y[1].max(*high.select_nth_unstable_by(h, f64::total_cmp).1);
+                y[0] = y[0].min(*low.select_nth_unstable_by(l, f64::total_cmp).1);
+            }
+        }
+        let x = axis
+            .iter()
+            .copied()
+            .filter(|v| v.is_finite())
+            .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
+        if x[0] > x[1] {
+            return Range2 { x: [0.0, 1.0], y: [0.0, 1.0] };
+        }
+        let y = if y[0] > y[1] { [0.0, 1.0] } else { y };
+        let home = Range2 { x, y: Range2::around([0.0, 1.0], y).y };
+        self.state.home = Some((key, home));
+        home
+    }
+
+    fn marks(&self, painter: &Painter, cx: &Cx<'_>, frame: &Frame, spectra: &SpectraColumn) {
+        let Some(metres) = metres_in(&spectra.axis_unit) else { return };
+        let z = if self.rest { 0.0 } else { cx.shared.redshift };
+        let mut at: Vec<(f32, &Line)> = lines()
+            .iter()
+            .filter_map(|l| {
+                let angstrom = if spectra.medium == Medium::Air { l.air_angstrom? } else { l.vacuum_angstrom };
+                let shift = if l.kind == "telluric" { 1.0 } else { 1.0 + z };
+                let x = frame.pt_from_data([angstrom * 1e-10 * shift / metres, 0.0]).x;
+                frame.rect.x_range().contains(x).then_some((x, l))
+            })
+            .collect();
+        // The best-known first; a name that would cover another is left out with its line, unless it is one of those.
+        at.sort_by_key(|(_, l)| l.rank);
+        let font = FontId::proportional(SMALL - 1.0);
+        let mut taken: Vec<[f32; 2]> = Vec::new();
+        for (x, l) in at {
+            let galley = painter.layout_no_wrap(l.name.clone(), font.clone(), cx.theme.second);
+            let span = [x, x + galley.size().x + 6.0];
+            let free = taken.iter().all(|t| span[1] < t[0] || span[0] > t[1]);
+            if !free && l.rank > 1 {
+                continue;
+            }
+            let stroke = Stroke::new(1.0, cx.theme.third.gamma_multiply(0.8));
+            painter.extend(Shape::dashed_line(&[pos2(x, frame.rect.top()), pos2(x, frame.rect.bottom())], stroke, 2.0, 2.0));
+            if free {
+                painter.galley(pos2(x + 3.0, frame.rect.top() + 2.0), galley, cx.theme.second);
+                taken.push(span);
+            }
+        }
+    }
+
+    fn legend(
+        &self,
+        painter: &Painter,
+        cx: &Cx<'_>,
+        frame: &Frame,
+        all: Option<&Stack>,
+        groups: Option<&Vec<(String, Color32, Stack)>>,
+    ) {
+        let font = FontId::proportional(SMALL);
+        let mut y = frame.rect.top() + 22.0;
+        let text = |name: &str, s: &Stack| {
+            let of =
+                if s.used < s.of { format!("{} of {}", format::count(s.used), format::count(s.of)) } else { format::count(s.of) };
+            format!("{name} {of}")
+        };
+        let groups = groups.into_iter().flatten().map(|(n, c, s)| (text(n, s), *c));
+        for (text, colour) in groups.take(8).chain(all.map(|s| (text("all", s), cx.theme.context))) {
+            let galley = painter.layout_no_wrap(text, font.clone(), cx.theme.second);
+            let right = frame.rect.right() - 8.0;
+            painter.galley(pos2(right - galley.size().x, y), galley.clone(), cx.theme.second);
+            painter.hline(
+                right - galley.size().x - 20.0..=right - galley.size().x - 6.0,
+                y + galley.size().y / 2.0,
+                Stroke::new(2.0, colour),
+            );
+            y += 17.0;
+        }
+    }
+}
+
+/// The groups to be stacked, beside everything.
+fn wanted(doc: &Document, dataset: &Dataset, theme: &Theme, by_subset: bool) -> Vec<(String, Color32, Arc<RowSet>)> {
+    let visible = || dataset.subsets.iter().filter(|s| s.visible).take(8);
+    if doc.selection.any() && !by_subset {
+        let same = visible().find(|s| s.rows == doc.selection.rows);
+        return vec![match same {
+            Some(s) => (s.name.clone(), colour_of(s.colour), s.rows.clone()),
+            None => ("selection".into(), theme.selected, doc.selection.rows.clone()),
+        }];
+    }
+    visible().map(|s| (s.name.clone(), colour_of(s.colour), s.rows.clone())).collect()
+}
+
+fn paint_stack(painter: &Painter, frame: &Frame, axis: &[f64], stack: &Stack, colour: Color32, opacity: f32) {
+    let columns = frame.rect.width().ceil().max(1.0) as usize;
+    // Lowest and highest of the band in each column of points: nothing of its envelope is lost.
+    let mut band: Vec<Option<(f32, f32, f32)>> = vec![None; columns + 1];
+    for (i, x) in axis.iter().enumerate() {
+        let (low, high) = (frame.pt_from_data([*x, stack.low[i]]), frame.pt_from_data([*x, stack.high[i]]));
+        if !(low.y.is_finite() && high.y.is_finite()) || !frame.rect.expand(2.0).x_range().contains(low.x) {
+            continue;
+        }
+        let column = ((low.x - frame.rect.left()).max(0.0) as usize).min(columns);
+        let (top, bottom) = (high.y.min(low.y), high.y.max(low.y));
+        let entry = band[column].get_or_insert((low.x, top, bottom));
+        *entry = (low.x, entry.1.min(top), entry.2.max(bottom));
+    }
+    let gap = axis.len().max(2);
+    let spacing =
+        frame.rect.width() as f64 / gap as f64 * ((axis[axis.len() - 1] - axis[0]) / (frame.view.x[1] - frame.view.x[0])).abs();
+    let mut run: Vec<BandPoint> = Vec::new();
+    let flush = |run: &mut Vec<BandPoint>| {
+        if run.len() > 1 {
+            painter.add(BandShape::filled(std::mem::take(run), colour.gamma_multiply(opacity)));
+        }
+        run.clear();
+    };
+    for (x, top, bottom) in band.into_iter().flatten() {
+        if run.last().is_some_and(|p| f64::from(x - p.x) > (3.0 * spacing).max(3.0)) {
+            flush(&mut run);
+        }
+        run.push(BandPoint::new(x, top..=bottom));
+    }
+    flush(&mut run);
+    line(painter, frame, axis, &stack.median, Stroke::new(1.3, colour));
+}
+
+fn line(painter: &Painter, frame: &Frame, axis: &[f64], flux: &[f64], stroke: Stroke) {
+    let columns = (frame.rect.width() * painter.pixels_per_point()).max(1.0) as u32;
+    let thin = m4(axis, flux, frame.view.x[0], frame.view.x[1], columns);
+    for part in thin.split(|p| !(p[0].is_finite() && p[1].is_finite())).filter(|p| p.len() > 1) {
+        painter.line(part.iter().map(|p| frame.pt_from_data(*p)).collect(), stroke);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_has_the_median_and_the_band() {
+        let n = 40;
+        let rows: Vec<u32> = (0..101).collect();
+        let flux = rows.iter().flat_map(|r| (0..n).map(move |i| if i == 7 && *r > 50 { f32::NAN } else { *r as f32 })).collect();
+        let m = Matrix { axis: (0..n).map(f64::from).collect(), rows, flux };
+        let s = stack(&m, |_| true, 101);
+        assert_eq!((s.low[0], s.median[0], s.high[39]), (16.0, 50.0, 84.0));
+        // Blanks count for nothing.
+        assert_eq!(s.median[7], 25.0);
+        let s = stack(&m, |r| r < 3, 3);
+        assert_eq!((s.median[0], s.used), (1.0, 3));
+        assert!(stack(&m, |_| false, 0).median[0].is_nan());
+    }
+
+    #[test]
+    fn the_lines_are_there_and_in_air_where_air_is_used() {
+        let h_alpha = lines().iter().find(|l| l.name == "Hα").expect("Hα is in the list");
+        assert!((h_alpha.vacuum_angstrom - 6564.614).abs() < 0.01);
+        assert!((h_alpha.air_angstrom.unwrap_or(0.0) - 6562.8).abs() < 0.1);
+    }
+}

@@ -1,0 +1,608 @@
+//! Pictures on paper: views of a dataset as SVG, and as PNG through resvg with the bundled fonts.
+//!
+//! One drawing serves both, so that a PNG is what the SVG says; it needs no GPU and no display, so
+//! `asterism run` and `asterism draw` make the same pictures on a server. Up to [`SINGLE`] points
+//! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::Arc;
+
+use asterism_render::{Style, View as Window, reference};
+use asterism_session::data::stretch::{Cuts, Stretch};
+use asterism_session::data::{RowSet, Table};
+use asterism_session::select::{Plot, image_positions, positions};
+use asterism_session::{Dataset, Document, Error, Layer, Result};
+use base64::Engine as _;
+use egui::Color32;
+
+use crate::theme::Theme;
+
+/// Most points drawn one by one.
+pub const SINGLE: usize = 20_000;
+
+/// One part of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum View {
+    /// Points on a map or two columns.
+    Scatter(Plot),
+    /// Stack of the selection's spectra over all.
+    Spectra,
+    /// An image with the rows on it.
+    Image(usize),
+    /// Counts of a column.
+    Histogram(String),
+}
+
+/// What a dataset is best shown by.
+pub fn default_views(dataset: &Dataset) -> Vec<View> {
+    let mut views = Vec::new();
+    if let Some(map) = dataset.map() {
+        views.push(View::Scatter(Plot::Map(map.id)));
+    }
+    if !dataset.images.is_empty() {
+        views.push(View::Image(0));
+    }
+    if dataset.spectra.is_some() {
+        views.push(View::Spectra);
+    }
+    let usable: Vec<String> = (0..dataset.table.columns().len())
+        .filter(|i| asterism_session::features::usable(dataset, *i))
+        .map(|i| dataset.table.columns()[i].name.clone())
+        .collect();
+    if views.is_empty() {
+        if let [x, y, ..] = usable.as_slice() {
+            views.push(View::Scatter(Plot::Columns { x: x.clone(), y: y.clone() }));
+        }
+    }
+    if views.len() < 3 {
+        views.extend(usable.first().cloned().map(View::Histogram));
+    }
+    views
+}
+
+/// Views as a recipe names them: `scatter:MAP`, `spectra:SEARCH`, `image:SEARCH`, `histogram:COLUMN`.
+///
+/// # Errors
+/// When a name is not known.
+pub fn views_named(dataset: &Dataset, names: &[String]) -> Result<Vec<View>> {
+    let mut views = Vec::new();
+    for name in names {
+        let (kind, of) = name.split_once(':').unwrap_or((name, ""));
+        views.push(match kind {
+            "scatter" => match (dataset.maps.iter().find(|m| m.name == of), of.split_once(',')) {
+                (Some(map), _) => View::Scatter(Plot::Map(map.id)),
+                (None, Some((x, y))) => View::Scatter(Plot::Columns { x: x.trim().into(), y: y.trim().into() }),
+                (None, None) => {
+                    let have: Vec<&str> = dataset.maps.iter().map(|m| m.name.as_str()).collect();
+                    return Err(Error::said(format!("no map is named '{of}'; there are {}", have.join(", "))));
+                }
+            },
+            "spectra" => View::Spectra,
+            "image" => View::Image(0),
+            "histogram" => View::Histogram(of.into()),
+            _ => return Err(Error::said(format!("no view is named '{kind}': there are scatter, spectra, image, histogram"))),
+        });
+    }
+    Ok(views)
+}
+
+/// Write views of the dataset in front as `.svg` or `.png`.
+///
+/// # Errors
+/// When there is no dataset, a view cannot be drawn, or the file cannot be written.
+pub fn save(doc: &Document, views: &[View], size: [u32; 2], theme: &Theme, to: &Path) -> Result<()> {
+    let dataset = doc.dataset().ok_or_else(|| Error::said("there is nothing to draw yet"))?;
+    let text = svg(dataset, &doc.selection.rows, views, size, theme)?;
+    let bytes = if to.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) { text.into_bytes() } else { png(&text)? };
+    asterism_session::export::write_whole(to, &bytes)
+}
+
+/// The picture of an SVG text.
+///
+/// # Errors
+/// When the text is not SVG.
+pub fn png(svg: &str) -> Result<Vec<u8>> {
+    use resvg::{tiny_skia, usvg};
+    let mut options = usvg::Options { font_family: "Inter".into(), ..usvg::Options::default() };
+    for font in crate::theme::FONTS {
+        options.fontdb_mut().load_font_data(font.to_vec());
+    }
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| Error::said(format!("the picture could not be drawn: {e}")))?;
+    let size = tree.size().to_int_size();
+    let mut pixmap =
+        tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| Error::said("the picture is too large"))?;
+    resvg::render(&tree, tiny_skia::Transform::default(), &mut pixmap.as_mut());
+    pixmap.encode_png().map_err(|e| Error::said(format!("the picture could not be written: {e}")))
+}
+
+/// A frame in pixels: left, top, width, height.
+type Frame = [f64; 4];
+
+/// Views side by side as SVG text. Rows of visible subsets have their colours; when there is a
+/// selection, the rest is grey.
+///
+/// # Errors
+/// When a view cannot be drawn from this dataset.
+pub fn svg(dataset: &Dataset, selection: &RowSet, views: &[View], size: [u32; 2], theme: &Theme) -> Result<String> {
+    let (w, h) = (f64::from(size[0]), f64::from(size[1]));
+    let mut s = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" font-family=\"Inter, sans-serif\">\n<rect width=\"{w}\" height=\"{h}\" fill=\"{}\"/>\n",
+        hex(theme.pane)
+    );
+    let colours = Colours::new(dataset, selection, theme);
+    for (view, frame) in views.iter().zip(frames(views.len(), w, h)) {
+        let _ = writeln!(
+            s,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{}\"/>",
+            frame[0],
+            frame[1],
+            frame[2],
+            frame[3],
+            hex(theme.hairline)
+        );
+        match view {
+            View::Scatter(plot) => scatter(&mut s, dataset, plot, frame, &colours, theme)?,
+            View::Image(index) => image(&mut s, dataset, *index, frame, &colours, theme)?,
+            View::Spectra => spectra(&mut s, dataset, frame, &colours, theme)?,
+            View::Histogram(column) => histogram(&mut s, dataset, column, frame, &colours, theme)?,
+        }
+    }
+    s.push_str("</svg>\n");
+    Ok(s)
+}
+
+/// One view fills the page; two stand side by side; of three the first is large; else a grid.
+fn frames(count: usize, w: f64, h: f64) -> Vec<Frame> {
+    match count {
+        0 => Vec::new(),
+        1 => vec![[0.0, 0.0, w, h]],
+        2 => vec![[0.0, 0.0, w / 2.0, h], [w / 2.0, 0.0, w / 2.0, h]],
+        3 => {
+            let left = (w * 0.55).round();
+            vec![[0.0, 0.0, left, h], [left, 0.0, w - left, h / 2.0], [left, h / 2.0, w - left, h / 2.0]]
+        }
+        n => {
+            let columns = (n as f64).sqrt().ceil();
+            let rows = (n as f64 / columns).ceil();
+            (0..n)
+                .map(|i| [(i as f64 % columns) * w / columns, (i as f64 / columns).floor() * h / rows, w / columns, h / rows])
+                .collect()
+        }
+    }
+}
+
+fn hex(c: Color32) -> String {
+    format!("#{:02x}{:02x}{:02x}", c.r(), c.g(), c.b())
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A number for a tick.
+fn number(v: f64, step: f64) -> String {
+    if v.abs() < step * 1e-9 {
+        return "0".into();
+    }
+    if v.abs() >= 1e5 || v.abs() < 1e-3 {
+        return format!("{v:.1e}").replace('-', "−");
+    }
+    let digits = (-step.log10().floor()).clamp(0.0, 8.0) as usize;
+    format!("{v:.digits$}").replace('-', "−")
+}
+
+/// Round steps that cut a range into about `about` parts.
+fn ticks(range: [f64; 2], about: f64) -> (Vec<f64>, f64) {
+    let span = (range[1] - range[0]).abs();
+    if span <= 0.0 || !span.is_finite() {
+        return (Vec::new(), 1.0);
+    }
+    let raw = span / about.max(1.0);
+    let power = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * power).find(|s| *s >= raw).unwrap_or(power * 10.0);
+    let first = (range[0].min(range[1]) / step).ceil() as i64;
+    let last = (range[0].max(range[1]) / step).floor() as i64;
+    ((first..=last).map(|i| i as f64 * step).collect(), step)
+}
+
+/// Colour of each row, and the legend.
+struct Colours {
+    context: Color32,
+    rows: Vec<Color32>,
+    lit: Vec<bool>,
+    legend: Vec<(String, Color32)>,
+    groups: Vec<(String, Color32, Arc<RowSet>)>,
+}
+
+impl Colours {
+    fn new(dataset: &Dataset, selection: &RowSet, theme: &Theme) -> Self {
+        let len = dataset.table.rows();
+        let any = !selection.is_empty();
+        let mut rows = vec![theme.context; len];
+        let mut lit = vec![false; len];
+        let mut legend = Vec::new();
+        let mut groups = Vec::new();
+        for subset in dataset.subsets.iter().filter(|s| s.visible) {
+            let [r, g, b] = subset.colour;
+            let colour = Color32::from_rgb(r, g, b);
+            let mut shown = 0;
+            for row in subset.rows.iter().filter(|row| !any || selection.contains(*row)) {
+                if row < len {
+                    rows[row] = colour;
+                    lit[row] = true;
+                    shown += 1;
+                }
+            }
+            legend.push((format!("{} {shown} / {}", subset.name, subset.rows.count()), colour));
+            groups.push((subset.name.clone(), colour, subset.rows.clone()));
+        }
+        for row in selection.iter().filter(|row| *row < len) {
+            if !lit[row] {
+                rows[row] = theme.selected;
+                lit[row] = true;
+            }
+        }
+        if any && groups.iter().all(|(_, _, rows)| **rows != *selection) {
+            legend.push((format!("selected {} / {len}", selection.count()), theme.selected));
+            groups.push(("selected".into(), theme.selected, Arc::new(selection.clone())));
+        }
+        Self { context: theme.context, rows, lit, legend, groups }
+    }
+}
+
+struct Axes {
+    inner: Frame,
+    x: [f64; 2],
+    y: [f64; 2],
+}
+
+impl Axes {
+    fn px(&self, p: [f64; 2]) -> [f64; 2] {
+        let t = (p[0] - self.x[0]) / (self.x[1] - self.x[0]);
+        let u = (p[1] - self.y[0]) / (self.y[1] - self.y[0]);
+        [self.inner[0] + t * self.inner[2], self.inner[1] + (1.0 - u) * self.inner[3]]
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn axes(
+    s: &mut String,
+    frame: Frame,
+    title: &str,
+    x: [f64; 2],
+    y: [f64; 2],
+    x_label: &str,
+    y_label: &str,
+    theme: &Theme,
+) -> Axes {
+    let inner = [frame[0] + 64.0, frame[1] + 36.0, frame[2] - 82.0, frame[3] - 84.0];
+    let axes = Axes { inner, x, y };
+    let _ = writeln!(
+        s,
+        "<text x=\"{}\" y=\"{}\" font-size=\"13\" font-weight=\"600\" fill=\"{}\">{}</text>",
+        frame[0] + 14.0,
+        frame[1] + 22.0,
+        hex(theme.text),
+        escape(title)
+    );
+    let (left, top, right, bottom) = (inner[0], inner[1], inner[0] + inner[2], inner[1] + inner[3]);
+    let _ = writeln!(s, "<path d=\"M{left} {top}V{bottom}H{right}\" fill=\"none\" stroke=\"{}\"/>", hex(theme.third));
+    let (marks, step) = ticks(x, inner[2] / 90.0);
+    for v in marks {
+        let px = axes.px([v, y[0]])[0];
+        let _ = writeln!(
+            s,
+            "<path d=\"M{px:.1} {bottom}v5\" stroke=\"{0}\"/><text x=\"{px:.1}\" y=\"{1}\" font-size=\"12\" fill=\"{0}\" text-anchor=\"middle\">{2}</text>",
+            hex(theme.third),
+            bottom + 19.0,
+            number(v, step)
+        );
+    }
+    let (marks, step) = ticks(y, inner[3] / 60.0);
+    for v in marks {
+        let px = axes.px([x[0], v])[1];
+        let _ = writeln!(
+            s,
+            "<path d=\"M{left} {px:.1}h-5\" stroke=\"{0}\"/><text x=\"{1}\" y=\"{2:.1}\" font-size=\"12\" fill=\"{0}\" text-anchor=\"end\">{3}</text>",
+            hex(theme.third),
+            left - 9.0,
+            px + 4.0,
+            number(v, step)
+        );
+    }
+    let _ = writeln!(
+        s,
+        "<text x=\"{}\" y=\"{}\" font-size=\"12\" fill=\"{}\" text-anchor=\"middle\">{}</text>",
+        left + inner[2] / 2.0,
+        bottom + 39.0,
+        hex(theme.second),
+        escape(x_label)
+    );
+    let (cx, cy) = (frame[0] + 16.0, top + inner[3] / 2.0);
+    let _ = writeln!(
+        s,
+        "<text x=\"{cx}\" y=\"{cy}\" font-size=\"12\" fill=\"{}\" text-anchor=\"middle\" transform=\"rotate(-90 {cx} {cy})\">{}</text>",
+        hex(theme.second),
+        escape(y_label)
+    );
+    axes
+}
+
+/// Smallest and largest finite value, with a margin.
+fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    if low > high {
+        return [0.0, 1.0];
+    }
+    let margin = if high > low { (high - low) * 0.04 } else { low.abs().max(1.0) * 0.5 };
+    [low - margin, high + margin]
+}
+
+fn raster(s: &mut String, rgba: Vec<u8>, [w, h]: [u32; 2], at: Frame) -> Result<()> {
+    let buffer = image::RgbaImage::from_raw(w, h, rgba).ok_or_else(|| Error::said("the picture could not be drawn"))?;
+    let mut bytes = Cursor::new(Vec::new());
+    buffer
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|e| Error::said(format!("the picture could not be drawn: {e}")))?;
+    let data = base64::engine::general_purpose::STANDARD.encode(bytes.into_inner());
+    let _ = writeln!(
+        s,
+        "<image x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" xlink:href=\"data:image/png;base64,{data}\"/>",
+        at[0], at[1], at[2], at[3]
+    );
+    Ok(())
+}
+
+fn points(s: &mut String, axes: &Axes, at: &[[f64; 2]], colours: &Colours, radius: f64, faint: bool) -> Result<()> {
+    if at.len() > SINGLE {
+        let px = [(axes.inner[2] * 2.0) as u32, (axes.inner[3] * 2.0) as u32];
+        let xy: Vec<[f32; 2]> = at.iter().map(|p| [p[0] as f32, p[1] as f32]).collect();
+        let rgba: Vec<u32> = colours.rows.iter().map(|c| u32::from_le_bytes([c.r(), c.g(), c.b(), 255])).collect();
+        let words = RowSet::from_fn(at.len(), |row| colours.lit[row]).words().to_vec();
+        let any = colours.lit.iter().any(|l| *l);
+        let mut columns = reference::Columns::new(&xy);
+        columns.rgba = Some(&rgba);
+        columns.selection = any.then_some(&words);
+        let window = Window { x: axes.x, y: axes.y, px };
+        let context = colours.context;
+        let style = Style { radius_px: radius as f32 * 2.0, background: [0; 4], context: context.to_array(), ..Style::default() };
+        let mut pixels = reference::points(&window, &style, &columns, 300_000);
+        // Premultiplied to straight, as PNG wants it.
+        for p in pixels.chunks_exact_mut(4).filter(|p| p[3] > 0) {
+            for i in 0..3 {
+                p[i] = (u32::from(p[i]) * 255 / u32::from(p[3])).min(255) as u8;
+            }
+        }
+        return raster(s, pixels, px, axes.inner);
+    }
+    for pass in [false, true] {
+        for (row, p) in at.iter().enumerate() {
+            if colours.lit[row] != pass || !(p[0].is_finite() && p[1].is_finite()) || (faint && !pass) {
+                continue;
+            }
+            let [x, y] = axes.px(*p);
+            let inside = x >= axes.inner[0]
+                && x <= axes.inner[0] + axes.inner[2]
+                && y >= axes.inner[1]
+                && y <= axes.inner[1] + axes.inner[3];
+            if inside {
+                let _ = writeln!(
+                    s,
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{}\" fill-opacity=\"{}\"/>",
+                    hex(colours.rows[row]),
+                    if faint { 0.6 } else { 0.9 }
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn legend(s: &mut String, at: [f64; 2], colours: &Colours, theme: &Theme) {
+    for (n, (text, colour)) in colours.legend.iter().take(12).enumerate() {
+        let y = at[1] + n as f64 * 18.0;
+        let _ = writeln!(
+            s,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"4\" fill=\"{}\"/><text x=\"{}\" y=\"{}\" font-size=\"12\" fill=\"{}\">{}</text>",
+            at[0],
+            y,
+            hex(*colour),
+            at[0] + 11.0,
+            y + 4.0,
+            hex(theme.text),
+            escape(text)
+        );
+    }
+}
+
+fn unit(table: &Table, name: &str) -> String {
+    match table.column_index(name).and_then(|i| table.columns()[i].unit.clone()) {
+        Some(unit) if !unit.is_empty() => format!("{name} ({unit})"),
+        _ => name.to_owned(),
+    }
+}
+
+fn scatter(s: &mut String, dataset: &Dataset, plot: &Plot, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
+    let at = positions(dataset, plot)?;
+    let (title, x, y) = match plot {
+        Plot::Map(id) => {
+            let map = dataset.maps.iter().find(|m| m.id == *id);
+            let label = map.map_or("map", |m| asterism_session::session::method_label(m.params.method));
+            (map.map_or_else(String::new, |m| m.name.clone()), format!("{label} 1"), format!("{label} 2"))
+        }
+        Plot::Columns { x, y } => (format!("{y} against {x}"), unit(&dataset.table, x), unit(&dataset.table, y)),
+        Plot::Image(_) => ("image".into(), "x (pixel)".into(), "y (pixel)".into()),
+    };
+    let axes = axes(s, frame, &title, range(at.iter().map(|p| p[0])), range(at.iter().map(|p| p[1])), &x, &y, theme);
+    points(s, &axes, &at, colours, if at.len() > 5000 { 1.5 } else { 2.5 }, false)?;
+    legend(s, [axes.inner[0] + 12.0, axes.inner[1] + 8.0], colours, theme);
+    Ok(())
+}
+
+fn image(s: &mut String, dataset: &Dataset, index: usize, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
+    let layer = dataset.images.get(index).ok_or_else(|| Error::said("there is no image to draw"))?;
+    let (rows, columns, rgba, up) = match &layer.pixels {
+        Layer::Fits(image) => {
+            let [rows, columns] = image.shape;
+            let (low, high) = Cuts::Percentile(0.5, 99.7).limits(&image.pixels).unwrap_or((image.min, image.max));
+            let mut rgba = Vec::with_capacity(rows * columns * 4);
+            for row in (0..rows).rev() {
+                for v in &image.pixels[row * columns..(row + 1) * columns] {
+                    let t = Stretch::Asinh.of(f64::from(*v), low, high);
+                    let g = if t.is_finite() { (t.clamp(0.0, 1.0) * 255.0) as u8 } else { 0 };
+                    rgba.extend([g, g, g, 255]);
+                }
+            }
+            (rows, columns, rgba, true)
+        }
+        Layer::Picture(picture) => (picture.shape[0], picture.shape[1], picture.rgba.clone(), false),
+    };
+    let room = [frame[0] + 14.0, frame[1] + 36.0, frame[2] - 28.0, frame[3] - 50.0];
+    let scale = (room[2] / columns as f64).min(room[3] / rows as f64);
+    let (w, h) = (columns as f64 * scale, rows as f64 * scale);
+    let at = [room[0] + (room[2] - w) / 2.0, room[1] + (room[3] - h) / 2.0, w, h];
+    let _ = writeln!(
+        s,
+        "<text x=\"{}\" y=\"{}\" font-size=\"13\" font-weight=\"600\" fill=\"{}\">{}</text>",
+        frame[0] + 14.0,
+        frame[1] + 22.0,
+        hex(theme.text),
+        escape(&layer.title)
+    );
+    raster(s, rgba, [columns as u32, rows as u32], at)?;
+    // Pixel centres are whole numbers, so the first pixel begins at −0.5.
+    let (bottom, top) = if up { (-0.5, rows as f64 - 0.5) } else { (rows as f64 - 0.5, -0.5) };
+    let axes = Axes { inner: at, x: [-0.5, columns as f64 - 0.5], y: [bottom, top] };
+    if let Ok(positions) = image_positions(dataset, index) {
+        points(s, &axes, &positions, colours, 2.5, true)?;
+    }
+    Ok(())
+}
+
+/// Median, 16th and 84th percentile of each sample over some rows.
+fn stack(dataset: &Dataset, rows: &RowSet) -> Option<(Vec<f64>, [Vec<f64>; 3])> {
+    let column = dataset.spectra.as_deref()?;
+    let mut samples: HashMap<usize, Vec<f64>> = HashMap::new();
+    let mut axis: Vec<f64> = Vec::new();
+    for row in rows.iter().take(4000) {
+        let spectrum = column.spectrum(&dataset.table, row);
+        let own = if spectrum.axis.is_empty() { &spectrum.wavelength_m } else { &spectrum.axis };
+        if own.len() > axis.len() {
+            axis = own.clone();
+        }
+        for (i, (v, good)) in spectrum.flux.iter().zip(&spectrum.good).enumerate() {
+            if *good && v.is_finite() {
+                samples.entry(i).or_default().push(*v);
+            }
+        }
+    }
+    let mut out = [vec![f64::NAN; axis.len()], vec![f64::NAN; axis.len()], vec![f64::NAN; axis.len()]];
+    for (i, mut v) in samples {
+        if i >= axis.len() {
+            continue;
+        }
+        v.sort_by(f64::total_cmp);
+        for (k, q) in [0.16, 0.5, 0.84].into_iter().enumerate() {
+            out[k][i] = v[((v.len() - 1) as f64 * q).round() as usize];
+        }
+    }
+    Some((axis, out))
+}
+
+fn path(axes: &Axes, x: &[f64], y: &[f64], reverse: bool) -> String {
+    let mut d = String::new();
+    let mut pen = false;
+    let order: Box<dyn Iterator<Item = usize>> = if reverse { Box::new((0..x.len()).rev()) } else { Box::new(0..x.len()) };
+    for i in order {
+        if !(x[i].is_finite() && y[i].is_finite()) {
+            pen = false;
+            continue;
+        }
+        let [px, py] = axes.px([x[i], y[i]]);
+        let py = py.clamp(axes.inner[1], axes.inner[1] + axes.inner[3]);
+        let _ = write!(d, "{}{px:.1} {py:.1}", if pen { 'L' } else { 'M' });
+        pen = true;
+    }
+    d
+}
+
+fn spectra(s: &mut String, dataset: &Dataset, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
+    let column = dataset.spectra.as_deref().ok_or_else(|| Error::said(format!("'{}' has no spectra", dataset.name)))?;
+    let len = dataset.table.rows();
+    let mut stacks: Vec<(Color32, Vec<f64>, [Vec<f64>; 3])> = Vec::new();
+    if let Some((x, q)) = stack(dataset, &RowSet::full(len)) {
+        stacks.push((theme.context, x, q));
+    }
+    for (_, colour, rows) in colours.groups.iter().take(6) {
+        if let Some((x, q)) = stack(dataset, rows) {
+            stacks.push((*colour, x, q));
+        }
+    }
+    let x = range(stacks.iter().flat_map(|(_, x, _)| x.iter().copied()));
+    // Emission lines reach far above; the scale follows the medians.
+    let y = range(stacks.iter().flat_map(|(_, _, q)| q[1].iter().copied()).chain([0.0]));
+    let medium = match column.medium {
+        asterism_session::data::Medium::Air => ", air",
+        asterism_session::data::Medium::Vacuum => ", vacuum",
+        asterism_session::data::Medium::Unknown => "",
+    };
+    let axis = column.axis_unit.replace("Angstrom", "Å").replace("um", "µm");
+    let axes = axes(
+        s,
+        frame,
+        "Spectra: median and 16–84 %",
+        x,
+        y,
+        &format!("observed wavelength ({axis}{medium})"),
+        &column.flux_unit,
+        theme,
+    );
+    for (colour, x, [low, mid, high]) in &stacks {
+        let band = format!("{} {}", path(&axes, x, high, false), path(&axes, x, low, true).replacen('M', "L", 1));
+        if band.len() > 2 {
+            let _ = writeln!(s, "<path d=\"{band}Z\" fill=\"{}\" fill-opacity=\"0.18\"/>", hex(*colour));
+        }
+        let _ = writeln!(
+            s,
+            "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.2\"/>",
+            path(&axes, x, mid, false),
+            hex(*colour)
+        );
+    }
+    Ok(())
+}
+
+fn histogram(s: &mut String, dataset: &Dataset, column: &str, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
+    let values = asterism_session::select::column_or_expression(dataset, column)?;
+    let x = range(values.iter().copied());
+    let bins = 60;
+    let bin = |v: f64| (((v - x[0]) / (x[1] - x[0]) * f64::from(bins)) as i64).clamp(0, i64::from(bins) - 1) as usize;
+    let (mut all, mut lit) = (vec![0_u32; bins as usize], vec![0_u32; bins as usize]);
+    for (row, v) in values.iter().enumerate().filter(|(_, v)| v.is_finite()) {
+        all[bin(*v)] += 1;
+        if colours.lit[row] {
+            lit[bin(*v)] += 1;
+        }
+    }
+    let most = f64::from(all.iter().copied().max().unwrap_or(1).max(1));
+    let axes = axes(s, frame, column, x, [0.0, most * 1.05], &unit(&dataset.table, column), "rows", theme);
+    let selected = colours.groups.last().map_or(theme.selected, |(_, c, _)| *c);
+    for (counts, colour) in [(&all, theme.context), (&lit, selected)] {
+        for (i, count) in counts.iter().enumerate().filter(|(_, c)| **c > 0) {
+            let width = (x[1] - x[0]) / f64::from(bins);
+            let [left, top] = axes.px([x[0] + i as f64 * width, f64::from(*count)]);
+            let [right, bottom] = axes.px([x[0] + (i + 1) as f64 * width, 0.0]);
+            let _ = writeln!(
+                s,
+                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\"/>",
+                (right - left - 1.0).max(0.5),
+                bottom - top,
+                hex(colour)
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! Axes of a plot: margins, ticks, labels with units, grid, and the mouse that moves the view.
+//!
+//! Plain drag pans, the wheel zooms at the cursor, a drag or the wheel outside an axis moves that
+//! axis alone, a double click frames all. What is drawn inside is the caller's business. A plot
+//! crate was not taken: it tessellates every mark on the CPU each frame. Cost: a few dozen shapes.
+
+use egui::{Align2, CursorIcon, FontId, Id, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2, pos2, vec2};
+use serde::{Deserialize, Serialize};
+
+use super::format;
+use crate::theme::{SMALL, Theme};
+
+/// What a view shows: data at its left and right, and at its bottom and top.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range2 {
+    /// Data at the left and at the right edge.
+    pub x: [f64; 2],
+    /// Data at the bottom and at the top edge.
+    pub y: [f64; 2],
+}
+
+impl Range2 {
+    /// Around bounds, with a margin of 4 % each side; never empty.
+    pub fn around(x: [f64; 2], y: [f64; 2]) -> Self {
+        Self { x: padded(x, 0.04), y: padded(y, 0.04) }
+    }
+    /// Around the finite points; 0..1 without any.
+    pub fn of_points(points: impl Iterator<Item = [f64; 2]>) -> Self {
+        let (mut x, mut y) = ([f64::INFINITY, f64::NEG_INFINITY], [f64::INFINITY, f64::NEG_INFINITY]);
+        for p in points {
+            if p[0].is_finite() && p[1].is_finite() {
+                x = [x[0].min(p[0]), x[1].max(p[0])];
+                y = [y[0].min(p[1]), y[1].max(p[1])];
+            }
+        }
+        if x[0] > x[1] { Self { x: [0.0, 1.0], y: [0.0, 1.0] } } else { Self::around(x, y) }
+    }
+}
+
+fn padded([low, high]: [f64; 2], share: f64) -> [f64; 2] {
+    let span = high - low;
+    if span.is_finite() && span > 0.0 {
+        return [low - span * share, high + span * share];
+    }
+    let half = if low == 0.0 || !low.is_finite() { 0.5 } else { low.abs() * 0.05 };
+    let middle = if low.is_finite() { low } else { 0.0 };
+    [middle - half, middle + half]
+}
+
+/// A view on the screen: the inner rectangle and what it shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Inside the axes, points.
+    pub rect: Rect,
+    /// What it shows.
+    pub view: Range2,
+}
+
+impl Frame {
+    /// Screen from data.
+    pub fn pt_from_data(&self, p: [f64; 2]) -> Pos2 {
+        let u = (p[0] - self.view.x[0]) / (self.view.x[1] - self.view.x[0]);
+        let v = (p[1] - self.view.y[0]) / (self.view.y[1] - self.view.y[0]);
+        pos2(
+            self.rect.left() + (u * f64::from(self.rect.width())) as f32,
+            self.rect.bottom() - (v * f64::from(self.rect.height())) as f32,
+        )
+    }
+    /// Data from screen.
+    pub fn data_from_pt(&self, p: Pos2) -> [f64; 2] {
+        let u = f64::from(p.x - self.rect.left()) / f64::from(self.rect.width().max(1.0));
+        let v = f64::from(self.rect.bottom() - p.y) / f64::from(self.rect.height().max(1.0));
+        [self.view.x[0] + u * (self.view.x[1] - self.view.x[0]), self.view.y[0] + v * (self.view.y[1] - self.view.y[0])]
+    }
+    /// Data units a point, along x and y (positive).
+    pub fn data_per_pt(&self) -> [f64; 2] {
+        [
+            ((self.view.x[1] - self.view.x[0]) / f64::from(self.rect.width().max(1.0))).abs(),
+            ((self.view.y[1] - self.view.y[0]) / f64::from(self.rect.height().max(1.0))).abs(),
+        ]
+    }
+}
+
+/// How a pair of axes looks.
+pub struct Axes<'a> {
+    /// Name and unit along x.
+    pub x_label: &'a str,
+    /// Name and unit along y.
+    pub y_label: &'a str,
+    /// The view that shows everything.
+    pub home: Range2,
+    /// Lines at each tick.
+    pub grid: bool,
+    /// Name for a screen reader.
+    pub name: &'a str,
+    /// y may not be moved (histograms).
+    pub fixed_y: bool,
+}
+
+/// What the mouse did.
+pub struct Shown {
+    /// The view on the screen, before this frame's movement took effect.
+    pub frame: Frame,
+    /// Of the inner rectangle; drags and clicks are the caller's.
+    pub response: Response,
+}
+
+const LEFT: f32 = 62.0;
+const BOTTOM: f32 = 44.0;
+const MARGIN: f32 = 10.0;
+
+impl Axes<'_> {
+    /// Draw them in all the space there is. `view` is `None` for home.
+    pub fn show(&self, ui: &mut Ui, id: Id, theme: &Theme, view: &mut Option<Range2>) -> Shown {
+        let outer = ui.available_rect_before_wrap();
+        ui.advance_cursor_after_rect(outer);
+        let rect = Rect::from_min_max(
+            pos2((outer.left() + LEFT).min(outer.right() - 20.0), outer.top() + MARGIN),
+            pos2(outer.right() - MARGIN, (outer.bottom() - BOTTOM).max(outer.top() + MARGIN + 10.0)),
+        );
+        let now = view.unwrap_or(self.home);
+        let frame = Frame { rect, view: now };
+        let response = ui.interact(rect, id.with("plot"), Sense::click_and_drag());
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, self.name));
+        let x_axis = ui.interact(
+            Rect::from_min_max(pos2(rect.left(), rect.bottom()), pos2(rect.right(), outer.bottom())),
+            id.with("x"),
+            Sense::click_and_drag(),
+        );
+        let y_axis =
+            ui.interact(Rect::from_min_max(outer.min, pos2(rect.left(), rect.bottom())), id.with("y"), Sense::click_and_drag());
+        let x_axis = x_axis.on_hover_cursor(CursorIcon::ResizeHorizontal);
+        let y_axis = if self.fixed_y { y_axis } else { y_axis.on_hover_cursor(CursorIcon::ResizeVertical) };
+        if x_axis.dragged() {
+            pan(view, &frame, vec2(x_axis.drag_delta().x, 0.0));
+        }
+        if y_axis.dragged() && !self.fixed_y {
+            pan(view, &frame, vec2(0.0, y_axis.drag_delta().y));
+        }
+        if response.double_clicked() || x_axis.double_clicked() || y_axis.double_clicked() {
+            *view = None;
+        }
+        if let Some(at) = ui.ctx().pointer_hover_pos() {
+            let over = (response.contains_pointer(), x_axis.contains_pointer(), y_axis.contains_pointer());
+            let factor = wheel(ui);
+            if factor != 1.0 {
+                let by = match over {
+                    (true, _, _) => vec2(factor, if self.fixed_y { 1.0 } else { factor }),
+                    (_, true, _) => vec2(factor, 1.0),
+                    (_, _, true) if !self.fixed_y => vec2(1.0, factor),
+                    _ => vec2(1.0, 1.0),
+                };
+                zoom(view, &frame, at, by);
+            }
+        }
+        self.paint(ui, theme, &frame, outer);
+        Shown { frame, response }
+    }
+
+    fn paint(&self, ui: &Ui, theme: &Theme, frame: &Frame, outer: Rect) {
+        let painter = ui.painter_at(outer);
+        let rect = frame.rect;
+        let font = FontId::proportional(SMALL);
+        let line = Stroke::new(1.0, theme.hairline);
+        let label_room = 84.0;
+        let (x_ticks, x_step) = ticks(frame.view.x, (rect.width() / label_room).max(2.0) as usize);
+        for v in &x_ticks {
+            let x = frame.pt_from_data([*v, frame.view.y[0]]).x;
+            if self.grid {
+                painter.vline(x, rect.y_range(), line);
+            }
+            painter.vline(x, rect.bottom()..=rect.bottom() + 4.0, Stroke::new(1.0, theme.third));
+            painter.text(pos2(x, rect.bottom() + 6.0), Align2::CENTER_TOP, tick_label(*v, x_step), font.clone(), theme.third);
+        }
+        let (y_ticks, y_step) = ticks(frame.view.y, (rect.height() / 44.0).max(2.0) as usize);
+        for v in &y_ticks {
+            let y = frame.pt_from_data([frame.view.x[0], *v]).y;
+            if self.grid {
+                painter.hline(rect.x_range(), y, line);
+            }
+            painter.hline(rect.left() - 4.0..=rect.left(), y, Stroke::new(1.0, theme.third));
+            painter.text(pos2(rect.left() - 7.0, y), Align2::RIGHT_CENTER, tick_label(*v, y_step), font.clone(), theme.third);
+        }
+        painter.vline(rect.left(), rect.y_range(), line);
+        painter.hline(rect.x_range(), rect.bottom(), line);
+        let label = painter.layout_no_wrap(self.x_label.to_owned(), font.clone(), theme.second);
+        painter.galley(pos2(rect.center().x - label.size().x / 2.0, outer.bottom() - label.size().y - 4.0), label, theme.second);
+        let label = painter.layout_no_wrap(self.y_label.to_owned(), font, theme.second);
+        let at = pos2(outer.left() + 4.0, rect.center().y + label.size().x / 2.0);
+        painter.add(egui::epaint::TextShape::new(at, label, theme.second).with_angle(-std::f32::consts::FRAC_PI_2));
+    }
+}
+
+/// How much the wheel or a pinch magnifies in this frame.
+pub fn wheel(ui: &Ui) -> f32 {
+    ui.input(|i| i.zoom_delta() * (i.smooth_scroll_delta().y * 0.0022).exp())
+}
+
+/// Move a view by so many points.
+pub fn pan(view: &mut Option<Range2>, frame: &Frame, by_pt: Vec2) {
+    let mut v = frame.view;
+    let dx = f64::from(by_pt.x) / f64::from(frame.rect.width().max(1.0)) * (v.x[1] - v.x[0]);
+    let dy = f64::from(by_pt.y) / f64::from(frame.rect.height().max(1.0)) * (v.y[1] - v.y[0]);
+    v.x = [v.x[0] - dx, v.x[1] - dx];
+    v.y = [v.y[0] + dy, v.y[1] + dy];
+    *view = Some(v);
+}
+
+/// Magnify a view at a place on the screen.
+pub fn zoom(view: &mut Option<Range2>, frame: &Frame, at: Pos2, by: Vec2) {
+    if by == vec2(1.0, 1.0) {
+        return;
+    }
+    let centre = frame.data_from_pt(at);
+    let mut v = frame.view;
+    let scaled = |[a, b]: [f64; 2], c: f64, by: f32| {
+        let by = f64::from(by);
+        let next = [c + (a - c) / by, c + (b - c) / by];
+        // Below the resolution of a double there is nothing more to see.
+        if (next[1] - next[0]).abs() > 1e-12 * c.abs().max(1e-290) && next[0].is_finite() && next[1].is_finite() {
+            next
+        } else {
+            [a, b]
+        }
+    };
+    v.x = scaled(v.x, centre[0], by.x);
+    v.y = scaled(v.y, centre[1], by.y);
+    *view = Some(v);
+}
+
+/// Round numbers between the ends, at most about `most`, and their step.
+pub fn ticks([a, b]: [f64; 2], most: usize) -> (Vec<f64>, f64) {
+    let (low, high) = (a.min(b), a.max(b));
+    let span = high - low;
+    if !(span > 0.0 && span.is_finite()) {
+        return (Vec::new(), 1.0);
+    }
+    let rough = span / most.max(1) as f64;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * power).find(|s| *s >= rough * 0.999).unwrap_or(10.0 * power);
+    let first = (low / step).ceil() as i64;
+    let ticks = (0..64).map(|i| (first + i) as f64 * step).take_while(|v| *v <= high + step * 1e-9).collect();
+    (ticks, step)
+}
+
+/// A tick's number with just the decimals that its step needs.
+pub fn tick_label(v: f64, step: f64) -> String {
+    let v = if v.abs() < step * 1e-6 { 0.0 } else { v };
+    if v != 0.0 && (v.abs() >= 1e6 || step < 1e-5) {
+        let digits = ((v.abs().log10().floor() - step.log10().floor()).max(0.0) as usize).min(12);
+        return format::minus(&format!("{v:.digits$e}"));
+    }
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    format::minus(&format!("{v:.decimals$}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        let (t, step) = ticks([-55.0, 61.0], 6);
+        assert_eq!(t, [-40.0, -20.0, 0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(step, 20.0);
+        assert_eq!(tick_label(-40.0, 20.0), "−40");
+        assert_eq!(tick_label(0.25, 0.05), "0.25");
+        assert!(ticks([1.0, 1.0], 5).0.is_empty());
+        // An axis that runs backwards (right ascension) has the same ticks.
+        assert_eq!(ticks([61.0, -55.0], 6).0.len(), 6);
+    }
+
+    #[test]
+    fn the_place_under_the_cursor_stays_while_zooming() {
+        let frame = Frame {
+            rect: Rect::from_min_size(pos2(10.0, 20.0), vec2(200.0, 100.0)),
+            view: Range2 { x: [0.0, 10.0], y: [5.0, -5.0] },
+        };
+        let at = pos2(60.0, 45.0);
+        let before = frame.data_from_pt(at);
+        let mut view = None;
+        zoom(&mut view, &frame, at, vec2(2.0, 2.0));
+        let after = Frame { rect: frame.rect, view: view.unwrap_or(frame.view) };
+        let p = after.data_from_pt(at);
+        assert!((p[0] - before[0]).abs() < 1e-9 && (p[1] - before[1]).abs() < 1e-9);
+        assert!((after.view.x[1] - after.view.x[0] - 5.0).abs() < 1e-9);
+        let round = frame.data_from_pt(frame.pt_from_data([3.0, 1.0]));
+        assert!((round[0] - 3.0).abs() < 1e-4 && (round[1] - 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_range_is_never_empty() {
+        for r in [Range2::of_points(std::iter::empty()), Range2::of_points([[2.0, f64::NAN], [3.0, 3.0]].into_iter())] {
+            assert!(r.x[1] > r.x[0] && r.y[1] > r.y[0]);
+        }
+    }
+}

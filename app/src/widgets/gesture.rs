@@ -1,0 +1,410 @@
+//! Drawing an outline on a plot: lasso, box, circle, brush and range, and moving the one drawn.
+//!
+//! Plain drags draw when a drawing tool is in hand. Shift draws and adds, Ctrl or Alt draws and
+//! removes, a press of 400 ms arms the lasso with no key. Esc ends the gesture. The outline stays
+//! after release; its edge can be dragged to move it. Points are collected on the screen, thinned
+//! to half a point, and handed on in data units, so that what is selected does not depend on the
+//! size of the window beyond what the hand did.
+
+use asterism_session::{SelectMode, Shape};
+use egui::{Color32, CursorIcon, Key, PointerButton, Pos2, Rect, Response, Stroke, Ui, pos2, vec2};
+
+use crate::cx::Tool;
+
+/// Seconds of a still press that arm the lasso.
+const LONG_PRESS_SECONDS: f64 = 0.4;
+/// How near the cursor must be to the outline to take hold of it, points.
+const GRIP_PT: f32 = 5.0;
+
+/// From screen to data and back, for any kind of plot.
+pub trait Transform {
+    /// Screen from data.
+    fn pt_from_data(&self, p: [f64; 2]) -> Pos2;
+    /// Data from screen.
+    fn data_from_pt(&self, p: Pos2) -> [f64; 2];
+}
+
+impl Transform for super::Frame {
+    fn pt_from_data(&self, p: [f64; 2]) -> Pos2 {
+        Self::pt_from_data(self, p)
+    }
+    fn data_from_pt(&self, p: Pos2) -> [f64; 2] {
+        Self::data_from_pt(self, p)
+    }
+}
+
+/// What a frame of a gesture came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing of ours: a drag pans.
+    None,
+    /// Armed or at the outline's edge: a drag would be ours.
+    Ready,
+    /// At work; the outline so far, and how it will combine.
+    Drawing(Shape, Option<SelectMode>),
+    /// A range along x so far.
+    Ranging([f64; 2], Option<SelectMode>),
+    /// Released.
+    Drawn(Shape, Option<SelectMode>),
+    /// A range along x, released.
+    Ranged([f64; 2], Option<SelectMode>),
+    /// The outline that was there, moved.
+    Moved(Shape),
+    /// Ended by Esc, or too small to be meant.
+    Dropped,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    /// Pressed long enough.
+    Armed(Pos2),
+    Drawing {
+        tool: Tool,
+        mode: Option<SelectMode>,
+        points: Vec<Pos2>,
+    },
+    Moving {
+        shape: Shape,
+        from: Pos2,
+        now: Pos2,
+    },
+    /// The drag is not ours: nothing more until the button is up.
+    Theirs,
+    /// Esc was pressed: nothing more until the button is up.
+    Dead,
+}
+
+/// State of one plot's gesture.
+#[derive(Default)]
+pub struct Gesture {
+    state: State,
+}
+
+impl Gesture {
+    /// Whether a gesture is under way.
+    pub fn active(&self) -> bool {
+        matches!(self.state, State::Drawing { .. } | State::Moving { .. })
+    }
+
+    /// Take part in this frame. `outline` is the one kept on this plot.
+    pub fn update(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        at: &dyn Transform,
+        tool: Tool,
+        brush_pt: f32,
+        outline: Option<&Shape>,
+    ) -> Outcome {
+        let (modifiers, pointer, press_origin, pressed_for, escape) = ui.input(|i| {
+            let pressed_for = i.pointer.press_start_time().map_or(0.0, |t| i.time - t);
+            (i.modifiers, i.pointer.latest_pos(), i.pointer.press_origin(), pressed_for, i.key_pressed(Key::Escape))
+        });
+        if escape && (self.active() || matches!(self.state, State::Armed(_))) {
+            self.state = State::Dead;
+            ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, Key::Escape));
+            return Outcome::Dropped;
+        }
+        let down = response.is_pointer_button_down_on() && ui.input(|i| i.pointer.primary_down());
+        let removes = modifiers.command || modifiers.ctrl || modifiers.alt;
+        let with_key = if modifiers.shift {
+            Some(SelectMode::Or)
+        } else if removes {
+            Some(SelectMode::AndNot)
+        } else {
+            None
+        };
+        if matches!(self.state, State::Dead | State::Theirs) {
+            let theirs = matches!(self.state, State::Theirs);
+            if !down {
+                self.state = State::Idle;
+            }
+            return if theirs { Outcome::None } else { Outcome::Dropped };
+        }
+        // Keys and the long press always lasso, unless another drawing tool is in hand.
+        let drawing_tool = if tool == Tool::Pan { Tool::Lasso } else { tool };
+        let Some(pointer) = pointer else { return Outcome::None };
+        match &mut self.state {
+            State::Idle => {
+                let on_edge = outline
+                    .filter(|_| with_key.is_none())
+                    .is_some_and(|o| edge_distance(o, at, press_origin.filter(|_| down).unwrap_or(pointer)) <= GRIP_PT)
+                    && response.contains_pointer();
+                if on_edge {
+                    ui.ctx().set_cursor_icon(CursorIcon::Move);
+                }
+                if !down {
+                    if response.contains_pointer() && !on_edge && (tool != Tool::Pan || with_key.is_some()) {
+                        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+                    }
+                    return if on_edge { Outcome::Ready } else { Outcome::None };
+                }
+                let origin = press_origin.unwrap_or(pointer);
+                if response.drag_started_by(PointerButton::Primary)
+                    || (response.dragged_by(PointerButton::Primary) && pointer.distance(origin) > 3.0)
+                {
+                    if on_edge && let Some(shape) = outline {
+                        self.state = State::Moving { shape: shape.clone(), from: origin, now: pointer };
+                        return Outcome::Ready;
+                    }
+                    if with_key.is_some() || tool != Tool::Pan {
+                        self.state = State::Drawing { tool: drawing_tool, mode: with_key, points: vec![origin, pointer] };
+                        return Outcome::Ready;
+                    }
+                    self.state = State::Theirs;
+                    return Outcome::None;
+                }
+                if pressed_for >= LONG_PRESS_SECONDS && pointer.distance(origin) < 4.0 {
+                    self.state = State::Armed(origin);
+                    return Outcome::Ready;
+                }
+                ui.ctx().request_repaint_after_secs((LONG_PRESS_SECONDS - pressed_for).max(0.01) as f32);
+                if on_edge || with_key.is_some() || tool != Tool::Pan { Outcome::Ready } else { Outcome::None }
+            }
+            State::Armed(origin) => {
+                let origin = *origin;
+                if !down {
+                    self.state = State::Idle;
+                    return Outcome::None;
+                }
+                if pointer.distance(origin) > 3.0 {
+                    self.state = State::Drawing { tool: drawing_tool, mode: with_key, points: vec![origin, pointer] };
+                }
+                Outcome::Ready
+            }
+            State::Drawing { tool, mode, points } => {
+                let pointer = pos2(
+                    pointer.x.clamp(response.rect.left(), response.rect.right()),
+                    pointer.y.clamp(response.rect.top(), response.rect.bottom()),
+                );
+                match tool {
+                    Tool::Lasso | Tool::Pan | Tool::Brush => {
+                        if points.last().is_none_or(|last| last.distance(pointer) >= 2.0) {
+                            points.push(pointer);
+                        }
+                    }
+                    Tool::Box | Tool::Circle | Tool::Range => {
+                        points.truncate(1);
+                        points.push(pointer);
+                    }
+                }
+                let (tool, mode) = (*tool, *mode);
+                let released = !down;
+                if tool == Tool::Range {
+                    let ends = [at.data_from_pt(points[0])[0], at.data_from_pt(pointer)[0]];
+                    let ends = [ends[0].min(ends[1]), ends[0].max(ends[1])];
+                    let wide = (points[0].x - pointer.x).abs() >= 3.0;
+                    if released {
+                        self.state = State::Idle;
+                        return if wide { Outcome::Ranged(ends, mode) } else { Outcome::Dropped };
+                    }
+                    return Outcome::Ranging(ends, mode);
+                }
+                let shape = shape_of(tool, points, at, brush_pt);
+                let meant = tool == Tool::Brush || area(points, tool) >= 9.0;
+                if released {
+                    self.state = State::Idle;
+                    return match shape {
+                        Some(shape) if meant => Outcome::Drawn(shape, mode),
+                        _ => Outcome::Dropped,
+                    };
+                }
+                match shape {
+                    Some(shape) => Outcome::Drawing(shape, mode),
+                    None => Outcome::Ready,
+                }
+            }
+            State::Moving { shape, from, now } => {
+                *now = pointer;
+                let moved = shifted(shape, at, *from, *now);
+                if !down {
+                    self.state = State::Idle;
+                    return Outcome::Moved(moved);
+                }
+                ui.ctx().set_cursor_icon(CursorIcon::Move);
+                Outcome::Drawing(moved, Some(SelectMode::Replace))
+            }
+            State::Dead | State::Theirs => Outcome::Dropped,
+        }
+    }
+
+    /// Mark the place where a long press armed the lasso.
+    pub fn paint(&self, ui: &Ui, colour: Color32) {
+        if let State::Armed(at) = self.state {
+            ui.painter().circle_stroke(at, 9.0, Stroke::new(1.5, colour));
+        }
+    }
+}
+
+fn shape_of(tool: Tool, points: &[Pos2], at: &dyn Transform, brush_pt: f32) -> Option<Shape> {
+    let (first, last) = (*points.first()?, *points.last()?);
+    match tool {
+        Tool::Lasso | Tool::Pan | Tool::Range => {
+            let outline = thinned(points, 0.5);
+            (outline.len() >= 3).then(|| Shape::Polygon(outline.iter().map(|p| at.data_from_pt(*p)).collect()))
+        }
+        Tool::Box => {
+            let r = Rect::from_two_pos(first, last);
+            Some(Shape::Polygon(
+                [r.left_bottom(), r.right_bottom(), r.right_top(), r.left_top()].iter().map(|p| at.data_from_pt(*p)).collect(),
+            ))
+        }
+        Tool::Circle => {
+            let radius = first.distance(last);
+            let centre = at.data_from_pt(first);
+            let edge = at.data_from_pt(first + vec2(radius, -radius));
+            let radius = [(edge[0] - centre[0]).abs(), (edge[1] - centre[1]).abs()];
+            (radius[0] > 0.0 && radius[1] > 0.0).then_some(Shape::Ellipse { centre, radius })
+        }
+        Tool::Brush => {
+            let origin = at.data_from_pt(first);
+            let edge = at.data_from_pt(first + vec2(brush_pt, -brush_pt));
+            let radius = [(edge[0] - origin[0]).abs(), (edge[1] - origin[1]).abs()];
+            let points = thinned(points, 0.5).iter().map(|p| at.data_from_pt(*p)).collect();
+            (radius[0] > 0.0 && radius[1] > 0.0).then_some(Shape::Stroke { points, radius })
+        }
+    }
+}
+
+/// Douglas–Peucker: leaves out what moves the line by less than `tolerance` points.
+fn thinned(points: &[Pos2], tolerance: f32) -> Vec<Pos2> {
+    if points.len() < 3 {
+        return points.to_vec();
+    }
+    let mut keep = vec![false; points.len()];
+    keep[0] = true;
+    keep[points.len() - 1] = true;
+    let mut open = vec![(0, points.len() - 1)];
+    while let Some((a, b)) = open.pop() {
+        let far = (a + 1..b).map(|i| (i, segment_distance(points[a], points[b], points[i]))).max_by(|x, y| x.1.total_cmp(&y.1));
+        if let Some((i, distance)) = far
+            && distance > tolerance
+        {
+            keep[i] = true;
+            open.push((a, i));
+            open.push((i, b));
+        }
+    }
+    points.iter().zip(keep).filter_map(|(p, k)| k.then_some(*p)).collect()
+}
+
+fn segment_distance(a: Pos2, b: Pos2, p: Pos2) -> f32 {
+    let ab = b - a;
+    let t = if ab.length_sq() > 0.0 { ((p - a).dot(ab) / ab.length_sq()).clamp(0.0, 1.0) } else { 0.0 };
+    p.distance(a + ab * t)
+}
+
+fn area(points: &[Pos2], tool: Tool) -> f32 {
+    match (tool, points) {
+        (Tool::Box, [a, .., b]) => ((a.x - b.x) * (a.y - b.y)).abs(),
+        (Tool::Circle, [a, .., b]) => a.distance_sq(*b) * std::f32::consts::PI,
+        _ => {
+            // The box around it: a figure of eight has no signed area but is meant.
+            let r = Rect::from_points(points);
+            r.width() * r.height()
+        }
+    }
+}
+
+fn edge_distance(shape: &Shape, at: &dyn Transform, p: Pos2) -> f32 {
+    let (line, closed) = outline_points(shape, at);
+    let n = line.len();
+    let ends = if closed { n } else { n.saturating_sub(1) };
+    (0..ends).map(|i| segment_distance(line[i], line[(i + 1) % n], p)).fold(f32::INFINITY, f32::min)
+}
+
+fn shifted(shape: &Shape, at: &dyn Transform, from: Pos2, to: Pos2) -> Shape {
+    let by = to - from;
+    let moved = |p: &[f64; 2]| at.data_from_pt(at.pt_from_data(*p) + by);
+    match shape {
+        Shape::Polygon(points) => Shape::Polygon(points.iter().map(moved).collect()),
+        Shape::Ellipse { centre, radius } => Shape::Ellipse { centre: moved(centre), radius: *radius },
+        Shape::Stroke { points, radius } => Shape::Stroke { points: points.iter().map(moved).collect(), radius: *radius },
+    }
+}
+
+/// The outline on the screen, and whether it is closed.
+pub fn outline_points(shape: &Shape, at: &dyn Transform) -> (Vec<Pos2>, bool) {
+    match shape {
+        Shape::Polygon(points) => (points.iter().map(|p| at.pt_from_data(*p)).collect(), true),
+        Shape::Ellipse { centre, radius } => {
+            let turn = |i: i32| f64::from(i) / 64.0 * std::f64::consts::TAU;
+            (
+                (0..64)
+                    .map(|i| at.pt_from_data([centre[0] + radius[0] * turn(i).cos(), centre[1] + radius[1] * turn(i).sin()]))
+                    .collect(),
+                true,
+            )
+        }
+        Shape::Stroke { points, .. } => (points.iter().map(|p| at.pt_from_data(*p)).collect(), false),
+    }
+}
+
+/// Draw an outline with a faint fill of its edge.
+pub fn paint_outline(painter: &egui::Painter, shape: &Shape, at: &dyn Transform, colour: Color32) {
+    let (line, closed) = outline_points(shape, at);
+    if line.iter().any(|p| !p.x.is_finite() || !p.y.is_finite()) {
+        return;
+    }
+    match shape {
+        Shape::Stroke { points, radius } => {
+            let Some(first) = points.first() else { return };
+            let edge = at.pt_from_data([first[0] + radius[0], first[1]]);
+            let width = at.pt_from_data(*first).distance(edge);
+            let faint = colour.gamma_multiply(0.18);
+            if line.len() == 1 {
+                painter.circle_filled(line[0], width, faint);
+            }
+            painter.line(line.clone(), Stroke::new(width * 2.0, faint));
+            painter.line(line, Stroke::new(1.0, colour));
+        }
+        _ if closed && line.len() > 2 => {
+            painter.add(egui::Shape::closed_line(line, Stroke::new(1.5, colour)));
+        }
+        _ => {
+            painter.line(line, Stroke::new(1.5, colour));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::widgets::axes::{Frame, Range2};
+
+    fn frame() -> Frame {
+        Frame { rect: Rect::from_min_size(pos2(0.0, 0.0), vec2(100.0, 100.0)), view: Range2 { x: [0.0, 10.0], y: [0.0, 10.0] } }
+    }
+
+    #[test]
+    fn a_lasso_keeps_its_corners_and_loses_the_rest() {
+        let mut points: Vec<Pos2> = (0..=50).map(|i| pos2(i as f32, 0.0)).collect();
+        points.extend((1..=50).map(|i| pos2(50.0, i as f32)));
+        assert_eq!(thinned(&points, 0.5), [pos2(0.0, 0.0), pos2(50.0, 0.0), pos2(50.0, 50.0)]);
+        let shape = shape_of(Tool::Lasso, &points, &frame(), 0.0).unwrap();
+        assert!(shape.contains([4.0, 9.0]));
+        assert!(!shape.contains([1.0, 6.0]));
+    }
+
+    #[test]
+    fn box_circle_and_brush_are_where_they_were_drawn() {
+        let points = [pos2(10.0, 10.0), pos2(30.0, 40.0)];
+        let rect = shape_of(Tool::Box, &points, &frame(), 0.0).unwrap();
+        assert!(rect.contains([2.0, 8.0]) && !rect.contains([2.0, 5.0]));
+        let circle = shape_of(Tool::Circle, &points, &frame(), 0.0).unwrap();
+        assert!(circle.contains([1.0, 9.0]) && circle.contains([4.5, 9.0]) && !circle.contains([5.0, 9.0]));
+        let stroke = shape_of(Tool::Brush, &points, &frame(), 10.0).unwrap();
+        assert!(stroke.contains([1.0, 9.9]) && !stroke.contains([5.0, 9.9]));
+    }
+
+    #[test]
+    fn an_outline_can_be_moved_by_its_edge() {
+        let shape = Shape::Polygon(vec![[1.0, 1.0], [2.0, 1.0], [2.0, 2.0]]);
+        assert!(edge_distance(&shape, &frame(), pos2(15.0, 90.0)) < 0.01);
+        let Shape::Polygon(p) = shifted(&shape, &frame(), pos2(0.0, 0.0), pos2(10.0, -10.0)) else { panic!() };
+        assert!((p[0][0] - 2.0).abs() < 1e-5 && (p[0][1] - 2.0).abs() < 1e-5);
+    }
+}

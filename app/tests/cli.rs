@@ -1,0 +1,207 @@
+//! The command line's contract: exit status, JSON, files, on real samples.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Run the program with a configuration folder of its own.
+pub fn asterism(home: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_asterism"))
+        .args(words)
+        .env("ASTERISM_HOME", home)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .expect("the program starts")
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+fn sample(folder: &Path, name: &str) -> String {
+    let out = asterism(folder, &["sample", name, "-o", folder.to_str().expect("a path")]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    folder.join(format!("{name}.parquet")).display().to_string()
+}
+
+#[test]
+fn info_tells_what_a_sample_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = sample(folder.path(), "a478");
+    let v = json(&asterism(folder.path(), &["info", &table, "--json"]));
+    let part = &v["parts"][0];
+    assert_eq!(part["kind"], "table");
+    assert_eq!(part["rows"], 1600);
+    let ra = part["columns"].as_array().expect("columns").iter().find(|c| c["name"] == "ra").expect("ra");
+    assert_eq!(ra["unit"], "deg");
+    assert!(ra["ucd"].as_str().is_some_and(|u| u.starts_with("pos.eq.ra")));
+    assert!((ra["min"].as_f64().expect("a number") - 63.35).abs() < 0.05);
+    let image = folder.path().join("a478-hst.fits").display().to_string();
+    let v = json(&asterism(folder.path(), &["info", &image, "--json"]));
+    let image = v["parts"].as_array().expect("parts").iter().find(|p| p["kind"] == "image").expect("an image");
+    assert!((image["centre_deg"][0].as_f64().expect("a number") - 63.35).abs() < 0.05);
+}
+
+#[test]
+fn convert_keeps_metadata_and_rows_through_every_format() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = sample(folder.path(), "spex");
+    let first = folder.path().join("dwarfs.vot").display().to_string();
+    let v = json(&asterism(
+        folder.path(),
+        &[
+            "convert",
+            &table,
+            &first,
+            "--columns",
+            "name,ra,dec,class,j_2mass",
+            "--where",
+            "class = 'T' AND j_2mass IS NOT NULL",
+            "--json",
+        ],
+    ));
+    let rows = v["rows"].as_u64().expect("a count");
+    assert!(rows > 50 && rows < 300, "{rows}");
+    let mut from = first;
+    for ending in ["fits", "parquet", "ecsv", "arrow", "vot"] {
+        let to = folder.path().join(format!("again.{ending}")).display().to_string();
+        let v = json(&asterism(folder.path(), &["convert", &from, &to, "--json"]));
+        assert_eq!(v["rows"].as_u64(), Some(rows), "{ending}");
+        from = to;
+    }
+    let v = json(&asterism(folder.path(), &["info", &from, "--json"]));
+    let columns = v["parts"][0]["columns"].as_array().expect("columns").clone();
+    let names: Vec<&str> = columns.iter().filter_map(|c| c["name"].as_str()).collect();
+    assert_eq!(names, ["name", "ra", "dec", "class", "j_2mass"]);
+    assert_eq!(columns[1]["unit"], "deg");
+    assert_eq!(columns[4]["unit"], "mag");
+}
+
+#[test]
+fn wrong_words_are_status_2_and_failures_status_1() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = sample(folder.path(), "hdf");
+    let out = folder.path().join("o.csv").display().to_string();
+    let status = |words: &[&str]| asterism(folder.path(), words).status.code();
+    assert_eq!(status(&["convert"]), Some(2));
+    assert_eq!(status(&["convert", &table, &out, "--where", "mag >"]), Some(2));
+    assert_eq!(status(&["reduce", &table, "-o", &out, "--method", "magic"]), Some(2));
+    let gone = asterism(folder.path(), &["info", "no-such-file.vot"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("no-such-file.vot"));
+    assert!(!Path::new(&out).exists());
+    let recipe = folder.path().join("wrong.toml");
+    std::fs::write(&recipe, "asterism = 1\n\n[[search]]\nname = \"a\"\nservice = \"sample:nothing\"\n").expect("written");
+    let wrong =
+        asterism(folder.path(), &["run", recipe.to_str().expect("a path"), "-o", folder.path().to_str().expect("a path")]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("line 5") && said.contains("nothing"), "{said}");
+}
+
+#[test]
+fn a_window_without_a_display_says_so_in_one_line() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = asterism(folder.path(), &[]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
+    assert!(said.contains("asterism run"), "{said}");
+}
+
+#[test]
+fn a_truncated_answer_cannot_be_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("o.parquet").display().to_string();
+    let out = asterism(folder.path(), &["search", "sample:ogle3", "--max-rows", "500", "-o", &to, "--json"]);
+    let v = json(&out);
+    assert_eq!(v["rows"], 500);
+    assert_eq!(v["truncated"], true);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("TRUNCATED"));
+    let out = asterism(folder.path(), &["search", "sample:ogle3", "--max-rows", "500", "-o", &to, "--complete"]);
+    assert_eq!(out.status.code(), Some(1));
+}
+
+#[test]
+fn a_map_can_be_saved_and_take_new_rows_in_another_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
+    let path = |name: &str| home.join(name).display().to_string();
+    let table = sample(home, "spex");
+    let common = ["--columns", "j_2mass,h_2mass,ks_2mass,spt", "--scale", "robust"];
+    let mut words = vec!["reduce", &table, "-o"];
+    let (map, model, again) = (path("map.parquet"), path("map.model"), path("again.parquet"));
+    words.extend([map.as_str(), "--method", "tsne", "--save", &model, "--quality", "--json"]);
+    words.extend(common);
+    let v = json(&asterism(home, &words));
+    assert!(v["quality"]["kl"].as_f64().is_some_and(|k| k > 0.0 && k < 5.0), "{v}");
+    assert!(v["quality"]["trustworthiness_15"].as_f64().is_some_and(|t| t > 0.9), "{v}");
+    assert!(v["peak_bytes"].as_u64().is_some_and(|b| b > 1_000_000));
+    let one = std::fs::read(&map).expect("the map");
+    words[2] = "-o";
+    let twice = path("twice.parquet");
+    words[3] = &twice;
+    words.extend(["--threads", "1"]);
+    json(&asterism(home, &words));
+    assert_eq!(one, std::fs::read(&twice).expect("the map"), "one thread gives another map than all");
+    let v = json(&asterism(home, &["reduce", &table, "-o", &again, "--place", &model, "--json"]));
+    assert_eq!(v["rows"], 1940);
+}
+
+#[test]
+fn refine_gives_a_rule_that_selects_what_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = sample(folder.path(), "spex");
+    let v = json(&asterism(folder.path(), &["refine", &table, "--where", "class = 'T'", "--columns", "spt", "--json"]));
+    assert!(v["purity"].as_f64().is_some_and(|p| p > 0.95), "{v}");
+    assert!(v["completeness"].as_f64().is_some_and(|c| c > 0.95), "{v}");
+    let to = folder.path().join("matched.csv").display().to_string();
+    let rule = v["rule"].as_str().expect("a rule").to_owned();
+    let rows = json(&asterism(folder.path(), &["convert", &table, &to, "--where", &rule, "--json"]));
+    assert_eq!(rows["rows"], v["matched"], "{rule}");
+}
+
+#[test]
+fn the_first_recipe_runs_with_no_display() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/a478.toml");
+    let v =
+        json(&asterism(folder.path(), &["run", recipe.to_str().expect("a path"), "-o", out.to_str().expect("a path"), "--json"]));
+    let steps = v["steps"].as_array().expect("steps");
+    let step = |kind: &str| steps.iter().find(|s| s["step"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    assert_eq!(step("search")["rows"], 1600);
+    assert!(step("map")["figures"]["kl"].as_f64().is_some_and(|k| k > 0.1));
+    assert_eq!(step("select")["rows"], 154);
+    assert!(step("refine")["completeness"].as_f64().is_some_and(|c| c > 0.6));
+    for file in
+        ["filament.vot", "filament.parquet", "filament.fits", "filament.csv", "session.asterism", "report.json", "a478.png"]
+    {
+        assert!(out.join(file).metadata().is_ok_and(|m| m.len() > 500), "{file}");
+    }
+    let picture = image::open(out.join("a478.png")).expect("a picture").to_rgb8();
+    assert_eq!(picture.dimensions(), (1600, 1000));
+    // The subset's colour (Okabe and Ito's orange) must be on the map, and on the image beside it.
+    let orange = |x0: u32, x1: u32| {
+        (x0..x1)
+            .flat_map(|x| (0..1000).map(move |y| (x, y)))
+            .filter(|(x, y)| {
+                let p = picture.get_pixel(*x, *y).0;
+                p[0] > 180 && (100..190).contains(&p[1]) && p[2] < 60
+            })
+            .count()
+    };
+    assert!(orange(0, 880) > 500, "the map shows no filament");
+    assert!(orange(880, 1600) > 200, "the image shows no filament");
+    let session = out.join("session.asterism").display().to_string();
+    let drawn = folder.path().join("again.svg").display().to_string();
+    let v = json(&asterism(folder.path(), &["draw", &session, "-o", &drawn, "--size", "1280x720", "--json"]));
+    assert_eq!(v["rows"], 1600);
+    assert!(std::fs::read_to_string(&drawn).expect("an SVG").contains("filament"));
+}
