@@ -58,10 +58,11 @@ fn zip_with(path: &std::path::Path, change: impl Fn(&str) -> String) -> Vec<u8> 
         let mut entry = old.by_index(i).expect("an entry");
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).expect("its bytes");
-        if entry.name() == "manifest.json" {
+        let name = entry.name().expect("a name").into_owned();
+        if name == "manifest.json" {
             bytes = change(std::str::from_utf8(&bytes).expect("JSON is text")).into_bytes();
         }
-        new.start_file(entry.name(), zip::write::SimpleFileOptions::default()).expect("a new entry");
+        new.start_file(name, zip::write::SimpleFileOptions::default()).expect("a new entry");
         new.write_all(&bytes).expect("written");
     }
     new.finish().expect("a zip").into_inner()

@@ -163,9 +163,9 @@ pub fn main() -> ExitCode {
                     map.entry("peak_bytes").or_insert(json!(peak_bytes()));
                     map.entry("truncated").or_insert(json!(done.truncated));
                 }
-                println!("{object}");
+                say(&object);
             } else if !done.text.is_empty() {
-                println!("{}", done.text);
+                say(&done.text);
             }
             if done.truncated {
                 eprintln!(
@@ -194,6 +194,12 @@ fn window(paths: &[String], start_page: bool) -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// A line on standard output. A reader that went away (`| head`) is no error.
+fn say(line: &dyn std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Largest resident set so far, bytes; 0 where the system does not say.

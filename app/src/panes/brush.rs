@@ -69,7 +69,11 @@ impl Brush {
             out.hover = self.hover(cx, on, grid.as_deref(), rows, response);
             return out;
         };
-        let kept = cx.shared.outline.as_ref().filter(|(p, _)| p == plot).map(|(_, s)| s.clone());
+        // The outline that stays is the document's own, so that undo takes it back as well.
+        let kept = cx.session.doc().selection.steps.last().and_then(|(_, why)| match why {
+            Provenance::Shape { plot: p, shape } if p == plot => Some(shape.clone()),
+            _ => None,
+        });
         let radius = if cx.shared.brush_radius_pt > 0.0 { cx.shared.brush_radius_pt } else { 12.0 };
         let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref());
         let painter = ui.painter_at(response.rect);

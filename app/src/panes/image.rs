@@ -60,7 +60,7 @@ impl Default for ImagePane {
             lut: Lut::Grey.name().into(),
             inverted: false,
             rows: true,
-            others: true,
+            others: false,
             radius_pt: 2.2,
             view: None,
             slots: Cache::default(),
@@ -242,12 +242,20 @@ impl ImagePane {
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Image {}", layer.title)));
         // All of it, filling the pane: a margin of nothing would waste the sky.
         let fit = f64::from((rect.width() / width.max(1) as f32).max(rect.height() / height.max(1) as f32));
-        let home = ([(width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0], fit);
+        let whole = ([(width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0], fit);
+        let at = self.places(ui, &dataset);
+        // At first, and after a double click, the part of the image that holds the rows.
+        let home = match at.as_deref() {
+            Some(Ok(at)) if self.view.is_none() || response.double_clicked() => around(at, rect, whole),
+            _ => whole,
+        };
+        if self.view.is_none() && at.is_some() {
+            self.view = Some(home);
+        }
         let (centre, scale) = self.view.unwrap_or(home);
         let frame = frame_of(rect, centre, scale, up);
 
         self.paint_image(ui, cx, &pixels, &layer, frame);
-        let at = self.places(ui, &dataset);
         let mut brushed = super::brush::Brushed::default();
         if let Some(Ok(at)) = at.as_deref() {
             if self.rows {
@@ -400,6 +408,17 @@ impl ImagePane {
             cx.theme.accent,
         );
     }
+}
+
+/// Centre and scale that show the rows with as much of the image around them, within the whole.
+fn around(at: &Stored, rect: Rect, whole: ([f64; 2], f64)) -> ([f64; 2], f64) {
+    let range = Range2::of_points((0..at.xy.len()).map(|r| at.data(r)));
+    let (w, h) = ((range.x[1] - range.x[0]).abs() * 1.8, (range.y[1] - range.y[0]).abs() * 1.8);
+    let scale = (f64::from(rect.width()) / w).min(f64::from(rect.height()) / h);
+    if !scale.is_finite() || scale <= whole.1 {
+        return whole;
+    }
+    ([(range.x[0] + range.x[1]) / 2.0, (range.y[0] + range.y[1]) / 2.0], scale)
 }
 
 /// The frame of an image whose pixel `centre` is in the middle, at so many points a pixel.

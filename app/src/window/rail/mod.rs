@@ -87,7 +87,7 @@ pub struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            open: [true, true, true, true, true, false],
+            open: [true, false, true, true, true, true],
             go_to: None,
             service: Service::Sample("a478".into()),
             position: String::new(),
