@@ -207,6 +207,8 @@ pub fn apply(ctx: &egui::Context, theme: &Theme) {
     s.button_padding = egui::vec2(8.0, 4.0);
     s.interact_size = egui::vec2(24.0, 24.0);
     s.menu_margin = Margin::same(6);
+    // Menus and dialogs scroll only when the window is lower than this.
+    s.default_area_size = egui::vec2(600.0, 2000.0);
     s.window_margin = Margin::same(16);
     s.icon_width = 14.0;
     s.icon_width_inner = 8.0;

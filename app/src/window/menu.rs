@@ -21,10 +21,12 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         name.on_hover_text("Search, map, brush, refine, take");
         ui.add_space(8.0);
         ui.spacing_mut().item_spacing.x = 2.0;
+        ui.spacing_mut().button_padding = vec2(7.0, 2.0);
+        let tallest = ui.ctx().content_rect().height() - rect.bottom() - 40.0;
         for menu in MENUS {
             ui.menu_button(egui::RichText::new(menu).color(theme.second), |ui| {
                 ui.set_min_width(250.0);
-                egui::ScrollArea::vertical().max_height(rect.bottom() + 760.0).show(ui, |ui| {
+                egui::ScrollArea::vertical().max_height(tallest).show(ui, |ui| {
                     for entry in entries.iter().filter(|e| e.menu == menu) {
                         if entry.line {
                             ui.separator();

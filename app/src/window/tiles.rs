@@ -214,12 +214,12 @@ impl Behavior<Pane> for Show<'_, '_> {
     fn top_bar_right_ui(&mut self, tiles: &Tiles<Pane>, ui: &mut Ui, _tile_id: TileId, tabs: &Tabs, _offset: &mut f32) {
         let Some(active) = tabs.active.filter(|id| matches!(tiles.get(*id), Some(Tile::Pane(_)))) else { return };
         let wanted = ui.data(|d| d.get_temp::<f32>(Id::unique(("tail", active)))).unwrap_or(0.0);
-        // The tabs keep at least a third of the bar.
+        // The tabs keep at least half of the bar.
         let full = ui.max_rect();
-        let width = wanted.min(full.width() * 0.66);
+        let width = wanted.min(full.width() * 0.5);
         ui.add_space(10.0);
         let (_, rect) = ui.allocate_space(vec2(width, full.height()));
-        let room = Rect::from_min_max(pos2(full.left() + full.width() * 0.34, full.top()), pos2(rect.right(), full.bottom()));
+        let room = Rect::from_min_max(pos2(full.left() + full.width() * 0.5, full.top()), pos2(rect.right(), full.bottom()));
         self.wishes.tails.push((active, room));
     }
 
