@@ -52,10 +52,10 @@ pub fn default_views(dataset: &Dataset) -> Vec<View> {
         .filter(|i| asterism_session::features::usable(dataset, *i))
         .map(|i| dataset.table.columns()[i].name.clone())
         .collect();
-    if views.is_empty() {
-        if let [x, y, ..] = usable.as_slice() {
-            views.push(View::Scatter(Plot::Columns { x: x.clone(), y: y.clone() }));
-        }
+    if views.is_empty()
+        && let [x, y, ..] = usable.as_slice()
+    {
+        views.push(View::Scatter(Plot::Columns { x: x.clone(), y: y.clone() }));
     }
     if views.len() < 3 {
         views.extend(usable.first().cloned().map(View::Histogram));
@@ -267,7 +267,6 @@ impl Axes {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
 fn axes(
     s: &mut String,
     frame: Frame,

@@ -110,8 +110,8 @@ fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
     };
     // A lasso with Shift adds the whole map; Undo takes it back.
     let before = orange(&picture, map);
-    on(&display, &["xdotool", "mousemove", "360", "130", "keydown", "shift", "mousedown", "1"]);
-    for (x, y) in [(700, 120), (1000, 130), (1010, 400), (1000, 640), (700, 650), (360, 640), (350, 400)] {
+    on(&display, &["xdotool", "mousemove", "395", "180", "keydown", "shift", "mousedown", "1"]);
+    for (x, y) in [(395, 400), (395, 620), (700, 630), (1020, 630), (1030, 400), (1030, 120), (700, 118), (400, 170)] {
         on(&display, &["xdotool", "mousemove", &x.to_string(), &y.to_string(), "sleep", "0.15"]);
     }
     on(&display, &["xdotool", "mouseup", "1", "keyup", "shift"]);

@@ -65,7 +65,7 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     let rule = dataset.rule.clone().expect("a rule");
     assert!(rule.purity() > 0.5 && rule.completeness() > 0.5, "{} {}", rule.purity(), rule.completeness());
     unfold(&mut harness, "Refine", "Search again");
-    harness.get_by_label("Search again").click();
+    harness.get_by_label("Search again").click_accesskit();
     until(&mut harness, "the second search", |app| app.session.doc().dataset().is_some_and(|d| d.ledger.len() == 2) && idle(app));
     let last = harness.state().session.doc().dataset().expect("a table").ledger[1].clone();
     assert_eq!(last.rows, rule.matched());
@@ -86,7 +86,7 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
         .apply(Command::SelectWhere { expr: "f_ha > 700 AND white < 40".into(), mode: Some(SelectMode::Replace) })
         .expect("a selection");
     harness.step();
-    harness.get_by_label("Save selection").click();
+    harness.get_by_label("Save selection").click_accesskit();
     let count = dataset.subsets.len();
     until(&mut harness, "the new subset", |app| app.session.doc().dataset().is_some_and(|d| d.subsets.len() > count));
     let to = home.path().join("taken.vot");

@@ -28,11 +28,11 @@ impl Client {
         let hash = hash(&address);
         let folder = self.cache_folder()?.join(&hash[..2]);
         let target = folder.join(format!("{hash}-{name}"));
-        if let Ok(meta) = std::fs::metadata(&target) {
-            if meta.len() > 0 {
-                progress(meta.len(), Some(meta.len()));
-                return Ok(target);
-            }
+        if let Ok(meta) = std::fs::metadata(&target)
+            && meta.len() > 0
+        {
+            progress(meta.len(), Some(meta.len()));
+            return Ok(target);
         }
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         static NEXT: AtomicU64 = AtomicU64::new(0);

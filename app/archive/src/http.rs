@@ -230,11 +230,11 @@ impl Http {
     fn build(&self, call: &Call, method: &Method, url: &Url, with_body: bool) -> reqwest::RequestBuilder {
         let client = if is_loopback(url) { &self.loopback } else { &self.outside };
         let mut request = client.request(method.clone(), url.clone()).header(ACCEPT, call.accept);
-        if let Some(token) = self.token.as_ref().filter(|_| token_goes_to(url)) {
-            if let Ok(mut value) = reqwest::header::HeaderValue::from_str(&format!("token {token}")) {
-                value.set_sensitive(true);
-                request = request.header(AUTHORIZATION, value);
-            }
+        if let Some(token) = self.token.as_ref().filter(|_| token_goes_to(url))
+            && let Ok(mut value) = reqwest::header::HeaderValue::from_str(&format!("token {token}"))
+        {
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
         }
         if let Some((kind, bytes)) = call.body.as_ref().filter(|_| with_body) {
             request = request.header(CONTENT_TYPE, kind).body(bytes.clone());
@@ -322,10 +322,10 @@ impl Http {
         let service = response.service.clone();
         let mut body = Body::new(self, response, cancelled, None);
         let mut bytes = Vec::new();
-        if let Err(_e) = (&mut body).take(HEAD_BYTES as u64).read_to_end(&mut bytes) {
-            if let Some(Error::Cancelled) = body.failed {
-                return Error::Cancelled;
-            }
+        if let Err(_e) = (&mut body).take(HEAD_BYTES as u64).read_to_end(&mut bytes)
+            && let Some(Error::Cancelled) = body.failed
+        {
+            return Error::Cancelled;
         }
         let text = String::from_utf8_lossy(&bytes);
         if let Some(message) = votable_status(&text).error_message() {

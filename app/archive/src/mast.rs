@@ -364,10 +364,10 @@ impl Client {
     }
 
     pub(crate) fn search_mast(&self, request: &Request, cancelled: Cancelled, out: &Out) -> Result<Answer> {
-        if let Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, max_rows } = request {
-            if matches!(catalog.trim().to_ascii_lowercase().as_str(), "panstarrs" | "ps1" | "pan-starrs") {
-                return self.search_panstarrs((*ra_deg, *dec_deg, *radius_deg), filters, *max_rows, cancelled, out);
-            }
+        if let Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, max_rows } = request
+            && matches!(catalog.trim().to_ascii_lowercase().as_str(), "panstarrs" | "ps1" | "pan-starrs")
+        {
+            return self.search_panstarrs((*ra_deg, *dec_deg, *radius_deg), filters, *max_rows, cancelled, out);
         }
         let invoke = invoke_of(request, false)?;
         let max_rows = request.max_rows().unwrap_or(usize::MAX);
@@ -489,10 +489,12 @@ impl Client {
                 (Err(e), None) => return Err(Error::not_a_table(&service, format!("JSON that cannot be read ({e})"))),
                 (Ok(()), None) => None,
             };
-            if failed.is_none() && page.fields.is_empty() && page.rows() == 0 {
-                if let Some(message) = json_message(&String::from_utf8_lossy(&body.head)) {
-                    return Err(Error::service(&service, message));
-                }
+            if failed.is_none()
+                && page.fields.is_empty()
+                && page.rows() == 0
+                && let Some(message) = json_message(&String::from_utf8_lossy(&body.head))
+            {
+                return Err(Error::service(&service, message));
             }
             let came = page.rows();
             let table = page.table("panstarrs.dr2.mean", &|column| ColumnRule {

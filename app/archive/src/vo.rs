@@ -453,10 +453,10 @@ impl Client {
             }
             Err(_) => String::new(),
         };
-        if let Some(summary) = &state.error {
-            if message.is_empty() || state.error.as_deref().is_some_and(|s| s.contains(&message)) {
-                message.clone_from(summary);
-            }
+        if let Some(summary) = &state.error
+            && (message.is_empty() || state.error.as_deref().is_some_and(|s| s.contains(&message)))
+        {
+            message.clone_from(summary);
         }
         Error::service(service, if message.is_empty() { "the job failed and gives no reason".into() } else { message })
     }

@@ -51,7 +51,10 @@ fn split_top(text: &str, at: char) -> Vec<String> {
                 }
             }
             None => match c {
-                '"' | '\'' if out.last().is_some_and(|s| s.trim().is_empty()) || depth > 0 => quote = Some(c),
+                // A quote opens at the head of a key or a value; elsewhere it is a letter like others.
+                '"' | '\'' if out.last().is_some_and(|s| s.trim_end().chars().last().is_none_or(|p| ":,{[".contains(p))) => {
+                    quote = Some(c)
+                }
                 '{' | '[' => depth += 1,
                 '}' | ']' => depth -= 1,
                 _ if c == at

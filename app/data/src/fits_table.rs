@@ -466,7 +466,7 @@ impl Spec {
             } else if let Ok(w) = tail.trim_start_matches(':').trim_start_matches("SSTR").parse::<usize>()
                 && w > 0
                 && w < repeat
-                && repeat % w == 0
+                && repeat.is_multiple_of(w)
             {
                 string_len = w;
                 shape = vec![repeat / w];

@@ -134,6 +134,7 @@ macro_rules! by_kind {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Format`].
+#[allow(clippy::unnecessary_cast)] // the macro casts f32 to itself too
 pub fn read_npy(path: &Path) -> Result<(Vec<f32>, [usize; 2])> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let what = path.display().to_string();

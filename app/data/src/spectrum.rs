@@ -394,9 +394,7 @@ impl FromStr for Grid {
         };
         let (start, rest) = range.split_once("..").ok_or_else(|| bad("the range has no '..'"))?;
         let rest = rest.trim();
-        let end = rest
-            .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')) && !matches!(c, 'e' | 'E'))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E'))).unwrap_or(rest.len());
         let (stop, unit) = rest.split_at(end);
         let factor = metres_in(unit).ok_or_else(|| bad("the unit is none of A, nm, um, m"))?;
         let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite() && *v > 0.0);

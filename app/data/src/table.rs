@@ -234,7 +234,7 @@ impl Table {
             DataType::Int64 => of!(values.i64()?, int),
             DataType::UInt64 => of!(values.u64()?, |v| cell_of(AnyValue::UInt64(v))),
             DataType::Float32 => of!(values.f32()?, |v| cell_of(AnyValue::Float32(v))),
-            DataType::Float64 => of!(values.f64()?, |v| Cell::Float(v)),
+            DataType::Float64 => of!(values.f64()?, Cell::Float),
             _ => 0,
         };
         if !series.dtype().is_list() {
@@ -323,7 +323,8 @@ impl Table {
                     && (a.is_float() || b.is_float())
                 {
                     let ints = if a.is_float() { &more } else { &series };
-                    let exact = |v: f64| v.abs() <= 9_007_199_254_740_992.0;
+                    // 2^53 itself is what its neighbour rounds to.
+                    let exact = |v: f64| v.abs() < 9_007_199_254_740_992.0;
                     if ints.cast(&DataType::Float64)?.f64()?.iter().flatten().all(exact) {
                         common = DataType::Float64;
                     }

@@ -467,7 +467,6 @@ pub fn ask_of(
 ///
 /// # Errors
 /// When a service cannot be told, or needs something that is not given.
-#[allow(clippy::too_many_arguments)]
 pub fn request_of(
     service: &str,
     kind: Option<&str>,
@@ -564,7 +563,7 @@ pub fn step_search(d: &Dataset) -> String {
         };
         format!("[{}]", list.iter().map(|f| quoted(&one(f))).collect::<Vec<_>>().join(", "))
     };
-    let mut limit = None;
+    let limit;
     match &d.ask {
         Ask::Sample { name, filter, max_rows } => {
             line("service", quoted(&format!("sample:{name}")));

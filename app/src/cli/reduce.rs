@@ -175,7 +175,6 @@ fn quality_of(a: &Reduce, x: ArrayView2<f32>, coords: ArrayView2<f32>, seed: u64
     Ok(Some(json!(quality_figures(&reduce::quality(x, coords, seed, bar)?))))
 }
 
-#[allow(clippy::too_many_arguments)]
 fn done(
     a: &Reduce,
     rows: usize,

@@ -157,7 +157,7 @@ impl Brush {
         };
         cx.shared.cursor_note = format!("{sign}{}", format::rows(count));
         if let Some(at) = ui.ctx().pointer_latest_pos() {
-            tip(ui, cx.theme, at, &[cx.shared.cursor_note.clone()]);
+            tip(ui, cx.theme, at, std::slice::from_ref(&cx.shared.cursor_note));
         }
     }
 

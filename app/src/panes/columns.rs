@@ -30,7 +30,7 @@ pub fn pick(ui: &mut Ui, cx: &Cx<'_>, what: &str, none: Option<&str>, value: &mu
     let shown: String = if shown.chars().count() > 18 { shown.chars().take(17).chain(['…']).collect() } else { shown.into() };
     let button = ui.menu_button(RichText::new(format!("{what}: {shown}")).color(cx.theme.second), |ui| {
         ui.set_min_width(190.0);
-        let id = ui.id().with("expression");
+        let id = ui.scope_id().with("expression");
         let mut text = ui.data_mut(|d| d.get_temp::<String>(id)).unwrap_or_else(|| value.clone());
         let edit = ui.add(TextEdit::singleline(&mut text).hint_text("column or expression, g - r").desired_width(180.0));
         let edit = edit.accessible_name(format!("{what}: column or expression"));

@@ -183,7 +183,7 @@ impl GalleryPane {
 
         let area = ui.available_rect_before_wrap();
         ui.advance_cursor_after_rect(area);
-        let response = ui.interact(area, ui.id().with("gallery"), Sense::click_and_drag());
+        let response = ui.interact(area, ui.scope_id().with("gallery"), Sense::click_and_drag());
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::Grid, true, format!("Gallery of {}", format::rows(order.len())))
         });

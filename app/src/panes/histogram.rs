@@ -180,7 +180,7 @@ impl HistogramPane {
         if rect.height() < 4.0 || rect.width() < 4.0 {
             return;
         }
-        let response = ui.interact(rect, ui.id().with(("histogram", &counts.name)), Sense::click_and_drag());
+        let response = ui.interact(rect, ui.scope_id().with(("histogram", &counts.name)), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, format!("Histogram of {}", counts.name)));
         let mut title = columns::label(dataset, &counts.name);
         if counts.blank > 0 {

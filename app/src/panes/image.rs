@@ -238,7 +238,7 @@ impl ImagePane {
         let up = matches!(pixels, Pixels::Values(_));
         let rect = ui.available_rect_before_wrap();
         ui.advance_cursor_after_rect(rect);
-        let response = ui.interact(rect, ui.id().with("image"), Sense::click_and_drag());
+        let response = ui.interact(rect, ui.scope_id().with("image"), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Image {}", layer.title)));
         // All of it, filling the pane: a margin of nothing would waste the sky.
         let fit = f64::from((rect.width() / width.max(1) as f32).max(rect.height() / height.max(1) as f32));

@@ -155,7 +155,7 @@ impl LightCurvePane {
         let Some(look) = rows::look(ui.ctx(), cx.session.doc(), cx.theme) else { return };
         let x_label = if self.period > 0.0 { "phase".to_owned() } else { time.to_owned() };
         let axes = Axes { x_label: &x_label, y_label, home: *home, grid: false, name: "Light curve", fixed_y: false };
-        let shown = axes.show(ui, ui.id().with("axes"), cx.theme, &mut self.view);
+        let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(*home) };
         let scatter = Scatter {
             slot: *self.slot,
@@ -231,7 +231,7 @@ impl LightCurvePane {
         let home = framed(&points, is_mag);
         let x_label = if period > 0.0 { "phase".to_owned() } else { time.to_owned() };
         let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
-        let shown = axes.show(ui, ui.id().with("axes"), cx.theme, &mut self.view);
+        let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         if shown.response.dragged() {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());

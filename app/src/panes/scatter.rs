@@ -293,7 +293,7 @@ impl ScatterPane {
             name: "Scatter plot",
             fixed_y: false,
         };
-        let id = ui.id().with("axes");
+        let id = ui.scope_id().with("axes");
         let shown = axes.show(ui, id, cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(placement.home) };
         let plot = match &self.of {
@@ -510,7 +510,8 @@ fn legend(
         }
         painter.galley(pos2(x + 12.0, y + 9.0 - galley.size().y / 2.0), galley, cx.theme.second);
         if let Some(id) = subset {
-            let response = ui.interact(rect, ui.id().with(("legend", id)), Sense::click()).on_hover_text("Select this subset");
+            let response =
+                ui.interact(rect, ui.scope_id().with(("legend", id)), Sense::click()).on_hover_text("Select this subset");
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Select {text}")));
             if response.clicked() {
                 commands.push(asterism_session::Command::SelectSubset { id, mode: None });

@@ -292,7 +292,7 @@ impl SkyPane {
         };
         let rect = ui.available_rect_before_wrap();
         ui.advance_cursor_after_rect(rect);
-        let response = ui.interact(rect, ui.id().with("sky"), Sense::click_and_drag());
+        let response = ui.interact(rect, ui.scope_id().with("sky"), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, "Sky"));
         let (w, h) = (placed.home.x[1] - placed.home.x[0], placed.home.y[1] - placed.home.y[0]);
         let fit = (f64::from(rect.width() - 20.0) / w).min(f64::from(rect.height() - 20.0) / h).max(1e-6);

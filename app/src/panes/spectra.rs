@@ -142,7 +142,7 @@ fn stack(matrix: &Matrix, keep: impl Fn(usize) -> bool, of: usize) -> Stack {
     let n = matrix.axis.len();
     let mut out = Stack { low: vec![f64::NAN; n], median: vec![f64::NAN; n], high: vec![f64::NAN; n], of, used: members.len() };
     const BLOCK: usize = 32;
-    let mut columns: Vec<Vec<f32>> = vec![Vec::with_capacity(members.len()); BLOCK];
+    let mut columns: Vec<Vec<f32>> = (0..BLOCK).map(|_| Vec::with_capacity(members.len())).collect();
     for first in (0..n).step_by(BLOCK) {
         let width = BLOCK.min(n - first);
         columns.iter_mut().for_each(Vec::clear);
@@ -268,7 +268,7 @@ impl SpectraPane {
         let y_label = if flux_unit.is_empty() { "flux".to_owned() } else { flux_unit };
         let home = self.home(&axis, all.as_deref(), groups.as_deref(), z);
         let axes = Axes { x_label: &x_label, y_label: &y_label, home, grid: false, name: "Spectra", fixed_y: false };
-        let shown = axes.show(ui, ui.id().with("axes"), cx.theme, &mut self.view);
+        let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         if shown.response.dragged() {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());
@@ -445,7 +445,7 @@ fn paint_stack(painter: &Painter, frame: &Frame, axis: &[f64], stack: &Stack, co
     let mut band: Vec<Option<(f32, f32, f32)>> = vec![None; columns + 1];
     for (i, x) in axis.iter().enumerate() {
         let (low, high) = (frame.pt_from_data([*x, stack.low[i]]), frame.pt_from_data([*x, stack.high[i]]));
-        if !(low.y.is_finite() && high.y.is_finite()) || !frame.rect.expand(2.0).x_range().contains(low.x) {
+        if !(low.y.is_finite() && high.y.is_finite() && frame.rect.expand(2.0).x_range().contains(low.x)) {
             continue;
         }
         let column = ((low.x - frame.rect.left()).max(0.0) as usize).min(columns);

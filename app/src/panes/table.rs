@@ -296,7 +296,7 @@ impl TablePane {
         let visible = f64::from(body.height() / ROW_HEIGHT);
         let last_first = (rows as f64 - visible.floor()).max(0.0);
 
-        let response = ui.interact(body, ui.id().with("rows"), Sense::click_and_drag());
+        let response = ui.interact(body, ui.scope_id().with("rows"), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Table, true, format!("Table of {}", format::rows(rows))));
         self.scroll(ui, &response, body, visible, last_first, total);
         self.keys(ui, cx, &response, rows, visible, last_first, &row_at);
@@ -506,8 +506,11 @@ impl TablePane {
             }
             let seen = whole.intersect(rect);
             let edge = Rect::from_center_size(pos2(whole.right(), rect.center().y), vec2(8.0, rect.height())).intersect(rect);
-            let title =
-                ui.interact(seen.with_max_x((seen.right() - 4.0).max(seen.left())), ui.id().with(("header", i)), Sense::click());
+            let title = ui.interact(
+                seen.with_max_x((seen.right() - 4.0).max(seen.left())),
+                ui.scope_id().with(("header", i)),
+                Sense::click(),
+            );
             let sorted = self.sort.as_ref().filter(|(name, _)| *name == column.name).map(|(_, down)| *down);
             title.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ColumnHeader, true, &column.name));
             let inner = whole.shrink2(vec2(CELL_MARGIN, 0.0));
@@ -536,8 +539,9 @@ impl TablePane {
                 self.state.first = 0.0;
             }
             title.on_hover_text(format!("{}\nClick sorts: up, down, as it came", column.hint));
-            let grip =
-                ui.interact(edge, ui.id().with(("edge", i)), Sense::click_and_drag()).on_hover_cursor(CursorIcon::ResizeColumn);
+            let grip = ui
+                .interact(edge, ui.scope_id().with(("edge", i)), Sense::click_and_drag())
+                .on_hover_cursor(CursorIcon::ResizeColumn);
             if grip.dragged() {
                 for (c, w) in columns.iter().zip(widths) {
                     if spread != 1.0 {
@@ -562,7 +566,7 @@ impl TablePane {
             let share = (visible / rows as f64) as f32;
             let length = (track.height() * share).clamp(24.0, track.height());
             let room = (track.height() - length).max(1.0);
-            let bar = ui.interact(track, ui.id().with("bar"), Sense::click_and_drag());
+            let bar = ui.interact(track, ui.scope_id().with("bar"), Sense::click_and_drag());
             bar.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ScrollBar, true, "Scroll rows"));
             if let Some(at) = bar.interact_pointer_pos().filter(|_| bar.dragged() || bar.clicked()) {
                 let share = f64::from((at.y - track.top() - length / 2.0) / room).clamp(0.0, 1.0);
@@ -577,7 +581,7 @@ impl TablePane {
             let track = Rect::from_min_max(pos2(body.left(), area.bottom() - BAR), pos2(body.right(), area.bottom()));
             let length = (track.width() * body.width() / total).clamp(24.0, track.width());
             let room = (track.width() - length).max(1.0);
-            let bar = ui.interact(track, ui.id().with("bar x"), Sense::click_and_drag());
+            let bar = ui.interact(track, ui.scope_id().with("bar x"), Sense::click_and_drag());
             bar.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ScrollBar, true, "Scroll columns"));
             if let Some(at) = bar.interact_pointer_pos().filter(|_| bar.dragged() || bar.clicked()) {
                 self.state.left = ((at.x - track.left() - length / 2.0) / room).clamp(0.0, 1.0) * (total - body.width());
