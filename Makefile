@@ -29,4 +29,4 @@ bench: ## Measure this machine: start, reading, maps, lasso
 
 screenshots: ## Write the pictures of screenshots/
 	@sh scripts/system-packages.sh test
-	@CARGO="$(CARGO)" sh scripts/screenshots.sh
+	@CARGO="$(CARGO)" bash scripts/screenshots.sh

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Write the pictures of screenshots/: the real window under Xvfb, each of the four samples, the rule,
-# a search in progress against a local replay of recorded answers, and the light theme.
+# Write the pictures of screenshots/: the real window under Xvfb with each of the four samples, the
+# rule, the light theme and the start page.
 #
-#   sh scripts/screenshots.sh [WIDTHxHEIGHT] [FOLDER]
+#   bash scripts/screenshots.sh [WIDTHxHEIGHT] [FOLDER]
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,14 +10,14 @@ size=${1:-1600x1000}
 folder=${2:-screenshots}
 cargo=${CARGO:-cargo}
 mkdir -p "$folder"
-$cargo build --release --workspace --examples --bins
+$cargo build --release -p asterism
 program="${CARGO_TARGET_DIR:-target}/release/asterism"
 
 home=$(mktemp -d)
 number=$(mktemp)
 Xvfb -displayfd 3 -screen 0 "${size}x24" -nolisten tcp -noreset 3>"$number" 2>/dev/null &
 xvfb=$!
-trap 'kill $xvfb 2>/dev/null; [ -z "${window:-}" ] || kill "$window" 2>/dev/null; [ -z "${replay:-}" ] || kill "$replay" 2>/dev/null; rm -rf "$home" "$number"' EXIT
+trap 'kill $xvfb 2>/dev/null; [ -z "${window:-}" ] || kill "$window" 2>/dev/null; rm -rf "$home" "$number"' EXIT
 for _ in $(seq 50); do [ -s "$number" ] && break; sleep 0.1; done
 export DISPLAY=":$(tr -d '[:space:]' <"$number")"
 export XDG_RUNTIME_DIR="$home" WAYLAND_DISPLAY=
@@ -34,6 +34,8 @@ start() {
     for _ in $(seq 100); do xdotool search --name '^Asterism|Asterism$' >/dev/null 2>&1 && break; sleep 0.2; done
     id=$(xdotool search --name 'Asterism' | head -n 1)
     xdotool windowsize "$id" "${size%x*}" "${size#*x}" windowmove "$id" 0 0 windowfocus "$id" 2>/dev/null || true
+    # Away from any point, so that no row is under the cursor.
+    xdotool mousemove 5 5
 }
 
 # shot NAME: when nothing has moved for a few seconds.
@@ -59,9 +61,11 @@ close() {
 start ''
 sleep 8
 shot a478
-xdotool key ctrl+k
-sleep 1
-import -window root "$folder/palette.png"
+# Refine: the rail scrolled to its rule.
+xdotool mousemove 150 $((${size#*x} - 120))
+for _ in $(seq 40); do xdotool click 5; done
+xdotool mousemove 5 5
+shot refine
 close
 for name in spex ogle3 hdf; do
     start '' "sample:$name"

@@ -13,4 +13,4 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ] || [ ! -d "$XDG_RUNTIME_DIR" ]; then
     trap 'exit 130' INT TERM
 fi
 
-${CARGO:-cargo} test --release --workspace "$@"
+${CARGO:-cargo} test --release --workspace --no-fail-fast "$@"

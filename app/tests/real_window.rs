@@ -97,6 +97,9 @@ fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
     assert!(picture.pixels().collect::<std::collections::HashSet<_>>().len() > 100, "the window is empty");
     let window = on(&display, &["xdotool", "search", "--name", "Asterism"]);
     assert!(!window.is_empty(), "no window is named Asterism");
+    // No window manager here gives the keyboard to anyone.
+    let window = window.lines().next().expect("a line").to_owned();
+    on(&display, &["xdotool", "windowfocus", "--sync", &window, "sleep", "0.5"]);
     let wait_until = |what: &str, good: &dyn Fn(&image::RgbImage) -> bool| {
         let start = Instant::now();
         loop {
