@@ -32,7 +32,7 @@ const HOUSE: &[(&str, &[&str])] = &[
 /// Outside crates that only one of ours uses (the tests may use all).
 const OWN: &[(&str, &[&str])] = &[
     ("reduce", &["linfa", "linfa-trees", "gemm", "faer", "rustfft", "realfft", "hdbscan-rs"]),
-    ("app/data", &["polars", "fitskit", "wcs"]),
+    ("app/data", &["polars", "fitskit"]),
     ("app/archive", &["reqwest", "tokio", "rustls"]),
     ("app", &["egui", "eframe", "egui_tiles", "rfd", "clap"]),
 ];

@@ -1,7 +1,7 @@
 //! Times of this machine: upload, first frame, frames, lasso and hover at 100 k and 1 M points. Prints one JSON object, the `render`
 //! part of `asterism bench`.
 //!
-//! `cargo run --release -p asterism-render --example bench [-- ROWS...]`; `BENCH_DENSITY=never|always` chooses marks or field.
+//! `cargo run --release -p asterism-render --example bench_render [-- ROWS...]`; `BENCH_DENSITY=never|always` chooses marks or field.
 
 use std::time::Instant;
 
