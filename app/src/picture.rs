@@ -110,6 +110,12 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
     for font in crate::theme::FONTS {
         options.fontdb_mut().load_font_data(font.to_vec());
     }
+    // Whatever name the bundled face carries, it is what the SVG's sans-serif means.
+    let family = options.fontdb.faces().next().and_then(|f| f.families.first().map(|n| n.0.clone()));
+    if let Some(family) = family {
+        options.fontdb_mut().set_sans_serif_family(family.clone());
+        options.font_family = family;
+    }
     let tree = usvg::Tree::from_str(svg, &options).map_err(|e| Error::said(format!("the picture could not be drawn: {e}")))?;
     let size = tree.size().to_int_size();
     let mut pixmap =

@@ -199,6 +199,10 @@ fn the_first_recipe_runs_with_no_display() {
     };
     assert!(orange(0, 880) > 500, "the map shows no filament");
     assert!(orange(880, 1600) > 200, "the image shows no filament");
+    // The title stands at the top left in the theme's text colour: a picture without its fonts has none.
+    let lettered =
+        (0..120).flat_map(|x| (5..32).map(move |y| (x, y))).filter(|(x, y)| picture.get_pixel(*x, *y).0[0] > 120).count();
+    assert!(lettered > 20, "the picture has no text");
     let session = out.join("session.asterism").display().to_string();
     let drawn = folder.path().join("again.svg").display().to_string();
     let v = json(&asterism(folder.path(), &["draw", &session, "-o", &drawn, "--size", "1280x720", "--json"]));
