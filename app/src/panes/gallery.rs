@@ -219,7 +219,7 @@ impl GalleryPane {
                 self.picture(ui, cx, &dataset, row, picture, source.is_some(), urls, &mut missing);
                 let chosen = cx.session.doc().selection.rows.contains(row as usize);
                 let stroke = if chosen {
-                    Stroke::new(2.0, look.colour(row as usize).unwrap_or(cx.theme.selected))
+                    Stroke::new(2.0, look.colour(row as usize).unwrap_or(look.own))
                 } else if cx.shared.hover == Some(row) || over == Some(row) {
                     Stroke::new(1.0, cx.theme.text)
                 } else {
@@ -370,6 +370,7 @@ impl GalleryPane {
         };
         if std::thread::Builder::new().name("gallery-cuts".into()).spawn(work).is_ok() {
             self.state.batch = Some(receiver);
+            ui.ctx().request_repaint_after(std::time::Duration::from_millis(60));
         }
     }
 
@@ -387,7 +388,7 @@ impl GalleryPane {
                 }
             }
             Err(std::sync::mpsc::TryRecvError::Disconnected) => self.state.batch = None,
-            Err(std::sync::mpsc::TryRecvError::Empty) => {}
+            Err(std::sync::mpsc::TryRecvError::Empty) => ui.ctx().request_repaint_after(std::time::Duration::from_millis(60)),
         }
     }
 }

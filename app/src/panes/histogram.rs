@@ -202,7 +202,7 @@ impl HistogramPane {
             }
         };
         let single = look.legend.iter().find(|e| e.lit > 0 && e.lit == look.selected).map(|e| e.colour);
-        let colour = single.unwrap_or(cx.theme.selected);
+        let colour = single.unwrap_or(look.own);
         let grey = if look.selected > 0 { cx.theme.context } else { cx.theme.context.lerp_to_gamma(cx.theme.second, 0.35) };
         for (i, n) in counts.all.iter().enumerate() {
             bar(i, *n, grey);

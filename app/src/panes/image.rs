@@ -267,7 +267,7 @@ impl ImagePane {
                     sizes: None,
                     view: frame.view,
                     radius_pt: self.radius_pt,
-                    opacity: 0.75,
+                    opacity: 0.4,
                     hide_rest: doc.hide_rest || (!self.others && look.any),
                     context: look.context(cx.theme).gamma_multiply(0.55),
                     hover: cx.shared.hover,

@@ -51,6 +51,8 @@ pub struct RowLook {
     pub legend: Vec<LegendEntry>,
     /// Selected rows.
     pub selected: usize,
+    /// Colour of selected rows that no visible subset holds: the theme's, unless a subset has that one.
+    pub own: Color32,
     /// Unique to this state.
     pub key: u64,
 }
@@ -117,7 +119,8 @@ fn make(doc: &Document, dataset: &Dataset, theme: &Theme) -> RowLook {
     let chosen = doc.selection.rows.resized(rows);
     let selected = chosen.count();
     let shown: Vec<_> = dataset.subsets.iter().filter(|s| s.visible).collect();
-    let mut rgba = vec![if selected > 0 { pack(theme.selected) } else { 0 }; rows];
+    let own = own_colour(&shown.iter().map(|s| s.colour).collect::<Vec<_>>(), theme);
+    let mut rgba = vec![if selected > 0 { pack(own) } else { 0 }; rows];
     let mut lit = chosen.clone();
     let mut free = RowSet::full(rows);
     let mut legend = Vec::new();
@@ -144,21 +147,26 @@ fn make(doc: &Document, dataset: &Dataset, theme: &Theme) -> RowLook {
     let rest = free.count();
     if shown.is_empty() {
         if selected > 0 {
-            legend.push(LegendEntry {
-                subset: None,
-                name: "selected".into(),
-                colour: theme.selected,
-                lit: selected,
-                total: rows,
-            });
+            legend.push(LegendEntry { subset: None, name: "selected".into(), colour: own, lit: selected, total: rows });
         }
     } else {
         let lit = free.and(&chosen).count();
-        let colour = if lit > 0 { theme.selected } else { theme.context };
+        let colour = if lit > 0 { own } else { theme.context };
         legend.push(LegendEntry { subset: None, name: "else".into(), colour, lit, total: rest });
     }
     let any = selected > 0 || !shown.is_empty();
-    RowLook { rgba, lit: lit.words().to_vec(), any, chosen: chosen.words().to_vec(), legend, selected, key: next_key() }
+    RowLook { rgba, lit: lit.words().to_vec(), any, chosen: chosen.words().to_vec(), legend, selected, own, key: next_key() }
+}
+
+/// A colour for the selection that no visible subset has: two things of one colour cannot be told
+/// apart in a legend.
+fn own_colour(taken: &[[u8; 3]], theme: &Theme) -> Color32 {
+    let far = |c: &Color32| {
+        let apart = |t: &[u8; 3]| t.iter().zip(c.to_array()).map(|(a, b)| i32::from(*a).abs_diff(i32::from(b))).sum::<u32>();
+        taken.iter().all(|t| apart(t) > 60)
+    };
+    let others = [1, 0, 4, 6, 3].map(|i| colour_of(asterism_render::colour::OKABE_ITO[i]));
+    [theme.selected, theme.accent].into_iter().chain(others).find(far).unwrap_or(theme.text)
 }
 
 impl RowLook {
@@ -231,6 +239,8 @@ mod tests {
         assert_eq!(counts, [("a", 2, 3), ("b", 1, 2), ("else", 1, 6)]);
         assert_eq!(look.colour(1), Some(colour_of([1, 2, 3])));
         assert_eq!(look.colour(9), Some(theme.selected));
+        let [r, g, b, _] = theme.selected.to_array();
+        assert_eq!(own_colour(&[[r, g, b]], &theme), theme.accent);
         assert_eq!(look.colour(5), None);
         // A subset that is not selected is still told apart, fainter.
         assert!(look.colour(3).is_some_and(|c| c != colour_of([4, 5, 6])));

@@ -13,12 +13,12 @@ use asterism_data::{Medium, RowSet, SpectraColumn, Table};
 use asterism_render::decimate::m4;
 use asterism_session::{Dataset, Document};
 use egui::epaint::{BandPoint, BandShape};
-use egui::{Color32, FontId, Painter, Shape, Stroke, Ui, pos2};
+use egui::{Color32, FontId, Painter, Rect, Shape, Stroke, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{DataKey, colour_of};
+use super::rows::{self, DataKey, colour_of};
 use crate::cx::Cx;
-use crate::theme::{SMALL, Theme};
+use crate::theme::SMALL;
 use crate::widgets::{Axes, Cache, Frame, Range2, Work, axes, format};
 
 /// Samples of the matrix at most.
@@ -180,6 +180,7 @@ struct Line {
     vacuum_angstrom: f64,
     air_angstrom: Option<f64>,
     kind: String,
+    group: String,
     rank: u8,
 }
 
@@ -308,7 +309,8 @@ impl SpectraPane {
         data: DataKey,
     ) -> Option<Arc<Vec<(String, Color32, Stack)>>> {
         let doc = cx.session.doc();
-        let wanted = wanted(doc, dataset, cx.theme, self.by_subset);
+        let own = rows::look(ui.ctx(), doc, cx.theme).map_or(cx.theme.selected, |l| l.own);
+        let wanted = wanted(doc, dataset, own, self.by_subset);
         let key = GroupsKey {
             data,
             matrix: Arc::as_ptr(matrix) as usize,
@@ -376,22 +378,31 @@ impl SpectraPane {
                 frame.rect.x_range().contains(x).then_some((x, l))
             })
             .collect();
-        // The best-known first; a name that would cover another is left out with its line, unless it is one of those.
-        at.sort_by_key(|(_, l)| l.rank);
+        // The best-known first; a name goes to the right of its line, else to the left, and a line of the
+        // second rank whose name finds no room is left out.
+        at.sort_by_key(|(_, l)| (l.rank, l.group != "hydrogen"));
         let font = FontId::proportional(SMALL - 1.0);
         let mut taken: Vec<[f32; 2]> = Vec::new();
+        let mut named: Vec<(f32, &str)> = Vec::new();
         for (x, l) in at {
-            let galley = painter.layout_no_wrap(l.name.clone(), font.clone(), cx.theme.second);
-            let span = [x, x + galley.size().x + 6.0];
-            let free = taken.iter().all(|t| span[1] < t[0] || span[0] > t[1]);
-            if !free && l.rank > 1 {
+            let name = species(&l.name);
+            // Two lines of one multiplet side by side share a name.
+            let known = named.iter().any(|(at, n)| *n == name && (at - x).abs() < 40.0);
+            let galley = painter.layout_no_wrap(name.to_owned(), font.clone(), cx.theme.second);
+            let width = galley.size().x + 6.0;
+            let inside = |s: &[f32; 2]| s[0] >= frame.rect.left() && s[1] <= frame.rect.right();
+            let span = [[x, x + width], [x - width, x]]
+                .into_iter()
+                .find(|s| !known && inside(s) && taken.iter().all(|t| s[1] <= t[0] || s[0] >= t[1]));
+            if span.is_none() && !known && l.rank > 1 {
                 continue;
             }
             let stroke = Stroke::new(1.0, cx.theme.third.gamma_multiply(0.8));
             painter.extend(Shape::dashed_line(&[pos2(x, frame.rect.top()), pos2(x, frame.rect.bottom())], stroke, 2.0, 2.0));
-            if free {
-                painter.galley(pos2(x + 3.0, frame.rect.top() + 2.0), galley, cx.theme.second);
+            if let Some(span) = span {
+                painter.galley(pos2(span[0] + 3.0, frame.rect.top() + 2.0), galley, cx.theme.second);
                 taken.push(span);
+                named.push((x, name));
             }
         }
     }
@@ -414,26 +425,33 @@ impl SpectraPane {
         let groups = groups.into_iter().flatten().map(|(n, c, s)| (text(n, s), *c));
         for (text, colour) in groups.take(8).chain(all.map(|s| (text("all", s), cx.theme.context))) {
             let galley = painter.layout_no_wrap(text, font.clone(), cx.theme.second);
-            let right = frame.rect.right() - 8.0;
-            painter.galley(pos2(right - galley.size().x, y), galley.clone(), cx.theme.second);
-            painter.hline(
-                right - galley.size().x - 20.0..=right - galley.size().x - 6.0,
-                y + galley.size().y / 2.0,
-                Stroke::new(2.0, colour),
-            );
+            let left = frame.rect.left() + 10.0;
+            let ground = Rect::from_min_size(pos2(left - 4.0, y - 1.0), vec2(galley.size().x + 30.0, 17.0));
+            painter.rect_filled(ground, 3.0, cx.theme.pane.gamma_multiply(0.8));
+            painter.hline(left..=left + 14.0, y + galley.size().y / 2.0, Stroke::new(2.0, colour));
+            painter.galley(pos2(left + 20.0, y), galley, cx.theme.second);
             y += 17.0;
         }
     }
 }
 
+/// `[O III] 5007` → `[O III]`, `Na D2` → `Na D`.
+fn species(name: &str) -> &str {
+    match name.rsplit_once(' ') {
+        Some((front, last)) if last.len() >= 3 && last.chars().all(|c| c.is_ascii_digit()) => front,
+        Some((_, "D1" | "D2")) => &name[..name.len() - 1],
+        _ => name,
+    }
+}
+
 /// The groups to be stacked, beside everything.
-fn wanted(doc: &Document, dataset: &Dataset, theme: &Theme, by_subset: bool) -> Vec<(String, Color32, Arc<RowSet>)> {
+fn wanted(doc: &Document, dataset: &Dataset, own: Color32, by_subset: bool) -> Vec<(String, Color32, Arc<RowSet>)> {
     let visible = || dataset.subsets.iter().filter(|s| s.visible).take(8);
     if doc.selection.any() && !by_subset {
         let same = visible().find(|s| s.rows == doc.selection.rows);
         return vec![match same {
             Some(s) => (s.name.clone(), colour_of(s.colour), s.rows.clone()),
-            None => ("selection".into(), theme.selected, doc.selection.rows.clone()),
+            None => ("selection".into(), own, doc.selection.rows.clone()),
         }];
     }
     visible().map(|s| (s.name.clone(), colour_of(s.colour), s.rows.clone())).collect()
@@ -504,6 +522,10 @@ mod tests {
     fn the_lines_are_there_and_in_air_where_air_is_used() {
         let h_alpha = lines().iter().find(|l| l.name == "Hα").expect("Hα is in the list");
         assert!((h_alpha.vacuum_angstrom - 6564.614).abs() < 0.01);
+        assert_eq!(
+            [species("[O III] 5007"), species("Na D2"), species("Hα"), species("Ca II H")],
+            ["[O III]", "Na D", "Hα", "Ca II H"]
+        );
         assert!((h_alpha.air_angstrom.unwrap_or(0.0) - 6562.8).abs() < 0.1);
     }
 }

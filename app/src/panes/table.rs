@@ -314,7 +314,7 @@ impl TablePane {
             let rect = Rect::from_min_size(pos2(body.left(), top), vec2(body.width(), ROW_HEIGHT));
             let row = row_at(place);
             let chosen = cx.session.doc().selection.rows.contains(row);
-            let tint = if chosen { look.colour(row).or(Some(cx.theme.selected)) } else { None };
+            let tint = if chosen { look.colour(row).or(Some(look.own)) } else { None };
             if let Some(tint) = tint {
                 painter.rect_filled(rect, 0.0, tint.gamma_multiply(if cx.theme.dark { 0.12 } else { 0.18 }));
             }

@@ -8,6 +8,9 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
+/// How long a view that waits for an answer goes without a frame at most.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(60);
+
 /// The newest answer, and the thread that makes the next one.
 pub struct Work<K, T> {
     done: Option<(K, Arc<T>)>,
@@ -50,6 +53,11 @@ impl<K: PartialEq, T: Send + Sync + 'static> Work<K, T> {
             if started.is_ok() {
                 self.running = Some((key, receiver));
             }
+        }
+        if self.running.is_some() {
+            // The thread asks for a frame when it ends. Looking again soon as well costs little, and a view
+            // never stays blank on a busy machine.
+            ctx.request_repaint_after(LOOK_AGAIN);
         }
         self.newest()
     }
