@@ -44,6 +44,20 @@ fn orange(picture: &image::RgbImage, part: [f64; 4]) -> usize {
         .count()
 }
 
+/// Pixels in a full colour, of whatever subset or selection, within a part of the picture: the rest
+/// of a plot is grey.
+fn coloured(picture: &image::RgbImage, part: [f64; 4]) -> usize {
+    let (w, h) = (f64::from(picture.width()), f64::from(picture.height()));
+    let (x0, y0, x1, y1) = ((part[0] * w) as u32, (part[1] * h) as u32, (part[2] * w) as u32, (part[3] * h) as u32);
+    (x0..x1)
+        .flat_map(|x| (y0..y1).map(move |y| (x, y)))
+        .filter(|(x, y)| {
+            let p = picture.get_pixel(*x, *y).0;
+            p.iter().max().zip(p.iter().min()).is_some_and(|(high, low)| high - low > 80)
+        })
+        .count()
+}
+
 #[test]
 fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
     if !(there("Xvfb") && there("xdotool") && there("import")) {
@@ -112,14 +126,14 @@ fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
         }
     };
     // A lasso with Shift adds the whole map; Undo takes it back.
-    let before = orange(&picture, map);
+    let before = coloured(&picture, map);
     on(&display, &["xdotool", "mousemove", "395", "180", "keydown", "shift", "mousedown", "1"]);
     for (x, y) in [(395, 400), (395, 620), (700, 630), (1020, 630), (1030, 400), (1030, 120), (700, 118), (400, 170)] {
         on(&display, &["xdotool", "mousemove", &x.to_string(), &y.to_string(), "sleep", "0.15"]);
     }
     on(&display, &["xdotool", "mouseup", "1", "keyup", "shift"]);
-    picture = wait_until("Shift+drag added nothing", &|p| orange(p, map) > before * 2);
-    let lassoed = orange(&picture, map);
+    picture = wait_until("Shift+drag added nothing", &|p| coloured(p, map) > before * 2);
+    let lassoed = coloured(&picture, map);
     on(&display, &["xdotool", "key", "ctrl+z"]);
-    wait_until("Ctrl+Z did not take the lasso back", &|p| orange(p, map) < lassoed * 3 / 4);
+    wait_until("Ctrl+Z did not take the lasso back", &|p| coloured(p, map) < lassoed * 3 / 4);
 }
