@@ -304,10 +304,7 @@ impl Http {
                         _ => return Err(error),
                     }
                 }
-                Err(error @ Error::Network { .. }) if call.idempotent && !last => {
-                    let _ = error;
-                    growing
-                }
+                Err(Error::Network { .. }) if call.idempotent && !last => growing,
                 Err(error) => return Err(error),
             };
             self.pause(pause, cancelled)?;

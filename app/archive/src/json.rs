@@ -62,7 +62,7 @@ impl Values {
             (Self::Bool(v), Scalar::Bool(x)) => v.push(Some(x)),
             (Self::Int(v), Scalar::Int(x)) => v.push(Some(x)),
             (Self::Float(v), Scalar::Float(x)) => v.push(Some(x)),
-            (Self::Float(v), Scalar::Int(x)) => v.push(Some(x as f64)),
+            (Self::Float(v), Scalar::Int(x)) if exact(x) => v.push(Some(x as f64)),
             (Self::Text(v), Scalar::Text(x)) => v.push(Some(x)),
             (Self::Text(v), other) => v.push(Some(other.text())),
             (Self::Null(n), value) => {
@@ -75,7 +75,8 @@ impl Values {
                 };
                 self.push(value);
             }
-            (Self::Int(v), Scalar::Float(x)) => {
+            // Ids that a double would round stay digits, as text, whatever stands beside them.
+            (Self::Int(v), Scalar::Float(x)) if v.iter().flatten().all(|v| exact(*v)) => {
                 let mut floats: Vec<Option<f64>> = v.iter().map(|v| v.map(|v| v as f64)).collect();
                 floats.push(Some(x));
                 *self = Self::Float(floats);
@@ -228,6 +229,11 @@ impl Page {
         }
         Ok(table)
     }
+}
+
+/// Whether a double holds this integer and no neighbour of it.
+fn exact(v: i64) -> bool {
+    v.unsigned_abs() < 1 << 53
 }
 
 /// A table with a name and nothing in it.
@@ -581,6 +587,16 @@ mod tests {
         assert_eq!(t.columns()[3].null_rule.as_deref(), Some("-999"));
         assert_eq!(t.cell(0, 4), Cell::Null);
         assert_eq!(t.cell(1, 5), Cell::Text("[1,2]".into()));
+    }
+
+    #[test]
+    fn an_id_beside_a_fraction_is_not_rounded() {
+        let after = table(r#"{"data":[{"id":9007199254740993},{"id":0.5}],"fields":[{"name":"id","type":"string"}]}"#);
+        assert_eq!(after.cell(0, 0), Cell::Text("9007199254740993".into()));
+        let before = table(r#"{"data":[{"id":0.5},{"id":9007199254740993}],"fields":[{"name":"id","type":"string"}]}"#);
+        assert_eq!(before.cell(1, 0), Cell::Text("9007199254740993".into()));
+        let small = table(r#"{"data":[{"m":12},{"m":12.5}],"fields":[{"name":"m","type":"string"}]}"#);
+        assert_eq!((small.cell(0, 0), small.cell(1, 0)), (Cell::Float(12.0), Cell::Float(12.5)));
     }
 
     #[test]
