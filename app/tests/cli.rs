@@ -129,6 +129,18 @@ fn a_truncated_answer_cannot_be_missed() {
 }
 
 #[test]
+fn a_recipe_whose_search_was_cut_off_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = folder.path().join("few.toml");
+    std::fs::write(&recipe, "asterism = 1\n[[search]]\nname = \"few\"\nservice = \"sample:hdf\"\nmax_rows = 40\n")
+        .expect("written");
+    let to = folder.path().join("out").display().to_string();
+    let out = asterism(folder.path(), &["run", recipe.to_str().expect("a path"), "-o", &to, "--json"]);
+    assert_eq!(json(&out)["truncated"], true);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("TRUNCATED"));
+}
+
+#[test]
 fn a_map_can_be_saved_and_take_new_rows_in_another_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let home = folder.path();

@@ -31,31 +31,21 @@ fn shot(display: &str, to: &Path) -> image::RgbImage {
     image::open(to).expect("a screenshot").to_rgb8()
 }
 
-/// Pixels of the lassoed subset's orange within a part of the picture (fractions of its size).
-fn orange(picture: &image::RgbImage, part: [f64; 4]) -> usize {
+/// Pixels within a part of the picture (fractions of its size) for which `is` holds.
+fn count(picture: &image::RgbImage, part: [f64; 4], is: impl Fn([u8; 3]) -> bool) -> usize {
     let (w, h) = (f64::from(picture.width()), f64::from(picture.height()));
     let (x0, y0, x1, y1) = ((part[0] * w) as u32, (part[1] * h) as u32, (part[2] * w) as u32, (part[3] * h) as u32);
-    (x0..x1)
-        .flat_map(|x| (y0..y1).map(move |y| (x, y)))
-        .filter(|(x, y)| {
-            let p = picture.get_pixel(*x, *y).0;
-            p[0] > 150 && (90..200).contains(&p[1]) && p[2] < 80
-        })
-        .count()
+    (x0..x1).flat_map(|x| (y0..y1).map(move |y| (x, y))).filter(|(x, y)| is(picture.get_pixel(*x, *y).0)).count()
 }
 
-/// Pixels in a full colour, of whatever subset or selection, within a part of the picture: the rest
-/// of a plot is grey.
-fn coloured(picture: &image::RgbImage, part: [f64; 4]) -> usize {
-    let (w, h) = (f64::from(picture.width()), f64::from(picture.height()));
-    let (x0, y0, x1, y1) = ((part[0] * w) as u32, (part[1] * h) as u32, (part[2] * w) as u32, (part[3] * h) as u32);
-    (x0..x1)
-        .flat_map(|x| (y0..y1).map(move |y| (x, y)))
-        .filter(|(x, y)| {
-            let p = picture.get_pixel(*x, *y).0;
-            p.iter().max().zip(p.iter().min()).is_some_and(|(high, low)| high - low > 80)
-        })
-        .count()
+/// The lassoed subset's orange.
+fn orange(picture: &image::RgbImage, part: [f64; 4]) -> usize {
+    count(picture, part, |p| p[0] > 150 && (90..200).contains(&p[1]) && p[2] < 80)
+}
+
+/// The sky blue of a selection outside any subset.
+fn blue(picture: &image::RgbImage, part: [f64; 4]) -> usize {
+    count(picture, part, |p| p[0] < 130 && p[1] > 120 && p[2] > 160)
 }
 
 #[test]
@@ -126,14 +116,15 @@ fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
         }
     };
     // A lasso with Shift adds the whole map; Undo takes it back.
-    let before = coloured(&picture, map);
+    let before = orange(&picture, map);
+    assert!(blue(&picture, map) < 50, "rows outside the filament are selected already");
     on(&display, &["xdotool", "mousemove", "395", "180", "keydown", "shift", "mousedown", "1"]);
     for (x, y) in [(395, 400), (395, 620), (700, 630), (1020, 630), (1030, 400), (1030, 120), (700, 118), (400, 170)] {
         on(&display, &["xdotool", "mousemove", &x.to_string(), &y.to_string(), "sleep", "0.15"]);
     }
     on(&display, &["xdotool", "mouseup", "1", "keyup", "shift"]);
-    picture = wait_until("Shift+drag added nothing", &|p| coloured(p, map) > before * 2);
-    let lassoed = coloured(&picture, map);
+    picture = wait_until("Shift+drag added nothing", &|p| blue(p, map) > 2000 && orange(p, map) * 10 > before * 9);
+    let lassoed = blue(&picture, map);
     on(&display, &["xdotool", "key", "ctrl+z"]);
-    wait_until("Ctrl+Z did not take the lasso back", &|p| coloured(p, map) < lassoed * 3 / 4);
+    wait_until("Ctrl+Z did not take the lasso back", &|p| blue(p, map) < lassoed / 20 && orange(p, map) * 10 > before * 9);
 }

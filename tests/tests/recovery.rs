@@ -34,18 +34,22 @@ fn a_session_of_a_newer_version_is_refused_with_a_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("s.asterism");
     let mut session = sample("hdf", Some(50));
-    session.apply(Command::SaveSession { to: path.clone() }).expect("saved");
+    session.apply(Command::SaveSession { to: path.clone() }).expect("a job");
+    session.wait(&mut |_| {}).expect("saved");
     // The same file with a higher version.
     let mut archive = zip_with(&path, |text| text.replacen("\"asterism_session\":1", "\"asterism_session\":99", 1));
     let newer = folder.path().join("newer.asterism");
     std::fs::write(&newer, std::mem::take(&mut archive)).expect("written");
-    let e = session.apply(Command::OpenSession { path: newer }).expect_err("newer").to_string();
+    session.apply(Command::OpenSession { path: newer }).expect("a job");
+    let e = session.wait(&mut |_| {}).expect_err("newer").to_string();
     assert!(e.contains("newer version"), "{e}");
     assert_eq!(session.doc().dataset().map(|d| d.table.rows()), Some(50));
     let broken = folder.path().join("broken.asterism");
     let bytes = std::fs::read(&path).expect("read");
     std::fs::write(&broken, &bytes[..bytes.len() / 2]).expect("written");
-    assert!(session.apply(Command::OpenSession { path: broken }).is_err());
+    session.apply(Command::OpenSession { path: broken }).expect("a job");
+    let e = session.wait(&mut |_| {}).expect_err("broken").to_string();
+    assert!(e.contains("broken.asterism"), "{e}");
     assert_eq!(session.doc().dataset().map(|d| d.table.rows()), Some(50));
 }
 

@@ -101,9 +101,11 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     // The session opens to the same document.
     let kept = home.path().join("loop.asterism");
     let app = harness.state_mut();
-    app.session.apply(Command::SaveSession { to: kept.clone() }).expect("a session file");
+    app.session.apply(Command::SaveSession { to: kept.clone() }).expect("a job");
+    app.session.wait(&mut |_| {}).expect("a session file");
     let mut other = Session::new(Settings::default());
-    other.apply(Command::OpenSession { path: kept }).expect("it opens");
+    other.apply(Command::OpenSession { path: kept }).expect("a job");
+    other.wait(&mut |_| {}).expect("it opens");
     let (a, b) = (harness.state().session.doc(), other.doc());
     assert_eq!(a.selection.rows, b.selection.rows);
     assert_eq!(a.dataset().map(|d| d.subsets.len()), b.dataset().map(|d| d.subsets.len()));

@@ -1,7 +1,7 @@
 //! Asking, and asking again: one function for samples, files and services; and the meeting of a
 //! later answer with the rows that are here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -103,11 +103,15 @@ fn limited(table: Table, filter: Option<&str>, max_rows: Option<usize>, fair: bo
     }
 }
 
-type Read = (Table, Vec<Arc<ImageLayer>>, Vec<String>);
+/// What [`read_file`] finds: table, images, warnings.
+pub type Read = (Table, Vec<Arc<ImageLayer>>, Vec<String>);
 
-/// The table of a file with its images; a file of spectra, images or light curves alone becomes a
-/// table with a row for each.
-fn read_file(path: &Path) -> Result<Read> {
+/// The table of a file with its images and warnings; a file of spectra, images or light curves
+/// alone becomes a table with a row for each.
+///
+/// # Errors
+/// When it cannot be read, or holds nothing that can be shown.
+pub fn read_file(path: &Path) -> Result<Read> {
     let parts = asterism_data::read(path)?;
     let (mut tables, mut images, mut spectra, mut curves) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for part in parts {
@@ -277,34 +281,39 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
 
 /// How a later answer meets the rows that are here.
 pub struct Meeting {
-    /// Rows of the answer that are new.
-    pub new_rows: RowSet,
+    /// The rows that are here with the new ones below.
+    pub table: Table,
     /// Rows of the table that the answer gave again.
     pub here: Vec<usize>,
 }
 
 /// Match rows of `answer` with those of the dataset: by the column that identifies a row when its
 /// values are unique, else by all the cells that both have.
-pub fn meet(dataset: &Dataset, answer: &Table) -> Meeting {
-    let here = keys(dataset, &dataset.table);
+///
+/// # Errors
+/// When the new rows do not fit the table.
+pub fn meet(dataset: &Dataset, answer: &Table) -> Result<Meeting> {
+    let own = keys(dataset, &dataset.table);
     let there = keys(dataset, answer);
-    let index: HashMap<&str, usize> = here.iter().enumerate().map(|(row, key)| (key.as_str(), row)).collect();
-    let mut seen: HashMap<&str, ()> = HashMap::new();
-    let mut meeting = Meeting { new_rows: RowSet::empty(answer.rows()), here: Vec::new() };
+    let index: HashMap<&str, usize> = own.iter().enumerate().map(|(row, key)| (key.as_str(), row)).collect();
+    let mut seen: HashSet<&str> = HashSet::new();
+    let (mut new_rows, mut here) = (RowSet::empty(answer.rows()), Vec::new());
     for (row, key) in there.iter().enumerate() {
         match index.get(key.as_str()) {
-            Some(old) => meeting.here.push(*old),
-            None if seen.insert(key, ()).is_none() => meeting.new_rows.insert(row),
+            Some(old) => here.push(*old),
+            None if seen.insert(key) => new_rows.insert(row),
             None => {}
         }
     }
-    meeting
+    let mut table = (*dataset.table).clone();
+    table.append(&answer.take(&new_rows)?)?;
+    Ok(Meeting { table, here })
 }
 
 fn keys(dataset: &Dataset, table: &Table) -> Vec<String> {
     if let Some(name) = dataset.id_column()
         && let (Ok(own), Ok(ids)) = (dataset.table.strings(&name), table.strings(&name))
-        && own.iter().collect::<std::collections::HashSet<_>>().len() == own.len()
+        && own.iter().collect::<HashSet<_>>().len() == own.len()
     {
         return ids.into_iter().map(Option::unwrap_or_default).collect();
     }

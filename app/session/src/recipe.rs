@@ -533,10 +533,6 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.into()).to_string()
 }
 
-fn slug(text: &str) -> String {
-    text.to_owned()
-}
-
 /// One line on the parameters of a map, for a person and for exports.
 pub fn params_text(p: &reduce::Params) -> String {
     match p.method {
@@ -548,7 +544,7 @@ pub fn params_text(p: &reduce::Params) -> String {
 
 /// `[[search]]` of a dataset.
 pub fn step_search(d: &Dataset) -> String {
-    let mut s = format!("[[search]]\nname = {}\n", quoted(&slug(&d.name)));
+    let mut s = format!("[[search]]\nname = {}\n", quoted(&d.name));
     let mut line = |key: &str, value: String| s.push_str(&format!("{key} = {value}\n"));
     let filters = |list: &[Filter]| {
         let one = |f: &Filter| match &f.values {
@@ -637,7 +633,7 @@ pub fn step_search(d: &Dataset) -> String {
 
 /// `[[features]]` of a dataset.
 pub fn step_features(d: &Dataset, f: &Features, name: &str) -> String {
-    let mut s = format!("[[features]]\nname = {}\nof = {}\n", quoted(name), quoted(&slug(&d.name)));
+    let mut s = format!("[[features]]\nname = {}\nof = {}\n", quoted(name), quoted(&d.name));
     match &f.of {
         FeatureKind::Columns(columns) => {
             s.push_str(&format!("columns = [{}]\n", columns.iter().map(|c| quoted(&c.column)).collect::<Vec<_>>().join(", ")));
@@ -693,7 +689,7 @@ pub fn step_map(map: &crate::document::Map, features: &str) -> String {
 /// `[[select]]` of a subset; `None` when its rows came from pointing and no predicate says them.
 pub fn step_select(d: &Dataset, name: &str, steps: &[(SelectMode, Provenance)]) -> Option<String> {
     let [(_, why)] = steps else { return None };
-    let mut s = format!("[[select]]\nname = {}\nof = {}\n", quoted(name), quoted(&slug(&d.name)));
+    let mut s = format!("[[select]]\nname = {}\nof = {}\n", quoted(name), quoted(&d.name));
     match why {
         Provenance::Where { expr } => s.push_str(&format!("where = {}\n", quoted(expr))),
         Provenance::Range { column, min, max } => {

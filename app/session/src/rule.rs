@@ -6,7 +6,7 @@
 
 use asterism_data::RowSet;
 use asterism_reduce::rule as fit;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::command::Ask;
 use crate::document::Dataset;
@@ -85,14 +85,7 @@ impl FittedRule {
     }
     /// As filters of MAST's portal API. Only a single box can be said that way.
     pub fn mast_filters(&self) -> Value {
-        match self.rule().boxes.as_slice() {
-            [one] => Value::Array(
-                one.iter()
-                    .map(|r| json!({"paramName": self.columns[r.column], "values": [{"min": r.min.unwrap_or(-1e308), "max": r.max.unwrap_or(1e308)}]}))
-                    .collect(),
-            ),
-            _ => Value::Null,
-        }
+        self.filters().map_or(Value::Null, |list| list.iter().map(asterism_archive::Filter::mast_json).collect())
     }
     /// The same as filters for [`asterism_archive::Request`].
     pub fn filters(&self) -> Option<Vec<asterism_archive::Filter>> {

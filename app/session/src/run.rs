@@ -235,6 +235,7 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
     }
     let kept = out.join("session.asterism");
     ran.session.apply(Command::SaveSession { to: kept.clone() })?;
+    ran.session.wait(&mut |_| {})?;
     ran.files.push(kept);
     Ok(ran)
 }

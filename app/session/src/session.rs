@@ -84,6 +84,7 @@ pub struct Session {
     path: Option<PathBuf>,
     changes: u64,
     saved: u64,
+    opened: u64,
     autosaved: u64,
     failures: Vec<String>,
 }
@@ -117,6 +118,7 @@ impl Session {
             path: None,
             changes: 0,
             saved: 0,
+            opened: 0,
             autosaved: 0,
             failures: Vec::new(),
         }
@@ -432,14 +434,24 @@ impl Session {
                 Ok(())
             }
             Command::SaveSession { to } => {
-                store::save(&self.doc, &to)?;
-                self.saved = self.changes;
-                self.settings.opened(&to);
-                self.notice(NoticeLevel::Info, format!("Saved the session to {}", to.display()));
-                self.path = Some(to);
+                let (doc, changes) = (self.doc.clone(), self.changes);
+                self.start(format!("Save {}", to.display()), 0, false, move |handle| {
+                    handle.say("writing", 0, 0);
+                    store::save(&doc, &to)?;
+                    handle.fact(move |s| s.session_saved(to, changes));
+                    Ok(())
+                });
                 Ok(())
             }
-            Command::OpenSession { path } => self.open_session(&path),
+            Command::OpenSession { path } => {
+                self.start(format!("Open {}", path.display()), 0, false, move |handle| {
+                    handle.say("reading", 0, 0);
+                    let doc = store::open(&path)?;
+                    handle.fact(move |s| s.session_opened(doc, path));
+                    Ok(())
+                });
+                Ok(())
+            }
             Command::SaveRecipe { to } => {
                 crate::export::write_whole(&to, crate::recipe::of_document(&self.doc).as_bytes())?;
                 self.notice(NoticeLevel::Info, format!("Wrote the recipe to {}", to.display()));
@@ -568,14 +580,16 @@ impl Session {
         self.clear_selection();
         self.start(format!("Search {name}"), id, false, move |handle| {
             let mut so_far = Table::default();
-            let outcome = ledger::ask(&ask, client.as_deref(), handle, &mut |rows: Table| {
-                if so_far.append(&rows).is_err() {
-                    return;
+            let mut misfit = None;
+            let outcome = ledger::ask(&ask, client.as_deref(), handle, &mut |rows: Table| match so_far.append(&rows) {
+                Ok(()) => {
+                    let table = Arc::new(so_far.clone());
+                    handle.fact(move |s| s.rows_arrived(id, table));
                 }
-                let table = Arc::new(so_far.clone());
-                handle.fact(move |s| s.rows_arrived(id, table));
+                Err(e) => misfit = Some(e),
             });
-            let answer = match outcome {
+            // A page that does not fit the ones before is a failure too; what fitted stays.
+            let answer = match outcome.and_then(|answer| misfit.map_or(Ok(answer), |e| Err(e.into()))) {
                 Ok(answer) => answer,
                 Err(e) => {
                     // What came before the failure stays.
@@ -738,33 +752,43 @@ impl Session {
         let of = of.to_owned();
         self.start(format!("Search again for {of}"), id, false, move |handle| {
             let mut rows = Table::default();
+            let mut misfit = None;
             let answer = ledger::ask(&ask, client.as_deref(), handle, &mut |page: Table| {
-                let _ = rows.append(&page);
+                if let Err(e) = rows.append(&page) {
+                    misfit = Some(e);
+                }
             })?;
+            if let Some(e) = misfit {
+                return Err(e.into());
+            }
             handle.say("comparing rows", 0, 0);
-            handle.fact(move |s| s.take_in(id, &rows, title, &of, answer));
+            let met = ledger::meet(&dataset, &rows)?;
+            handle.fact(move |s| s.take_in(&dataset, met, &rows, title, &of, answer));
             Ok(())
         });
         Ok(())
     }
 
-    /// Lay the rows of a later search beside those that are here.
-    fn take_in(&mut self, id: u32, rows: &Table, title: String, of: &str, answer: ledger::Outcome) {
+    /// Lay the rows of a later search beside those that are here. `asked` is the dataset as it was
+    /// when the rows were compared with it.
+    fn take_in(&mut self, asked: &Dataset, met: ledger::Meeting, rows: &Table, title: String, of: &str, answer: ledger::Outcome) {
+        let id = asked.id;
         let Some(dataset) = self.dataset_by_id(id) else { return };
-        let meeting = ledger::meet(&dataset, rows);
-        let mut table = (*dataset.table).clone();
-        let fresh = match rows.take(&meeting.new_rows) {
-            Ok(fresh) => fresh,
-            Err(e) => return self.notice(NoticeLevel::Error, format!("the new rows could not be read: {e}")),
+        let met = if Arc::ptr_eq(&asked.table, &dataset.table) {
+            met
+        } else {
+            // Another search brought rows meanwhile: compare again with what is here now.
+            match ledger::meet(&dataset, rows) {
+                Ok(met) => met,
+                Err(e) => return self.notice(NoticeLevel::Error, format!("the new rows do not fit the table: {e}")),
+            }
         };
-        let before = table.rows();
-        if let Err(e) = table.append(&fresh) {
-            return self.notice(NoticeLevel::Error, format!("the new rows do not fit the table: {e}"));
-        }
+        let before = dataset.table.rows();
+        let mut table = met.table;
         table.truncated = answer.truncated;
         self.step("search again", true);
         let len = table.rows();
-        let latest = RowSet::from_rows(len, meeting.here.iter().copied().chain(before..len));
+        let latest = RowSet::from_rows(len, met.here.iter().copied().chain(before..len));
         let kept = latest.and(&dataset.latest.resized(len)).count();
         let entry = LedgerEntry {
             title,
@@ -1001,18 +1025,36 @@ impl Session {
 
     // ------------------------------------------------------------------ session files
 
-    fn open_session(&mut self, path: &Path) -> Result<()> {
-        let doc = store::open(path)?;
+    /// Save before the program ends; waits for the file, as no frame follows.
+    ///
+    /// # Errors
+    /// When it cannot be written; the file that was there before is untouched.
+    pub fn save_now(&mut self, to: PathBuf) -> Result<()> {
+        store::save(&self.doc, &to)?;
+        self.session_saved(to, self.changes);
+        Ok(())
+    }
+    fn session_saved(&mut self, to: PathBuf, changes: u64) {
+        self.saved = changes;
+        self.settings.opened(&to);
+        self.notice(NoticeLevel::Info, format!("Saved the session to {}", to.display()));
+        self.path = Some(to);
+    }
+    fn session_opened(&mut self, doc: Document, path: PathBuf) {
         self.jobs.iter().for_each(|j| j.cancel());
         self.step("open session", true);
         self.next_id = self.next_id.max(store::highest_id(&doc) + 1);
         self.doc = doc;
         self.doc.selection.generation = self.changes + 1_000_000;
-        self.path = Some(path.to_path_buf());
-        self.settings.opened(path);
+        self.settings.opened(&path);
         self.saved = self.changes;
+        self.opened += 1;
         self.notice(NoticeLevel::Info, format!("Opened {}", path.display()));
-        Ok(())
+        self.path = Some(path);
+    }
+    /// How many session files were opened: when it grows, the panes are those of the file.
+    pub fn opened(&self) -> u64 {
+        self.opened
     }
     /// A session that a crash left behind.
     pub fn recovery() -> Option<PathBuf> {

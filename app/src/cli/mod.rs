@@ -256,9 +256,10 @@ impl asterism_session::reduce::Monitor for Bar {
     }
 }
 
-/// Read a table, with the rows chosen by `--where` or `--rows` marked.
+/// Read the table of a file, as the window would show it.
 pub fn read_dataset(path: &std::path::Path) -> Result<asterism_session::Dataset, Ended> {
-    let (table, images) = work::open(path)?;
+    let (mut table, images, warnings) = asterism_session::ledger::read_file(path)?;
+    table.warnings.extend(warnings);
     let spectra = asterism_session::data::SpectraColumn::find(&table).map(std::sync::Arc::new);
     let ask = asterism_session::Ask::File { path: PathBuf::from(path), filter: None, max_rows: None };
     Ok(asterism_session::ledger::probe(&ask, table, spectra, images))

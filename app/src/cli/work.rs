@@ -1,9 +1,9 @@
 //! `search`, `convert`, `refine`, `run`, `draw`, `sample`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use asterism_session::data::{self, Expr, Part, RowSet, Table};
+use asterism_session::data::{self, Expr, RowSet};
 use asterism_session::{Command, Session, Settings, archive, recipe, rule, run as runs, sample as samples};
 use clap::Args;
 use serde_json::{Value, json};
@@ -172,29 +172,6 @@ fn wait(session: &mut Session, bar: &Bar) -> Result<(), Ended> {
     if interrupted() { Err(Ended::Interrupted) } else { Ok(()) }
 }
 
-/// The table of a file and the images beside it.
-pub fn open(path: &Path) -> Result<(Table, Vec<std::sync::Arc<asterism_session::ImageLayer>>), Ended> {
-    let parts = data::read(path)?;
-    let mut spectra = Vec::new();
-    let mut best: Option<Table> = None;
-    for part in parts {
-        match part {
-            Part::Table(t) if best.as_ref().is_none_or(|b| t.rows() > b.rows()) => best = Some(t),
-            Part::Spectrum(s) => spectra.push(s),
-            _ => {}
-        }
-    }
-    if !spectra.is_empty() {
-        return Ok((samples::table_of_spectra(path, &spectra)?, Vec::new()));
-    }
-    Ok((
-        best.ok_or_else(|| {
-            Ended::Failed(format!("{}: there is no table in it; 'asterism info' says what there is", path.display()))
-        })?,
-        Vec::new(),
-    ))
-}
-
 /// Words of `asterism convert`.
 #[derive(Args)]
 pub struct Convert {
@@ -346,11 +323,7 @@ pub fn run(a: &Run, common: &Common) -> Outcome {
         return Err(Ended::Interrupted);
     }
     let list = ran.files.iter().map(|f| format!("  {}", f.display())).collect::<Vec<_>>().join("\n");
-    Ok(Done {
-        json: report,
-        text: format!("Wrote\n{list}"),
-        truncated: ran.truncated && ran.report.iter().any(|s| s["step"] == "search" && s["truncated"] == true && s["rows"] == 0),
-    })
+    Ok(Done { json: report, text: format!("Wrote\n{list}"), truncated: ran.truncated })
 }
 
 fn size_of(text: &str) -> Result<[u32; 2], Ended> {
@@ -393,7 +366,10 @@ pub fn draw(a: &Draw) -> Outcome {
             let folder = tempfile::tempdir()?;
             session = runs::run(&a.input, folder.path(), Settings::load(), &mut |line| eprintln!("{line}"))?.session;
         }
-        "asterism" => session.apply(Command::OpenSession { path: a.input.clone() })?,
+        "asterism" => {
+            session.apply(Command::OpenSession { path: a.input.clone() })?;
+            wait(&mut session, &Bar::new())?;
+        }
         _ => {
             let ask = asterism_session::Ask::File { path: a.input.clone(), filter: None, max_rows: None };
             session.apply(Command::Search { name: String::new(), ask })?;

@@ -187,19 +187,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use asterism_session::{Selection, Subset};
-    use polars_free::table;
 
-    /// A table without asking for polars here.
-    mod polars_free {
-        use asterism_data::Table;
-        pub fn table(rows: usize) -> Table {
-            let dir = std::env::temp_dir().join(format!("asterism-rows-{}-{rows}.csv", std::process::id()));
-            let text: String = std::iter::once("x\n".to_owned()).chain((0..rows).map(|i| format!("{i}\n"))).collect();
-            std::fs::write(&dir, text).unwrap();
-            let parts = asterism_data::read(&dir).unwrap();
-            let _ = std::fs::remove_file(&dir);
-            parts.into_iter().find_map(|p| if let asterism_data::Part::Table(t) = p { Some(t) } else { None }).unwrap()
-        }
+    fn table(rows: usize) -> asterism_data::Table {
+        let mut table = asterism_data::Table::default();
+        table.with_f64_column("x", (0..rows).map(|i| i as f64).collect(), asterism_data::ColumnMeta::default()).unwrap();
+        table
     }
 
     #[test]

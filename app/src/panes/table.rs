@@ -298,7 +298,7 @@ impl TablePane {
 
         let response = ui.interact(body, ui.scope_id().with("rows"), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Table, true, format!("Table of {}", format::rows(rows))));
-        self.scroll(ui, &response, body, visible, last_first, total);
+        self.scroll(ui, &response, body, last_first, total);
         self.keys(ui, cx, &response, rows, visible, last_first, &row_at);
         self.follow(cx, dataset.id, look, order, rows, visible, last_first);
 
@@ -351,11 +351,11 @@ impl TablePane {
         }
         self.header(ui, cx, &columns, &widths, spread, Rect::from_min_max(area.min, pos2(body.right(), body.top())));
         self.bars(ui, cx, area, body, rows, visible, last_first, total);
-        if let Some((place, row)) = under
+        if let Some((place, _)) = under
             && response.clicked()
         {
             response.request_focus();
-            self.click(ui, cx, place, row, rows, &row_at);
+            self.click(ui, cx, place, rows, &row_at);
         }
         if pointer.is_some() {
             cx.shared.hint =
@@ -364,7 +364,7 @@ impl TablePane {
         }
     }
 
-    fn scroll(&mut self, ui: &Ui, response: &Response, body: Rect, visible: f64, last_first: f64, total: f32) {
+    fn scroll(&mut self, ui: &Ui, response: &Response, body: Rect, last_first: f64, total: f32) {
         if response.contains_pointer() {
             let (delta, shift) = ui.input(|i| (i.smooth_scroll_delta(), i.modifiers.shift));
             let (dx, dy) = if shift && delta.x == 0.0 { (delta.y, 0.0) } else { (delta.x, delta.y) };
@@ -375,7 +375,6 @@ impl TablePane {
             self.state.first -= f64::from(response.drag_delta().y / ROW_HEIGHT);
             self.state.left -= response.drag_delta().x;
         }
-        let _ = visible;
         self.state.first = self.state.first.clamp(0.0, last_first);
         self.state.left = self.state.left.clamp(0.0, (total - body.width()).max(0.0));
     }
@@ -463,9 +462,8 @@ impl TablePane {
         }
     }
 
-    fn click(&mut self, ui: &Ui, cx: &mut Cx<'_>, place: usize, row: usize, rows: usize, row_at: &dyn Fn(usize) -> usize) {
+    fn click(&mut self, ui: &Ui, cx: &mut Cx<'_>, place: usize, rows: usize, row_at: &dyn Fn(usize) -> usize) {
         let modifiers = ui.input(|i| i.modifiers);
-        let _ = row;
         self.state.cursor = Some(place);
         self.click_at(cx, place, rows, modifiers.shift, modifiers.command, row_at);
     }

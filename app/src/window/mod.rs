@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asterism_session::{Ask, Command, NoticeLevel, Session, Settings, recipe};
+use asterism_session::{Command, NoticeLevel, Session, Settings, recipe};
 use egui::{Key, Modifiers, Ui};
 use egui_tiles::Tree;
 use parking_lot::Mutex;
@@ -76,6 +76,8 @@ pub struct App {
     start: start_page::State,
     toasts: Vec<Toast>,
     notices_seen: usize,
+    /// Session files opened so far, as last seen.
+    opened: u64,
     info: Option<(String, Instant)>,
     said: Said,
     keep_at: Option<Instant>,
@@ -120,6 +122,7 @@ impl App {
             start: start_page::State::new(recovery.clone()),
             toasts: Vec::new(),
             notices_seen: session.notices().len(),
+            opened: session.opened(),
             info: None,
             said: Said::default(),
             keep_at: None,
@@ -249,21 +252,18 @@ impl App {
     // ------------------------------------------------------------------ doing
 
     fn apply(&mut self, ctx: &egui::Context, command: Command) {
-        let opened = matches!(command, Command::OpenSession { .. });
-        let started = matches!(command, Command::Search { .. } | Command::OpenSession { .. } | Command::Activate { .. });
+        let started = matches!(
+            command,
+            Command::Search { .. } | Command::OpenSample { .. } | Command::OpenSession { .. } | Command::Activate { .. }
+        );
         if matches!(command, Command::SaveSession { .. }) {
             let layout = self.layouts();
             // Setting the layout cannot fail.
             let _ = self.session.apply(Command::SetLayout { layout });
         }
         // What goes wrong stands in the log, from which the toasts are made.
-        if self.session.apply(command).is_ok() {
-            if opened {
-                self.take_layouts();
-            }
-            if started {
-                self.start.open = false;
-            }
+        if self.session.apply(command).is_ok() && started {
+            self.start.open = false;
         }
         self.changed();
         ctx.request_repaint();
@@ -284,7 +284,7 @@ impl App {
             Action::Open => self.dialogs.pick(ctx, Purpose::Open, String::new()),
             Action::OpenPath(path) => self.apply(ctx, actions::open_command(path)),
             Action::Sample(name) => {
-                self.apply(ctx, Command::Search { name: String::new(), ask: Ask::Sample { name, filter: None, max_rows: None } });
+                self.apply(ctx, Command::OpenSample { name });
             }
             Action::Save => match self.session.path().filter(|p| !dialogs::is_kept(p)).map(PathBuf::from) {
                 Some(to) => self.apply(ctx, Command::SaveSession { to }),
@@ -617,6 +617,10 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         if self.session.poll() {
+            if self.session.opened() != self.opened {
+                self.opened = self.session.opened();
+                self.take_layouts();
+            }
             self.changed();
             ctx.request_repaint();
         }
@@ -750,7 +754,7 @@ impl eframe::App for App {
             if let Some(folder) = to.parent() {
                 let _ = std::fs::create_dir_all(folder);
             }
-            if let Err(e) = self.session.apply(Command::SaveSession { to }) {
+            if let Err(e) = self.session.save_now(to) {
                 eprintln!("asterism: the session could not be saved: {e}");
                 return;
             }
