@@ -254,6 +254,15 @@ pub enum Command {
         /// Where.
         to: PathBuf,
     },
+    /// Fetch the products that a column names and read them into columns of array cells.
+    ReadProducts {
+        /// Column of addresses or paths.
+        column: String,
+        /// What they are.
+        kind: crate::products::ProductKind,
+        /// Of which rows.
+        rows: ExportRows,
+    },
     /// Write the addresses of the rows' products, one a line, or as a shell script (`.sh`).
     ExportProducts {
         /// Which.

@@ -2,7 +2,7 @@
 //!
 //! Columns are transformed (log10, asinh), scaled (robust by default) and their blanks filled by a
 //! stated policy; spectra are resampled to a common grid, normalised, with bad samples masked
-//! (weight 0); images give the pixels of a cut-out. What the scaling learnt is kept ([`Prepared`])
+//! (weight 0); light curves are binned by phase or time; images give the pixels of a cut-out. What the scaling learnt is kept ([`Prepared`])
 //! so that new rows go through the very same numbers.
 
 use asterism_data::spectrum::{Grid, resample};
@@ -11,6 +11,7 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::curves::CurveColumns;
 use crate::document::{Dataset, Layer};
 use crate::error::{Error, Result};
 use crate::select::{column_or_expression, image_positions};
@@ -82,10 +83,25 @@ pub enum FeatureKind {
         #[serde(default)]
         normalise: Normalise,
     },
-    /// Cut-outs of the first image around each row.
+    /// The light curves of the table, binned.
+    #[serde(rename = "light_curves")]
+    LightCurves {
+        /// Name of the brightness column; empty for the one that the table has.
+        #[serde(default)]
+        column: String,
+        /// Number of parts of the phase, or of the time.
+        bins: usize,
+        /// Column or expression of the period to fold with, in the unit of the times; empty for time.
+        #[serde(default)]
+        period: String,
+    },
+    /// Cut-outs of the first image around each row, or the pictures of a column.
     Images {
-        /// Side of a cut-out, pixels of the image.
+        /// Side of a cut-out, pixels of the image; or of the pictures as they were read.
         size: usize,
+        /// Column of pixels in array cells; empty for cut-outs.
+        #[serde(default)]
+        column: String,
     },
 }
 
@@ -136,8 +152,8 @@ pub struct Vectors {
     pub blank_share: f64,
 }
 
-/// The features a person would start with: the spectra where there are spectra, else the numeric
-/// columns that are neither ids nor positions, with long-tailed positive ones in log.
+/// The features a person would start with: the spectra where there are spectra, light curves where
+/// there are light curves, else [`of_columns`].
 pub fn suggest(dataset: &Dataset) -> Features {
     if let Some(spectra) = &dataset.spectra {
         let column = dataset.table.columns()[spectra.flux].name.clone();
@@ -148,6 +164,14 @@ pub fn suggest(dataset: &Dataset) -> Features {
             blanks: Blanks::Mask,
         };
     }
+    if let Some(curves) = CurveColumns::find(&dataset.table).filter(|c| c.lists) {
+        return light_curves(dataset, &curves);
+    }
+    of_columns(dataset)
+}
+
+/// The numeric columns that are neither ids nor positions, with long-tailed positive ones in log.
+pub fn of_columns(dataset: &Dataset) -> Features {
     let table = &dataset.table;
     let mut columns = Vec::new();
     for (i, meta) in table.columns().iter().enumerate() {
@@ -166,6 +190,26 @@ pub fn suggest(dataset: &Dataset) -> Features {
         columns.push(FeatureColumn { column: meta.name.clone(), transform: suggest_transform(meta.unit.as_deref(), &good) });
     }
     Features { name: "columns".into(), of: FeatureKind::Columns(columns), scale: Scale::Robust, blanks: Blanks::Median }
+}
+
+/// Light curves in 64 parts, folded where a column says it is the period.
+pub fn light_curves(dataset: &Dataset, curves: &CurveColumns) -> Features {
+    let table = &dataset.table;
+    let period = (0..table.columns().len()).find(|i| {
+        let meta = &table.columns()[*i];
+        let ucd = meta.ucd.as_deref().unwrap_or("").to_ascii_lowercase();
+        table.is_numeric(*i) && (ucd.starts_with("time.period") || meta.name.to_ascii_lowercase().starts_with("period"))
+    });
+    Features {
+        name: "light curves".into(),
+        of: FeatureKind::LightCurves {
+            column: table.columns()[curves.flux].name.clone(),
+            bins: 64,
+            period: period.map_or(String::new(), |i| table.columns()[i].name.clone()),
+        },
+        scale: Scale::None,
+        blanks: Blanks::Mask,
+    }
 }
 
 /// log for numbers that are all positive and stretch over decades; magnitudes stay as they are.
@@ -238,7 +282,9 @@ pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Op
     let (mut raw, names, mut softening) = match &features.of {
         FeatureKind::Columns(columns) => columns_raw(dataset, columns, from, prepared)?,
         FeatureKind::Spectra { column, grid, normalise } => spectra_raw(dataset, column, grid.as_deref(), *normalise, from)?,
-        FeatureKind::Images { size } => images_raw(dataset, *size, from)?,
+        FeatureKind::LightCurves { column, bins, period } => curves_raw(dataset, column, *bins, period, from)?,
+        FeatureKind::Images { size, column } if column.is_empty() => images_raw(dataset, *size, from)?,
+        FeatureKind::Images { column, .. } => pixels_raw(dataset, column, from)?,
     };
     if raw.ncols() == 0 || rows <= from {
         return Err(Error::said("there is nothing to make vectors of: pick some columns under Features"));
@@ -372,13 +418,113 @@ fn spectra_raw(dataset: &Dataset, column: &str, grid: Option<&str>, normalise: N
             "the spectra have different numbers of samples: give a common grid under Features, such as 4750..7400 A / 400",
         ));
     }
-    let mut raw = Array2::from_elem((all.len(), dims), f64::NAN);
-    for (row, flux) in all.iter().enumerate() {
-        for (i, v) in flux.iter().enumerate() {
+    Ok((stacked(&all, dims), (0..dims).map(|i| format!("sample {i}")).collect(), Vec::new()))
+}
+
+/// Rows of one length below each other; a row that is shorter ends in blanks.
+fn stacked(rows: &[Vec<f64>], dims: usize) -> Array2<f64> {
+    let mut raw = Array2::from_elem((rows.len(), dims), f64::NAN);
+    for (row, values) in rows.iter().enumerate() {
+        for (i, v) in values.iter().enumerate() {
             raw[[row, i]] = *v;
         }
     }
-    Ok((raw, (0..dims).map(|i| format!("sample {i}")).collect(), Vec::new()))
+    raw
+}
+
+/// The features with nothing left open: spectra that lie on grids of their own get a common one,
+/// so that maps, models and recipes all name the same numbers. Others are given back as they are.
+pub fn settled(dataset: &Dataset, features: &Features) -> Features {
+    let mut features = features.clone();
+    if let FeatureKind::Spectra { grid: grid @ None, .. } = &mut features.of
+        && let Some(spectra) = &dataset.spectra
+    {
+        *grid = common_grid(dataset, spectra).map(|g| g.to_string());
+    }
+    features
+}
+
+/// A grid that most spectra of a column share, where they do not lie on one anyway: from the 75th
+/// percentile of their first wavelengths to the 25th of their last (if that leaves nothing, from
+/// median to median), with as many points as half of them have there, 64 to 1,000.
+fn common_grid(dataset: &Dataset, spectra: &asterism_data::SpectraColumn) -> Option<Grid> {
+    spectra.wavelength?;
+    let rows = dataset.table.rows();
+    let step = rows.div_ceil(2_000).max(1);
+    let axes: Vec<Vec<f64>> = (0..rows)
+        .step_by(step)
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|row| spectra.spectrum(&dataset.table, row).wavelength_m)
+        .filter(|w| w.len() > 1)
+        .collect();
+    let first = axes.first()?;
+    let same = |w: &Vec<f64>| w.len() == first.len() && w.iter().zip(first).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs());
+    if axes.iter().all(same) {
+        return None;
+    }
+    let ends = |pick: fn(&Vec<f64>) -> f64| {
+        let mut v: Vec<f64> = axes.iter().map(pick).filter(|v| v.is_finite()).collect();
+        v.sort_by(f64::total_cmp);
+        v
+    };
+    let (starts, stops) = (
+        ends(|w| w.iter().copied().fold(f64::INFINITY, f64::min)),
+        ends(|w| w.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+    );
+    let at = |v: &[f64], q: f64| v[((v.len() - 1) as f64 * q).round() as usize];
+    let wide = (at(&starts, 0.75), at(&stops, 0.25));
+    let (start_m, stop_m) = if wide.1 > wide.0 { wide } else { (at(&starts, 0.5), at(&stops, 0.5)) };
+    if !(stop_m > start_m && start_m > 0.0) {
+        return None;
+    }
+    let mut counts: Vec<usize> = axes.iter().map(|w| w.iter().filter(|v| (start_m..=stop_m).contains(*v)).count()).collect();
+    counts.sort_unstable();
+    let n = counts[counts.len() / 2].clamp(64, 1_000);
+    Some(Grid { start_m, stop_m, n, log: false })
+}
+
+fn curves_raw(dataset: &Dataset, column: &str, bins: usize, period: &str, from: usize) -> Result<Raw> {
+    let table = &dataset.table;
+    let curves = CurveColumns::find(table)
+        .filter(|c| c.lists)
+        .ok_or_else(|| Error::said(format!("'{}' has no column with a light curve in each row", dataset.name)))?;
+    if !column.is_empty() && table.column_index(column) != Some(curves.flux) {
+        return Err(Error::said(format!(
+            "column '{column}' holds no light curves; '{}' does",
+            table.columns()[curves.flux].name
+        )));
+    }
+    let bins = bins.clamp(4, 1_024);
+    let periods = if period.is_empty() { None } else { Some(column_or_expression(dataset, period)?) };
+    let magnitudes = curves.is_magnitude(table);
+    let one = |row: usize| match &periods {
+        // A row without a period has no phase.
+        Some(periods) if !periods.get(row).is_some_and(|p| *p > 0.0) => vec![f64::NAN; bins],
+        Some(periods) => crate::curves::binned(&curves.points(table, row), bins, periods[row], magnitudes),
+        None => crate::curves::binned(&curves.points(table, row), bins, 0.0, magnitudes),
+    };
+    let all: Vec<Vec<f64>> = (from..table.rows()).into_par_iter().map(one).collect();
+    let what = if period.is_empty() { "time" } else { "phase" };
+    Ok((stacked(&all, bins), (0..bins).map(|i| format!("{what} {i}/{bins}")).collect(), Vec::new()))
+}
+
+/// Pixels in array cells, each picture divided by its norm.
+fn pixels_raw(dataset: &Dataset, column: &str, from: usize) -> Result<Raw> {
+    let table = &dataset.table;
+    let index = table.column_index(column).ok_or_else(|| Error::said(format!("there is no column '{column}'")))?;
+    let mut all: Vec<Vec<f64>> = (from..table.rows()).map(|row| table.array(index, row)).collect();
+    let dims = all.iter().map(Vec::len).max().unwrap_or(0);
+    if dims == 0 || all.iter().any(|v| v.len() != dims && !v.is_empty()) {
+        return Err(Error::said(format!("column '{column}' holds no pictures of one size")));
+    }
+    for values in &mut all {
+        let norm = values.iter().filter(|v| v.is_finite()).map(|v| v * v).sum::<f64>().sqrt();
+        if norm > 0.0 {
+            values.iter_mut().for_each(|v| *v /= norm);
+        }
+    }
+    Ok((stacked(&all, dims), (0..dims).map(|i| format!("pixel {i}")).collect(), Vec::new()))
 }
 
 fn images_raw(dataset: &Dataset, size: usize, from: usize) -> Result<Raw> {

@@ -9,12 +9,14 @@
 //! The window, the command line and the tests all drive this crate and nothing beside it.
 
 pub mod command;
+pub mod curves;
 pub mod document;
 pub mod error;
 pub mod export;
 pub mod features;
 pub mod jobs;
 pub mod ledger;
+pub mod products;
 pub mod recipe;
 pub mod rule;
 pub mod run;
@@ -29,10 +31,12 @@ pub use asterism_data as data;
 pub use asterism_reduce as reduce;
 
 pub use command::{Ask, ClusterOn, Command, ExportRows, SelectMode};
+pub use curves::CurveColumns;
 pub use document::*;
 pub use error::{Error, Result};
 pub use features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Vectors};
 pub use jobs::{Job, JobId, JobState, Live, Notice, NoticeLevel};
+pub use products::ProductKind;
 pub use rule::FittedRule;
 pub use select::{Plot, Provenance, Shape};
 pub use session::Session;

@@ -113,7 +113,9 @@ pub struct FeaturesStep {
     pub transforms: std::collections::BTreeMap<String, Transform>,
     /// Spectra of a column.
     pub spectra: Option<SpectraStep>,
-    /// Cut-outs.
+    /// Light curves of a column.
+    pub light_curves: Option<CurvesStep>,
+    /// Cut-outs, or the pictures of a column.
     pub images: Option<ImagesStep>,
     /// `robust`, `standard`, `none`.
     pub scale: Option<reduce::Scale>,
@@ -125,7 +127,7 @@ pub struct FeaturesStep {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpectraStep {
-    /// Column of fluxes.
+    /// Column of fluxes in array cells, or of addresses or paths of spectra.
     #[serde(default)]
     pub column: String,
     /// `0.8..2.4 um / 400`.
@@ -135,12 +137,29 @@ pub struct SpectraStep {
     pub normalise: Normalise,
 }
 
+/// `light_curves = { … }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurvesStep {
+    /// Column of brightnesses in array cells, or of addresses or paths of light curves.
+    #[serde(default)]
+    pub column: String,
+    /// Parts of the phase or time; 64.
+    pub bins: Option<usize>,
+    /// Column or expression of the period to fold with; left out: time.
+    #[serde(default)]
+    pub period: String,
+}
+
 /// `images = { size = 32 }`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesStep {
-    /// Side of a cut-out, pixels.
+    /// Side of a cut-out in pixels; of the pictures of a column, once they are shrunk.
     pub size: usize,
+    /// Column of addresses or paths of pictures; left out: cut-outs of the search's image.
+    #[serde(default)]
+    pub column: String,
 }
 
 /// `[[map]]`
@@ -302,11 +321,12 @@ impl Parsed {
             r.select.iter().map(|s| s.name.as_str()).chain(r.cluster.iter().map(|c| c.name.as_str())).collect();
         for f in &r.features {
             one_of(&f.of, "search", &searches)?;
-            let given = usize::from(f.columns.is_some()) + usize::from(f.spectra.is_some()) + usize::from(f.images.is_some());
-            if given != 1 {
-                return Err(
-                    self.wrong(f.of.span(), format!("features '{}' need exactly one of columns, spectra, images", f.name))
-                );
+            let given = [f.columns.is_some(), f.spectra.is_some(), f.light_curves.is_some(), f.images.is_some()];
+            if given.into_iter().filter(|g| *g).count() != 1 {
+                return Err(self.wrong(
+                    f.of.span(),
+                    format!("features '{}' need exactly one of columns, spectra, light_curves, images", f.name),
+                ));
             }
         }
         for m in &r.map {
@@ -378,8 +398,10 @@ impl FeaturesStep {
     pub fn features(&self) -> Features {
         let of = if let Some(s) = &self.spectra {
             FeatureKind::Spectra { column: s.column.clone(), grid: s.grid.clone(), normalise: s.normalise }
+        } else if let Some(l) = &self.light_curves {
+            FeatureKind::LightCurves { column: l.column.clone(), bins: l.bins.unwrap_or(64), period: l.period.clone() }
         } else if let Some(i) = &self.images {
-            FeatureKind::Images { size: i.size }
+            FeatureKind::Images { size: i.size, column: i.column.clone() }
         } else {
             let columns = self.columns.clone().unwrap_or_default();
             FeatureKind::Columns(
@@ -634,6 +656,8 @@ pub fn step_search(d: &Dataset) -> String {
 /// `[[features]]` of a dataset.
 pub fn step_features(d: &Dataset, f: &Features, name: &str) -> String {
     let mut s = format!("[[features]]\nname = {}\nof = {}\n", quoted(name), quoted(&d.name));
+    // What was read from products is read from them again.
+    let source = |column: &str| crate::products::source_of(&d.table, column).unwrap_or(column).to_owned();
     match &f.of {
         FeatureKind::Columns(columns) => {
             s.push_str(&format!("columns = [{}]\n", columns.iter().map(|c| quoted(&c.column)).collect::<Vec<_>>().join(", ")));
@@ -649,10 +673,18 @@ pub fn step_features(d: &Dataset, f: &Features, name: &str) -> String {
             }
         }
         FeatureKind::Spectra { column, grid, normalise } => {
+            let column = source(column);
             let grid = grid.as_ref().map_or(String::new(), |g| format!(", grid = {}", quoted(g)));
-            s.push_str(&format!("spectra = {{ column = {}{grid}, normalise = {} }}\n", quoted(column), word(normalise)));
+            s.push_str(&format!("spectra = {{ column = {}{grid}, normalise = {} }}\n", quoted(&column), word(normalise)));
         }
-        FeatureKind::Images { size } => s.push_str(&format!("images = {{ size = {size} }}\n")),
+        FeatureKind::LightCurves { column, bins, period } => {
+            let period = if period.is_empty() { String::new() } else { format!(", period = {}", quoted(period)) };
+            s.push_str(&format!("light_curves = {{ column = {}, bins = {bins}{period} }}\n", quoted(&source(column))));
+        }
+        FeatureKind::Images { size, column } if column.is_empty() => s.push_str(&format!("images = {{ size = {size} }}\n")),
+        FeatureKind::Images { size, column } => {
+            s.push_str(&format!("images = {{ column = {}, size = {size} }}\n", quoted(&source(column))));
+        }
     }
     s.push_str(&format!("scale = {}\nblanks = {}\n", word(&f.scale), word(&f.blanks)));
     s

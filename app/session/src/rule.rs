@@ -6,6 +6,7 @@
 
 use asterism_data::RowSet;
 use asterism_reduce::rule as fit;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::command::Ask;
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::features::usable;
 
 /// A rule fitted to a selection, with its alternatives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FittedRule {
     /// What it describes: a subset's name or "selection".
     pub of: String,

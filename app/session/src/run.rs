@@ -81,7 +81,7 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
         tell(&format!("map {}", step.name));
         let (id, f) = features[step.of.get_ref()].clone();
         ran.activate(id)?;
-        ran.session.apply(Command::SetFeatures { features: f })?;
+        ran.set_features(f, tell)?;
         ran.session.apply(Command::StartMap { name: step.name.clone(), params: step.params() })?;
         ran.session.wait(&mut |_| {})?;
         let d = ran.front()?;
@@ -103,7 +103,7 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
             None => {
                 let (id, f) = features[step.of.get_ref()].clone();
                 ran.activate(id)?;
-                ran.session.apply(Command::SetFeatures { features: f })?;
+                ran.set_features(f, tell)?;
                 ClusterOn::Vectors
             }
         };
@@ -145,6 +145,7 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
         if let Some(expr) = &step.expr {
             ran.session
                 .apply(Command::SelectWhere { expr: expr.get_ref().clone(), mode: Some(SelectMode::Replace) })
+                .and_then(|()| ran.session.wait(&mut |_| {}))
                 .map_err(|e| parsed.wrong(expr.span(), e.to_string()))?;
         } else {
             let why = match (&step.polygon, &step.rows) {
@@ -243,6 +244,20 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
 impl Ran {
     fn front(&self) -> Result<std::sync::Arc<Dataset>> {
         self.session.doc().dataset().cloned().ok_or_else(|| Error::said("the search gave no table"))
+    }
+    /// Features of the dataset in front; the products that they name are read first.
+    fn set_features(&mut self, mut features: crate::Features, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let start = Instant::now();
+        if let Some((column, kind)) = crate::products::wanted(&self.front()?.table, &features) {
+            tell(&format!("read {} of column {column}", kind.word()));
+            self.session.apply(Command::ReadProducts { column: column.clone(), kind, rows: ExportRows::All })?;
+            self.session.wait(&mut |_| {})?;
+            features = crate::products::of_values(features);
+            let said = self.session.notices().last().map_or(String::new(), |n| n.text.clone());
+            self.report.push(json!({"step": "products", "column": column, "kind": kind.word(), "said": said,
+                "seconds": start.elapsed().as_secs_f64()}));
+        }
+        self.session.apply(Command::SetFeatures { features })
     }
     /// Bring a dataset to the front.
     ///

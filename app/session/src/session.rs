@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::features;
 use crate::jobs::{self, Finish, Handle, Job, JobId, Live, Notice, NoticeLevel};
 use crate::ledger;
+use crate::products::{self, ProductKind};
 use crate::rule;
 use crate::select::{self, Plot, Provenance, Shape};
 use crate::settings::Settings;
@@ -87,6 +88,8 @@ pub struct Session {
     opened: u64,
     autosaved: u64,
     failures: Vec<String>,
+    /// Datasets whose newest rows may still want a place on the map.
+    place_next: Vec<u32>,
 }
 
 /// Seconds since 1970.
@@ -121,6 +124,7 @@ impl Session {
             opened: 0,
             autosaved: 0,
             failures: Vec::new(),
+            place_next: Vec::new(),
         }
     }
     /// Called by jobs whenever something changed.
@@ -247,6 +251,14 @@ impl Session {
             fact(self);
             any = true;
         }
+        // Rows that came while others were given their place; the job that placed those has ended now.
+        for id in std::mem::take(&mut self.place_next) {
+            if self.jobs.iter().any(|j| j.alive() && j.dataset == id && j.name.starts_with(PLACE)) {
+                self.place_next.push(id);
+            } else {
+                self.ensure_placed(id);
+            }
+        }
         any
     }
     /// Wait until no job runs, telling how it stands about ten times a second.
@@ -337,10 +349,7 @@ impl Session {
             Command::ResumeJob { id } => self.with_job(id, Job::resume),
             Command::CancelJob { id } => self.with_job(id, Job::cancel),
             Command::Select { rows, why, mode } => self.select(&rows, why, mode),
-            Command::SelectWhere { expr, mode } => {
-                let rows = Expr::parse(&expr)?.rows(&self.front()?.table)?;
-                self.select(&rows, Provenance::Where { expr }, mode)
-            }
+            Command::SelectWhere { expr, mode } => self.select_where(expr, mode),
             Command::ClearSelection => {
                 if self.doc.selection.any() {
                     self.step("clear selection", false);
@@ -426,6 +435,7 @@ impl Session {
             }
             Command::SearchAgain => self.search_again(),
             Command::Export { rows, to } => self.export(rows, to),
+            Command::ReadProducts { column, kind, rows } => self.read_products(column, kind, rows),
             Command::ExportProducts { rows, to } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
                 let client = self.client()?;
@@ -530,6 +540,79 @@ impl Session {
         Ok(())
     }
 
+    /// Small tables at once, so that a frame later the rows are lit; large ones in a job, so that no
+    /// frame waits.
+    fn select_where(&mut self, expr: String, mode: Option<SelectMode>) -> Result<()> {
+        let dataset = self.front()?;
+        let parsed = Expr::parse(&expr)?;
+        if dataset.table.rows() <= WHERE_AT_ONCE {
+            let rows = parsed.rows(&dataset.table)?;
+            return self.select(&rows, Provenance::Where { expr }, mode);
+        }
+        let id = dataset.id;
+        self.start(format!("Select {expr}"), id, false, move |handle| {
+            handle.say("comparing", 0, 0);
+            let rows = parsed.rows(&dataset.table)?;
+            handle.fact(move |s| {
+                if s.doc.dataset().is_some_and(|d| d.id == id)
+                    && let Err(e) = s.select(&rows, Provenance::Where { expr }, mode)
+                {
+                    s.notice(NoticeLevel::Error, e.to_string());
+                }
+            });
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// Fetch the products behind rows into columns of the table.
+    fn read_products(&mut self, column: String, kind: ProductKind, rows: ExportRows) -> Result<()> {
+        let dataset = self.front()?;
+        if dataset.loading {
+            return Err(Error::said("rows are still arriving: wait for the search to end, or cancel it"));
+        }
+        let (rows, client, id) = (self.export_rows(rows)?, self.client()?, dataset.id);
+        self.start(format!("Read {} of {} rows", kind.word(), rows.count()), id, false, move |handle| {
+            handle.say("fetching", 0, rows.count() as u64);
+            let tell = |done: usize, of: usize| {
+                handle.say("fetching", done as u64, of as u64);
+                handle.cancelled()
+            };
+            let folder = products::folder_of(&dataset.ask);
+            let found = products::read(&dataset.table, folder.as_deref(), &column, kind, &rows, &client, &tell)?;
+            handle.say("columns", 0, 0);
+            let (made, on) = (found.into_columns(&dataset.table)?, dataset.table.clone());
+            handle.fact(move |s| s.products_read(id, &on, made, &found));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn products_read(&mut self, id: u32, on: &Arc<Table>, made: Table, found: &products::Found) {
+        let Some(now) = self.dataset_by_id(id) else { return };
+        // Rows that came in the meantime: the columns are put together once more.
+        let made = if Arc::ptr_eq(&now.table, on) {
+            made
+        } else {
+            match found.into_columns(&now.table) {
+                Ok(made) => made,
+                Err(e) => return self.notice(NoticeLevel::Error, e.to_string()),
+            }
+        };
+        self.step("read products", true);
+        self.edit(id, |d| {
+            let before = features::suggest(d);
+            d.table = Arc::new(made);
+            d.spectra = SpectraColumn::find(&d.table).map(Arc::new);
+            // Features that nobody has touched become those of the products.
+            if d.features == before || matches!(&d.features.of, features::FeatureKind::Columns(c) if c.is_empty()) {
+                d.features = features::suggest(d);
+            }
+        });
+        let level = if found.failed.is_empty() { NoticeLevel::Info } else { NoticeLevel::Warning };
+        self.notice(level, found.sentence());
+    }
+
     fn add_subset(&mut self, dataset: u32, name: String, rows: Arc<RowSet>, steps: Vec<(SelectMode, Provenance)>) -> u32 {
         let id = self.fresh_id();
         self.edit(dataset, |d| {
@@ -581,10 +664,19 @@ impl Session {
         self.start(format!("Search {name}"), id, false, move |handle| {
             let mut so_far = Table::default();
             let mut misfit = None;
+            let mut first_features = None;
             let outcome = ledger::ask(&ask, client.as_deref(), handle, &mut |rows: Table| match so_far.append(&rows) {
                 Ok(()) => {
+                    // The first rows say what a map could be made of, so that it can begin before the last.
+                    let first = (so_far.rows() == rows.rows()).then(|| {
+                        let spectra = SpectraColumn::find(&so_far).map(Arc::new);
+                        let probe = ledger::probe(&ask, so_far.clone(), spectra.clone(), Vec::new());
+                        let features = features::suggest(&probe);
+                        first_features = Some(features.clone());
+                        (spectra, features)
+                    });
                     let table = Arc::new(so_far.clone());
-                    handle.fact(move |s| s.rows_arrived(id, table));
+                    handle.fact(move |s| s.rows_arrived(id, table, first));
                 }
                 Err(e) => misfit = Some(e),
             });
@@ -602,17 +694,20 @@ impl Session {
             let spectra = SpectraColumn::find(&so_far).map(Arc::new);
             let mut probe = ledger::probe(&ask, so_far, spectra.clone(), answer.images.clone());
             probe.features = features::suggest(&probe);
-            let found = Found { spectra, features: probe.features, answer };
+            let found = Found { spectra, first: first_features.unwrap_or_default(), features: probe.features, answer };
             handle.fact(move |s| s.search_ended(id, Ok(found)));
             Ok(())
         });
         Ok(())
     }
 
-    fn rows_arrived(&mut self, id: u32, table: Arc<Table>) {
+    fn rows_arrived(&mut self, id: u32, table: Arc<Table>, first: Option<(Option<Arc<SpectraColumn>>, features::Features)>) {
         let rows = table.rows();
         self.edit(id, |d| {
             d.table = table;
+            if let Some((spectra, features)) = first {
+                (d.spectra, d.features) = (spectra, features);
+            }
             d.latest = Arc::new(RowSet::full(rows));
             if let Some(entry) = d.ledger.last_mut() {
                 entry.rows = rows;
@@ -624,6 +719,7 @@ impl Session {
             selection.rows = Arc::new(selection.rows.resized(rows));
             selection.generation += 1;
         }
+        self.ensure_placed(id);
     }
 
     fn search_ended(&mut self, id: u32, found: std::result::Result<Found, String>) {
@@ -640,7 +736,10 @@ impl Session {
                 }
             };
             d.spectra = found.spectra;
-            d.features = found.features;
+            // Features that a person chose, or that a map was made with, stay.
+            if d.maps.is_empty() && d.features == found.first {
+                d.features = found.features;
+            }
             d.images = found.answer.images;
             d.credit = found.answer.credit;
             if let Some(entry) = d.ledger.last_mut() {
@@ -867,12 +966,13 @@ impl Session {
         let Some(dataset) = self.dataset_by_id(id) else { return };
         let Some(map) = dataset.map().cloned() else { return };
         let from = map.xy.len();
-        if from >= dataset.table.rows() {
+        // One at a time: the next begins when this one has ended.
+        if from >= dataset.table.rows() || self.jobs.iter().any(|j| j.alive() && j.dataset == id && j.name.starts_with(PLACE)) {
             return;
         }
         let (Some(model), Some(prepared)) = (map.model.clone(), map.prepared.clone()) else { return };
         let count = dataset.table.rows() - from;
-        self.start(format!("Place {count} new rows on {}", map.name), id, false, move |handle| {
+        self.start(format!("{PLACE} {count} new rows on {}", map.name), id, false, move |handle| {
             let vectors = features::vectors(&dataset, &map.features, from, Some(&prepared))?;
             let placed = model.place(vectors.x.view(), handle)?;
             let dims = map.coords.dims;
@@ -896,10 +996,13 @@ impl Session {
                     map.generation += 1;
                 });
                 let strange = unlike.iter().filter(|u| **u > 3.0).count();
-                s.notice(
-                    NoticeLevel::Info,
-                    format!("Placed {count} new rows on the map; {strange} are unlike anything it was made of"),
-                );
+                if s.dataset_by_id(id).is_some_and(|d| !d.loading) {
+                    s.notice(
+                        NoticeLevel::Info,
+                        format!("Placed {count} new rows on the map; {strange} are unlike anything it was made of"),
+                    );
+                }
+                s.place_next.push(id);
             });
             Ok(())
         });
@@ -928,7 +1031,7 @@ impl Session {
                     (x, rows)
                 }
                 _ => {
-                    let v = features::vectors(&dataset, &dataset.features, 0, None)?;
+                    let v = features::vectors(&dataset, &features::settled(&dataset, &dataset.features), 0, None)?;
                     (v.x, v.rows)
                 }
             };
@@ -1168,8 +1271,11 @@ impl Session {
     }
 }
 
+/// Most rows that a predicate is held against within a frame.
+const WHERE_AT_ONCE: usize = 20_000;
 /// Most rows of a sample that are mapped by t-SNE when it is opened.
 const SAMPLE_TSNE: usize = 20_000;
+const PLACE: &str = "Place";
 const AUTOSAVE: &str = "Keep the session";
 
 enum Cluster {
@@ -1179,6 +1285,8 @@ enum Cluster {
 
 struct Found {
     spectra: Option<Arc<SpectraColumn>>,
+    /// What was suggested when the first rows were here.
+    first: features::Features,
     features: features::Features,
     answer: ledger::Outcome,
 }
@@ -1235,6 +1343,7 @@ pub fn compute_map(
     handle: &dyn reduce::Monitor,
 ) -> Result<Map> {
     handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
+    let features = &features::settled(dataset, features);
     let v = features::vectors(dataset, features, 0, None)?;
     let total = dataset.table.rows();
     let monitor = Spread { handle, rows: &v.rows, total };

@@ -20,6 +20,7 @@ use crate::document::ndarray_like::Coords;
 use crate::document::{Dataset, Document, LedgerEntry, Map, Selection, Subset};
 use crate::error::{Error, Result};
 use crate::features::{Features, Prepared};
+use crate::rule::FittedRule;
 use crate::select::Provenance;
 
 /// Version of the files this program writes.
@@ -63,6 +64,9 @@ struct DatasetKept {
     subsets: Vec<Subset>,
     image_sources: Vec<String>,
     credit: String,
+    /// Absent in files of earlier programs.
+    #[serde(default)]
+    rule: Option<FittedRule>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,6 +164,7 @@ pub fn save(doc: &Document, to: &Path) -> Result<()> {
             subsets: d.subsets.iter().map(|s| (**s).clone()).collect(),
             image_sources: d.images.iter().map(|i| i.source.clone()).collect(),
             credit: d.credit.clone(),
+            rule: d.rule.as_deref().cloned(),
         });
     }
     let manifest = Manifest {
@@ -299,7 +304,8 @@ pub fn open(path: &Path) -> Result<Document> {
             maps,
             current_map: d.current_map,
             subsets: d.subsets.into_iter().map(Arc::new).collect(),
-            rule: None,
+            // A rule without candidates has nothing in front.
+            rule: d.rule.filter(|r| !r.path.is_empty()).map(Arc::new),
             loading: false,
             credit: d.credit,
         }));

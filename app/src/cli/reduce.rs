@@ -7,7 +7,7 @@ use asterism_session::data::{self, ColumnMeta};
 use asterism_session::features::{self, FeatureColumn, FeatureKind, Features};
 use asterism_session::reduce::{self, Params, Scale};
 use asterism_session::store::{SavedMap, open_map, quality_figures, save_map};
-use asterism_session::{Blanks, Normalise, export, session};
+use asterism_session::{Blanks, Normalise, ProductKind, export, products, session};
 use clap::Args;
 use ndarray::{Array2, ArrayView2};
 use serde_json::{Value, json};
@@ -230,6 +230,16 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         return Ok(done(a, rows, v.x.ncols(), &json!({}), None, seconds, &out.warnings, out.truncated));
     }
     let mut features = match (&a.vectors, a.columns.is_empty()) {
+        (Some(name), _) if products::is_text(&dataset.table, name) => {
+            let start = Instant::now();
+            let kind = read_products(&mut dataset, name)?;
+            seconds["products"] = json!(start.elapsed().as_secs_f64());
+            let mut f = features::suggest(&dataset);
+            if let FeatureKind::Spectra { normalise, .. } = &mut f.of {
+                *normalise = Normalise::Median;
+            }
+            products::of_values(Features { name: format!("{} of {name}", kind.word()), ..f })
+        }
         (Some(name), _) => {
             let spectra = dataset.spectra.as_deref().filter(|s| dataset.table.column_index(name) == Some(s.flux));
             if spectra.is_none() {
@@ -245,9 +255,7 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
             Features { name: "columns".into(), of, ..Features::default() }
         }
         (None, true) => {
-            let mut only = dataset.clone();
-            only.spectra = None;
-            let mut f = features::suggest(&only);
+            let mut f = features::of_columns(&dataset);
             if let FeatureKind::Columns(columns) = &mut f.of {
                 columns.iter_mut().for_each(|c| c.transform = Default::default());
             }
@@ -292,6 +300,31 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
     let quality = map.quality.as_ref().filter(|_| a.quality).map(|q| json!(quality_figures(q)));
     let width = map.prepared.as_ref().map_or(0, |p| p.names.len());
     Ok(done(a, rows, width, &json!(map.figures), quality, seconds, &out.warnings, out.truncated))
+}
+
+/// Read the products that a column of addresses or paths names: spectra, or else light curves.
+fn read_products(dataset: &mut asterism_session::Dataset, column: &str) -> Result<ProductKind, Ended> {
+    let client = asterism_session::archive::Client::new(asterism_session::Settings::load().services)?;
+    let rows = data::RowSet::full(dataset.table.rows());
+    let folder = products::folder_of(&dataset.ask);
+    let read = |kind| products::read(&dataset.table, folder.as_deref(), column, kind, &rows, &client, &|_, _| interrupted());
+    let (kind, found) = match read(ProductKind::Spectra) {
+        Ok(found) => (ProductKind::Spectra, found),
+        Err(why) => match read(ProductKind::LightCurves) {
+            Ok(found) => (ProductKind::LightCurves, found),
+            Err(_) => return Err(why.into()),
+        },
+    };
+    if interrupted() {
+        return Err(Ended::Interrupted);
+    }
+    let mut table = found.into_columns(&dataset.table)?;
+    if !found.failed.is_empty() || found.without > 0 {
+        table.warnings.push(found.sentence());
+    }
+    dataset.spectra = data::SpectraColumn::find(&table).map(std::sync::Arc::new);
+    dataset.table = std::sync::Arc::new(table);
+    Ok(kind)
 }
 
 /// Array cells of no known axis, as if they were spectra against their own index.
@@ -424,9 +457,7 @@ pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
         (x, (0..shape[0]).collect::<Vec<_>>(), None)
     } else {
         let dataset = read_dataset(&a.input)?;
-        let mut only = dataset.clone();
-        only.spectra = None;
-        let mut f = features::suggest(&only);
+        let mut f = features::of_columns(&dataset);
         if !a.columns.is_empty() {
             f.of = FeatureKind::Columns(
                 a.columns.iter().map(|c| FeatureColumn { column: c.clone(), transform: Default::default() }).collect(),

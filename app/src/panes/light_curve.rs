@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use asterism_session::{Dataset, Plot};
+use asterism_session::curves::phase;
+use asterism_session::{CurveColumns, Dataset, Plot, ProductKind};
 use egui::{RichText, Stroke, Ui};
 use serde::{Deserialize, Serialize};
 
@@ -48,46 +49,11 @@ struct State {
     row: Option<u32>,
 }
 
-/// Columns of time, brightness and error.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CurveColumns {
-    /// Time.
-    pub time: usize,
-    /// Brightness.
-    pub flux: usize,
-    /// Its error.
-    pub error: Option<usize>,
-    /// One light curve a row.
-    pub lists: bool,
-}
-
-/// Where a table keeps light curves, if it does.
-pub fn columns(dataset: &Dataset) -> Option<CurveColumns> {
-    let table = &dataset.table;
-    let is_list = |i: usize| table.columns()[i].datatype.ends_with(']');
-    let named = |names: &[&str], list: bool| {
-        names.iter().find_map(|n| table.column_index(n).filter(|i| is_list(*i) == list && (list || table.is_numeric(*i))))
-    };
-    let times = ["time", "bjd", "hjd", "mjd", "jd", "t", "time_bjd", "bjdo"];
-    let fluxes = ["pdcsap_flux", "flux", "sap_flux", "fcor", "mag", "magnitude", "flux_corr", "corr_flux"];
-    let errors = ["pdcsap_flux_err", "flux_err", "sap_flux_err", "mag_err", "e_mag", "error", "flux_error", "magerr"];
-    for lists in [true, false] {
-        if let (Some(time), Some(flux)) = (named(&times, lists), named(&fluxes, lists)) {
-            return Some(CurveColumns { time, flux, error: named(&errors, lists), lists });
-        }
-    }
-    None
-}
-
-fn fold(t: f64, period: f64, zero: f64) -> f64 {
-    if period > 0.0 { ((t - zero) / period).rem_euclid(1.0) } else { t }
-}
-
 impl LightCurvePane {
     /// Controls at the end of the tab bar.
     pub fn tail_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
         let Some(dataset) = cx.session.doc().dataset().cloned() else { return };
-        let Some(columns) = columns(&dataset) else { return };
+        let Some(columns) = CurveColumns::find(&dataset.table) else { return };
         let speed = if self.period > 0.0 { self.period * 1e-4 } else { 0.01 };
         let drag = egui::DragValue::new(&mut self.period).speed(speed).range(0.0..=1e6).max_decimals(7).prefix("period ");
         if ui
@@ -110,9 +76,16 @@ impl LightCurvePane {
             empty(ui, cx.theme, "No light curve yet", "Open a light-curve file of Kepler, K2 or TESS.");
             return;
         };
-        let Some(columns) = columns(&dataset) else {
+        let Some(columns) = CurveColumns::find(&dataset.table) else {
             let how = "Open a light-curve file (Kepler, K2, TESS), or a table with columns of time and flux, or with one list of each a row.";
-            empty(ui, cx.theme, &format!("{} has no light curves", dataset.name), how);
+            super::products::offer(
+                ui,
+                cx,
+                &dataset,
+                ProductKind::LightCurves,
+                &format!("{} has no light curves", dataset.name),
+                how,
+            );
             return;
         };
         let meta = |i: usize| &dataset.table.columns()[i];
@@ -120,8 +93,7 @@ impl LightCurvePane {
             Some(unit) => format!("{} ({})", meta(i).name, format::unit(unit)),
             None => meta(i).name.clone(),
         };
-        let is_mag =
-            meta(columns.flux).unit.as_deref().is_some_and(|u| u.contains("mag")) || meta(columns.flux).name.starts_with("mag");
+        let is_mag = columns.is_magnitude(&dataset.table);
         let y_label = with_unit(columns.flux);
         if columns.lists {
             self.one_row(ui, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
@@ -147,7 +119,7 @@ impl LightCurvePane {
             let name = |i: usize| of.table.columns()[i].name.clone();
             let (t, y) = (of.table.f64s(&name(c.time)).ok()?, of.table.f64s(&name(c.flux)).ok()?);
             let zero = t.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
-            let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [fold(*t, period, zero), *y]).collect();
+            let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [phase(*t, period, zero), *y]).collect();
             Some((Stored::of(&points, next_key()), framed(&points, is_mag)))
         });
         let made = self.state.whole.newest_for(|k| k.0.id == dataset.id);
@@ -227,7 +199,7 @@ impl LightCurvePane {
             _ => self.period,
         };
         let zero = t.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
-        let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [fold(*t, period, zero), *y]).collect();
+        let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [phase(*t, period, zero), *y]).collect();
         let home = framed(&points, is_mag);
         let x_label = if period > 0.0 { "phase".to_owned() } else { time.to_owned() };
         let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
@@ -268,10 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folding_gives_phases() {
-        assert!((fold(10.25, 0.5, 10.0) - 0.5).abs() < 1e-12);
-        assert!((fold(9.9, 0.5, 10.0) - 0.8).abs() < 1e-9);
-        assert_eq!(fold(10.25, 0.0, 10.0), 10.25);
+    fn magnitudes_run_downwards() {
         let mag = framed(&[[0.0, 15.0], [1.0, 16.0]], true);
         assert!(mag.y[0] > mag.y[1]);
     }

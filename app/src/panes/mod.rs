@@ -12,6 +12,7 @@ pub mod image;
 pub mod jobs;
 pub mod light_curve;
 pub mod log;
+mod products;
 pub mod rows;
 pub mod scatter;
 pub mod sky;
@@ -19,8 +20,8 @@ pub mod spectra;
 pub mod subsets;
 pub mod table;
 
-use asterism_session::Dataset;
-use egui::{Align2, FontId, Ui};
+use asterism_session::{Ask, Dataset};
+use egui::{FontId, Ui};
 use egui_tiles::{Container, Linear, LinearDir, Tabs, Tile, TileId, Tiles, Tree};
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +94,11 @@ impl Pane {
 
     /// Draw it in all the space there is.
     pub fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        if !matches!(self, Self::Subsets(_) | Self::Jobs(_) | Self::Log(_))
+            && let Some((what, how)) = cx.session.doc().dataset().and_then(|d| no_rows(d))
+        {
+            return empty(ui, cx.theme, &what, &how);
+        }
         match self {
             Self::Scatter(p) => p.ui(ui, cx),
             Self::Image(p) => p.ui(ui, cx),
@@ -126,19 +132,40 @@ impl Pane {
     }
 }
 
+/// What every view of rows says while there are none: that they are on their way, why they did not
+/// come, or that the answer was empty.
+fn no_rows(dataset: &Dataset) -> Option<(String, String)> {
+    if dataset.table.rows() > 0 {
+        return None;
+    }
+    let last = dataset.ledger.last();
+    let service = last.map_or("the service", |e| e.service.as_str());
+    if dataset.loading {
+        return Some(("Waiting for the first rows".into(), format!("{service} is asked; Jobs shows how it stands")));
+    }
+    if let Some(error) = last.and_then(|e| e.error.as_ref()) {
+        let more = "Change the search at the left and press Search again. Earlier tables are under Table at the top left.";
+        return Some(("This search failed".into(), format!("{error}\n\n{more}")));
+    }
+    Some(("No rows answer this search".into(), "Widen the radius, loosen the filters, or check the spelling of values.".into()))
+}
+
 /// What a pane says when it has nothing to show: what it is for, and what would fill it.
 pub fn empty(ui: &Ui, theme: &Theme, what: &str, how: &str) {
     let rect = ui.max_rect();
     let painter = ui.painter_at(rect);
-    let width = (rect.width() - 32.0).max(40.0);
-    let first = painter.layout(what.to_owned(), FontId::proportional(BODY), theme.second, width);
-    let then = painter.layout(how.to_owned(), FontId::proportional(BODY), theme.third, width);
+    let width = (rect.width() - 32.0).clamp(40.0, 520.0);
+    let lines = |text: &str, colour| {
+        let mut job = egui::text::LayoutJob::simple(text.to_owned(), FontId::proportional(BODY), colour, width);
+        job.halign = egui::Align::Center;
+        painter.layout_job(job)
+    };
+    let (first, then) = (lines(what, theme.second), lines(how, theme.third));
     let top = rect.center().y - (first.size().y + then.size().y + 4.0) / 2.0;
-    let at = |galley: &egui::Galley, y: f32| Align2::CENTER_TOP.anchor_size(egui::pos2(rect.center().x, y), galley.size()).min;
     let next = top + first.size().y + 4.0;
-    let (a, b) = (at(&first, top), at(&then, next));
-    painter.galley(a, first, theme.second);
-    painter.galley(b, then, theme.third);
+    // Centred text hangs on the middle of its lines.
+    painter.galley(egui::pos2(rect.center().x, top), first, theme.second);
+    painter.galley(egui::pos2(rect.center().x, next), then, theme.third);
 }
 
 fn tabs(tiles: &mut Tiles<Pane>, panes: Vec<Pane>) -> TileId {
@@ -163,7 +190,7 @@ pub fn default_layout(dataset: Option<&Dataset>) -> Tree<Pane> {
     }
     let has_image = dataset.is_some_and(|d| !d.images.is_empty());
     let has_spectra = dataset.is_some_and(|d| d.spectra.is_some());
-    let has_curves = dataset.is_some_and(|d| light_curve::columns(d).is_some());
+    let has_curves = dataset.is_some_and(|d| asterism_session::CurveColumns::find(&d.table).is_some());
     let has_sky = dataset.is_some_and(|d| d.sky_columns().is_some());
     let previews = dataset.is_some_and(|d| gallery::url_column(d).is_some());
     // Above at the right: the picture of the field, else the sky, else histograms.
@@ -204,6 +231,14 @@ pub fn default_layout(dataset: Option<&Dataset>) -> Tree<Pane> {
     rows.push(Pane::Jobs(jobs::JobsPane::default()));
     rows.push(Pane::Log(log::LogPane::default()));
     let map = tabs(&mut tiles, map);
+    // Until there is a map, two columns against each other stand where it will be.
+    if let (Some(d), Some(Tile::Container(Container::Tabs(tabs)))) = (dataset, tiles.get_mut(map))
+        && d.maps.is_empty()
+        && !matches!(d.ask, Ask::Sample { .. })
+        && let Some(columns) = tabs.children.get(1).copied()
+    {
+        tabs.set_active(columns);
+    }
     let above = tabs(&mut tiles, above);
     let below = tabs(&mut tiles, below);
     let rows = tabs(&mut tiles, rows);

@@ -130,6 +130,10 @@ pub fn suggest_axes(dataset: &Dataset) -> Option<(String, String)> {
 }
 
 impl ScatterPane {
+    /// Whether it shows a map, and not two columns.
+    pub fn is_map(&self) -> bool {
+        !matches!(self.of, Placed::Columns { .. })
+    }
     /// Of two columns; empty names are filled with a suggestion when the pane is shown.
     pub fn of_columns(x: String, y: String) -> Self {
         Self { of: Placed::Columns { x, y }, ..Self::default() }

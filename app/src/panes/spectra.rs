@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use asterism_data::spectrum::{Grid, metres_in, resample};
 use asterism_data::{Medium, RowSet, SpectraColumn, Table};
 use asterism_render::decimate::m4;
-use asterism_session::{Dataset, Document};
+use asterism_session::{Dataset, Document, ProductKind};
 use egui::epaint::{BandPoint, BandShape};
 use egui::{Color32, FontId, Painter, Rect, Shape, Stroke, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
@@ -225,7 +225,8 @@ impl SpectraPane {
         };
         let Some(spectra) = dataset.spectra.clone() else {
             let how = "A table needs a column of arrays with a common grid, or one of fluxes beside one of wavelengths.";
-            super::empty(ui, cx.theme, &format!("{} has no column of spectra", dataset.name), how);
+            let what = format!("{} has no column of spectra", dataset.name);
+            super::products::offer(ui, cx, &dataset, ProductKind::Spectra, &what, how);
             return;
         };
         if self.state.dataset != Some(dataset.id) {

@@ -198,6 +198,15 @@ pub fn draw_pause(p: &egui::Painter, rect: Rect, colour: Color32) {
     }
 }
 
+/// Three sliders, for options that are folded away.
+pub fn draw_sliders(p: &egui::Painter, rect: Rect, colour: Color32) {
+    let c = rect.center();
+    for (dy, knob) in [(-4.0, 2.5), (0.0, -2.5), (4.0, 1.0)] {
+        p.line_segment([c + vec2(-6.0, dy), c + vec2(6.0, dy)], Stroke::new(1.2, colour));
+        p.circle_filled(c + vec2(knob, dy), 1.9, colour);
+    }
+}
+
 /// A triangle, for going on.
 pub fn draw_play(p: &egui::Painter, rect: Rect, colour: Color32) {
     let c = rect.center();

@@ -341,6 +341,7 @@ impl App {
             Action::Step(step) => self.rail.go_to = Some(step),
             Action::Search => self.search(ctx),
             Action::StartMap => {
+                tiles::bring_map(&mut self.tree);
                 let params = rail::map_params(&self.rail);
                 self.apply(ctx, Command::StartMap { name: String::new(), params });
             }
@@ -365,7 +366,10 @@ impl App {
         self.rail.complaint.clear();
         self.rail.waiting = false;
         match rail::build(&self.rail, &self.session) {
-            rail::Built::Ask(ask) => self.apply(ctx, Command::Search { name: String::new(), ask }),
+            rail::Built::Ask(ask) => {
+                let name = self.rail.service.given_name().unwrap_or_default();
+                self.apply(ctx, Command::Search { name, ask });
+            }
             rail::Built::LookUp(name) => {
                 self.rail.waiting = true;
                 if self.rail.looked_up != name {
@@ -447,7 +451,9 @@ impl App {
             let Some(key) = entry.key else { continue };
             let plain = !key.modifiers.any();
             let letter = plain && key.logical_key.name().len() == 1;
-            if typing && (letter || key.conflicts_with_text_editing()) {
+            // What a text field does with Ctrl: select all, cut, copy, paste, undo, redo.
+            let of_text = matches!(key.logical_key, Key::A | Key::C | Key::X | Key::V | Key::Y | Key::Z);
+            if typing && (letter || of_text || key.conflicts_with_text_editing()) {
                 continue;
             }
             // A plain letter is a tool only when no modifier is held with it.

@@ -3,7 +3,11 @@
 //! Tabs have no boxes: the front one is heavier, a hairline lies under the bar, a cross appears
 //! under the cursor, and `+` lists what can be added. A pane's own small controls stand at the
 //! right end of the bar; since egui_tiles hands out the tree read-only there, the place is kept
-//! free while the tree is drawn and filled afterwards.
+//! free while the tree is drawn and filled afterwards. In a narrow bar long titles end in `…`, and
+//! where even that leaves them too little room the controls fold into one button; scroll arrows,
+//! which hide whole tabs, come only when nothing else helps.
+
+use std::collections::HashMap;
 
 use egui::{Align2, Color32, Id, Rect, Response, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, WidgetText, pos2, vec2};
 use egui_tiles::{Behavior, Container, EditAction, SimplificationOptions, TabState, Tabs, Tile, TileId, Tiles, Tree, UiResponse};
@@ -21,8 +25,10 @@ struct Wishes {
     add: Vec<(TileId, fn() -> Pane)>,
     /// Tiles to close.
     close: Vec<TileId>,
-    /// Ends of tab bars to be filled: the pane in front, and where.
-    tails: Vec<(TileId, Rect)>,
+    /// Ends of tab bars to be filled: the pane in front, where, and whether its controls are folded.
+    tails: Vec<(TileId, Rect, bool)>,
+    /// The most that the title of a tile may be wide, points.
+    widest: HashMap<TileId, f32>,
     /// The tree changed by hand.
     edited: bool,
 }
@@ -40,8 +46,8 @@ pub fn show(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>) -> bool {
     let mut behavior = Show { cx, wishes: Wishes::default() };
     tree.ui(&mut behavior, ui);
     let Show { cx, wishes } = behavior;
-    for (tile, rect) in &wishes.tails {
-        tail(tree, ui, cx, *tile, *rect);
+    for (tile, rect, folded) in &wishes.tails {
+        tail(tree, ui, cx, *tile, *rect, *folded);
     }
     let mut edited = wishes.edited;
     for (bar, make) in wishes.add {
@@ -76,6 +82,11 @@ pub fn add(tree: &mut Tree<Pane>, bar: Option<TileId>, pane: Pane) {
     }
 }
 
+/// Bring the view of the map to the front of its bar, where it is behind others.
+pub fn bring_map(tree: &mut Tree<Pane>) {
+    tree.make_active(|_, tile| matches!(tile, Tile::Pane(Pane::Scatter(p)) if p.is_map()));
+}
+
 fn empty(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>) -> bool {
     let mut edited = false;
     let theme = cx.theme;
@@ -101,12 +112,21 @@ fn empty(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>) -> bool {
     edited
 }
 
-fn tail(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>, tile: TileId, rect: Rect) {
+fn tail(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>, tile: TileId, rect: Rect, folded: bool) {
     let id = Id::unique(("tail", tile));
     let Some(Tile::Pane(pane)) = tree.tiles.get_mut(tile) else { return };
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     let mut child = ui.new_child(UiBuilder::new().id_salt(id).max_rect(rect).layout(layout));
     child.set_clip_rect(rect.intersect(ui.clip_rect()));
+    if folded {
+        let name = format!("Options of {}", pane.title(cx));
+        let button = kit::icon(&mut child, cx.theme, &name, kit::draw_sliders);
+        egui::Popup::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+            ui.set_min_width(140.0);
+            pane.tail_ui(ui, cx);
+        });
+        return;
+    }
     child.style_mut().text_styles.insert(egui::TextStyle::Body, theme::small());
     child.style_mut().text_styles.insert(egui::TextStyle::Button, theme::small());
     child.visuals_mut().widgets.inactive.weak_bg_fill = Color32::TRANSPARENT;
@@ -121,6 +141,26 @@ fn tail(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>, tile: TileId, rect:
         ui.data_mut(|d| d.insert_temp(id, width));
         ui.ctx().request_repaint();
     }
+}
+
+/// Beside its title a tab has its left edge and the place of its cross, points.
+const TAB_EDGES_PT: f32 = 26.0;
+/// A title is not made narrower than this for the sake of the controls beside it, points.
+const TITLE_LEAST_PT: f32 = 110.0;
+
+/// The greatest width at which titles so wide, cut to it, fit into `room`; all in points.
+fn widest_title(titles: &[f32], room: f32) -> f32 {
+    let mut sorted = titles.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let mut left = room - TAB_EDGES_PT * titles.len() as f32;
+    for (i, width) in sorted.iter().enumerate() {
+        let share = left / (sorted.len() - i) as f32;
+        if *width > share {
+            return share.max(24.0);
+        }
+        left -= width;
+    }
+    f32::INFINITY
 }
 
 impl Behavior<Pane> for Show<'_, '_> {
@@ -147,9 +187,9 @@ impl Behavior<Pane> for Show<'_, '_> {
             _ => "views".to_owned(),
         };
         let font = if state.active { theme::semibold(theme::BODY) } else { theme::body() };
-        // Room for the heavier face in both states, so that nothing moves when a tab is chosen.
-        let galley = ui.painter().layout_no_wrap(title.clone(), font, theme.text);
-        let (_, rect) = ui.allocate_space(vec2(galley.size().x + 26.0, ui.available_height()));
+        let widest = self.wishes.widest.get(&tile_id).copied().unwrap_or(f32::INFINITY);
+        let galley = kit::elided(ui, &title, font, theme.text, widest);
+        let (_, rect) = ui.allocate_space(vec2(galley.size().x + TAB_EDGES_PT, ui.available_height()));
         let response = ui.interact(rect, id, Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::selected(Role::Button, true, state.active, &title));
         if state.is_being_dragged || !ui.is_rect_visible(rect) {
@@ -164,6 +204,7 @@ impl Behavior<Pane> for Show<'_, '_> {
             theme.third
         };
         let at = pos2(rect.left() + 8.0, rect.center().y - galley.size().y / 2.0);
+        let galley_cut = galley.elided;
         ui.painter().galley_with_override_text_color(at, galley, colour);
         if over || response.has_focus() {
             let cross = Rect::from_center_size(pos2(rect.right() - 9.0, rect.center().y), vec2(16.0, 16.0));
@@ -177,6 +218,7 @@ impl Behavior<Pane> for Show<'_, '_> {
                 self.wishes.close.push(tile_id);
             }
         }
+        let response = if galley_cut { response.on_hover_text(&title) } else { response };
         if response.middle_clicked() {
             self.wishes.close.push(tile_id);
         }
@@ -212,15 +254,34 @@ impl Behavior<Pane> for Show<'_, '_> {
     }
 
     fn top_bar_right_ui(&mut self, tiles: &Tiles<Pane>, ui: &mut Ui, _tile_id: TileId, tabs: &Tabs, _offset: &mut f32) {
-        let Some(active) = tabs.active.filter(|id| matches!(tiles.get(*id), Some(Tile::Pane(_)))) else { return };
-        let wanted = ui.data(|d| d.get_temp::<f32>(Id::unique(("tail", active)))).unwrap_or(0.0);
-        // The tabs keep at least half of the bar.
         let full = ui.max_rect();
-        let width = wanted.min(full.width() * 0.5);
+        let titles: Vec<f32> = tabs
+            .children
+            .iter()
+            .filter_map(|id| match tiles.get(*id) {
+                Some(Tile::Pane(pane)) => {
+                    let font = if tabs.active == Some(*id) { theme::semibold(theme::BODY) } else { theme::body() };
+                    Some(ui.painter().layout_no_wrap(pane.title(self.cx), font, self.cx.theme.text).size().x)
+                }
+                _ => None,
+            })
+            .collect();
+        let active = tabs.active.filter(|id| matches!(tiles.get(*id), Some(Tile::Pane(_))));
+        let wanted = active.and_then(|id| ui.data(|d| d.get_temp::<f32>(Id::unique(("tail", id))))).unwrap_or(0.0);
+        // Beside tabs and controls: the gap between them, `+`, and the spaces of the bar's own layout.
+        let room = full.width() - 10.0 - 24.0 - 12.0;
+        let narrowest = titles.iter().fold(0.0_f32, |a, w| a.max(*w)).min(TITLE_LEAST_PT);
+        let folded = wanted > 30.0 && widest_title(&titles, room - wanted) < narrowest;
+        let width = if folded { 24.0 } else { wanted };
+        let widest = widest_title(&titles, room - width);
+        self.wishes.widest.extend(tabs.children.iter().map(|id| (*id, widest)));
+        let Some(active) = active else { return };
         ui.add_space(10.0);
         let (_, rect) = ui.allocate_space(vec2(width, full.height()));
-        let room = Rect::from_min_max(pos2(full.left() + full.width() * 0.5, full.top()), pos2(rect.right(), full.bottom()));
-        self.wishes.tails.push((active, room));
+        // Controls measure themselves in what is drawn: they get more room than they asked for last time.
+        let left = if folded { rect.left() } else { full.left() + full.width() * 0.3 };
+        let place = Rect::from_min_max(pos2(left, full.top()), pos2(rect.right(), full.bottom()));
+        self.wishes.tails.push((active, place, folded));
     }
 
     fn tab_bar_height(&self, _style: &egui::Style) -> f32 {
@@ -267,5 +328,19 @@ impl Behavior<Pane> for Show<'_, '_> {
         if action != EditAction::TabSelected {
             self.wishes.edited = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_cut_only_where_they_must_be() {
+        let edges = TAB_EDGES_PT;
+        assert!(widest_title(&[100.0, 50.0], 150.0 + 2.0 * edges).is_infinite());
+        assert_eq!(widest_title(&[100.0, 50.0], 130.0 + 2.0 * edges), 80.0);
+        assert_eq!(widest_title(&[100.0, 90.0, 20.0], 120.0 + 3.0 * edges), 50.0);
+        assert_eq!(widest_title(&[100.0], 0.0), 24.0);
     }
 }

@@ -169,6 +169,9 @@ pub fn editor(ui: &mut Ui, theme: &Theme, state: &mut State, text: &mut String, 
         state.at = state.at.min(state.list.len().saturating_sub(1));
     }
     if !state.hidden && !state.list.is_empty() {
+        // Esc puts the list away and leaves the cursor in the text.
+        let all = egui::EventFilter { tab: true, horizontal_arrows: true, vertical_arrows: true, escape: true };
+        ui.memory_mut(|m| m.set_focus_lock_filter(id, all));
         let caret = output.galley.pos_from_cursor(CCursor::new(state.from));
         let at = output.galley_pos + caret.left_bottom().to_vec2() + egui::vec2(-6.0, 4.0);
         egui::Area::new(id.with("list")).order(egui::Order::Foreground).fixed_pos(at).constrain(true).show(ui.ctx(), |ui| {

@@ -1,7 +1,9 @@
 //! Step 2: how rows become vectors.
 
 use asterism_session::reduce::Scale;
-use asterism_session::{Blanks, Command, Dataset, FeatureColumn, FeatureKind, Features, Normalise, Transform, data, features};
+use asterism_session::{
+    Blanks, Command, CurveColumns, Dataset, FeatureColumn, FeatureKind, Features, Normalise, Transform, data, features,
+};
 use egui::Ui;
 
 use super::{Rail, kit};
@@ -12,7 +14,8 @@ pub fn dims(rail: &mut Rail<'_>) -> usize {
     let Some(dataset) = rail.session.doc().dataset() else { return 0 };
     match &dataset.features.of {
         FeatureKind::Columns(columns) => columns.len(),
-        FeatureKind::Images { size } => size * size,
+        FeatureKind::Images { size, .. } => size * size,
+        FeatureKind::LightCurves { bins, .. } => *bins,
         FeatureKind::Spectra { grid: Some(grid), .. } => grid.parse::<data::spectrum::Grid>().map_or(0, |g| g.n),
         FeatureKind::Spectra { grid: None, .. } => {
             let Some(spectra) = &dataset.spectra else { return 0 };
@@ -102,7 +105,32 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
                 ],
             );
         }
-        FeatureKind::Images { size } => {
+        FeatureKind::LightCurves { bins, period, .. } => {
+            kit::row(
+                ui,
+                theme,
+                "Parts",
+                "Into how many parts of the phase (or of the time) a curve is binned. Default: 64",
+                |ui| ui.add(egui::DragValue::new(bins).range(4..=1024)),
+            );
+            let names: Vec<String> = (0..dataset.table.columns().len())
+                .filter(|i| dataset.table.is_numeric(*i))
+                .map(|i| dataset.table.columns()[i].name.clone())
+                .collect();
+            kit::row(ui, theme, "Fold with", "The column with the period, in the unit of the times; none: by time", |ui| {
+                let shown = if period.is_empty() { "none, by time" } else { period.as_str() }.to_owned();
+                egui::ComboBox::from_id_salt("fold").selected_text(shown).width(ui.available_width()).truncate().show_ui(
+                    ui,
+                    |ui| {
+                        ui.selectable_value(period, String::new(), "none, by time");
+                        for name in names {
+                            ui.selectable_value(period, name.clone(), name);
+                        }
+                    },
+                );
+            });
+        }
+        FeatureKind::Images { size, .. } => {
             kit::row(ui, theme, "Cut-out", "Side of the cut-out around each row, pixels of the image", |ui| {
                 ui.add(egui::DragValue::new(size).range(4..=128).suffix(" px"))
             });
@@ -142,26 +170,25 @@ fn kinds(ui: &mut Ui, theme: &Theme, dataset: &Dataset, f: &mut Features) {
         FeatureKind::Columns(_) => 0,
         FeatureKind::Spectra { .. } => 1,
         FeatureKind::Images { .. } => 2,
+        FeatureKind::LightCurves { .. } => 3,
     };
-    let can = [true, dataset.spectra.is_some(), !dataset.images.is_empty()];
-    if can == [true, false, false] && now == 0 {
+    let curves = CurveColumns::find(&dataset.table).filter(|c| c.lists);
+    let can = [true, dataset.spectra.is_some(), !dataset.images.is_empty(), curves.is_some()];
+    if can == [true, false, false, false] && now == 0 {
         return;
     }
     kit::row(ui, theme, "Of", "What the vectors are made of", |ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         ui.spacing_mut().button_padding.x = 5.0;
-        for (i, name) in ["Columns", "Spectra", "Images"].into_iter().enumerate() {
+        for (i, name) in ["Columns", "Spectra", "Images", "Curves"].into_iter().enumerate() {
             if can[i] && ui.selectable_label(now == i, name).clicked() && now != i {
                 *f = match i {
-                    0 => {
-                        let mut plain = dataset.clone();
-                        plain.spectra = None;
-                        features::suggest(&plain)
-                    }
+                    0 => features::of_columns(dataset),
                     1 => features::suggest(dataset),
+                    3 if let Some(curves) = &curves => features::light_curves(dataset, curves),
                     _ => Features {
                         name: "images".into(),
-                        of: FeatureKind::Images { size: 24 },
+                        of: FeatureKind::Images { size: 24, column: String::new() },
                         scale: Scale::None,
                         blanks: Blanks::Median,
                     },

@@ -265,9 +265,9 @@ pub fn job_line(job: &Job) -> String {
     }
     let mut text = name.to_owned();
     if of > 0 {
-        text.push_str(&format!(" {} of {}", kit::thousands(done as usize), kit::thousands(of as usize)));
+        text.push_str(&format!(" {}", amount(&stage, done, of)));
     } else if done > 0 {
-        text.push_str(&format!(" {} {stage}", kit::thousands(done as usize)));
+        text.push_str(&format!(" {} {}", amount(&stage, done, of), if stage == BYTES { "" } else { &stage }));
     } else if !stage.is_empty() {
         text.push_str(&format!(", {stage}"));
     }
@@ -275,6 +275,20 @@ pub fn job_line(job: &Job) -> String {
         text.push_str(&format!(", {} left", kit::seconds(left)));
     }
     text
+}
+
+/// The stage of an answer that is arriving: its numbers are bytes.
+const BYTES: &str = "bytes";
+
+/// How far a stage is: `402 of 500`, or `1.6 of 9.3 MB`.
+fn amount(stage: &str, done: u64, of: u64) -> String {
+    let mega = |n: u64| format!("{:.1}", n as f64 / 1e6);
+    match (stage == BYTES, of > 0) {
+        (true, true) => format!("{} of {} MB", mega(done), mega(of)),
+        (true, false) => format!("{} MB", mega(done)),
+        (false, true) => format!("{} of {}", kit::thousands(done as usize), kit::thousands(of as usize)),
+        (false, false) => kit::thousands(done as usize),
+    }
 }
 
 /// Seconds that a job will still take, once that can be told.
@@ -291,10 +305,9 @@ fn job_row(rail: &mut Rail<'_>, ui: &mut Ui, job: &Job) {
     ui.horizontal(|ui| {
         let (stage, done, of) = job.progress();
         let mut text = stage;
-        if of > 0 {
-            text = format!("{text} {} of {}", kit::thousands(done as usize), kit::thousands(of as usize));
-        } else if done > 0 {
-            text = format!("{text} {}", kit::thousands(done as usize));
+        if of > 0 || done > 0 {
+            let much = amount(&text, done, of);
+            text = if text == BYTES { much } else { format!("{text} {much}") };
         }
         if paused {
             text = format!("paused · {text}");

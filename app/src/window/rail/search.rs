@@ -53,6 +53,10 @@ const MAST_COLUMNS: [(&str, &str); 10] = [
 const DEFAULT_ADQL: &str = "SELECT TOP 2000 *\nFROM ";
 
 impl Service {
+    /// The name that the person gave a service; others are named after what is asked.
+    pub fn given_name(&self) -> Option<String> {
+        if let Self::Saved(name) = self { Some(name.clone()) } else { None }
+    }
     fn label(&self) -> String {
         match self {
             Self::Sample(name) => {
