@@ -1,5 +1,11 @@
 //! The whole program from outside, in one test binary.
 
+mod bad_input;
+mod brush;
+mod drive;
 mod house;
+mod picture;
 mod recovery;
+mod samples;
+mod search;
 mod workflow;

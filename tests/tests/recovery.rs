@@ -54,7 +54,7 @@ fn a_session_of_a_newer_version_is_refused_with_a_sentence() {
 }
 
 /// The session's file with its manifest changed.
-fn zip_with(path: &std::path::Path, change: impl Fn(&str) -> String) -> Vec<u8> {
+pub fn zip_with(path: &std::path::Path, change: impl Fn(&str) -> String) -> Vec<u8> {
     use std::io::{Cursor, Read, Write};
     let mut old = zip::ZipArchive::new(std::fs::File::open(path).expect("the session")).expect("a zip");
     let mut new = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -1,58 +1,20 @@
 //! The whole loop in the window's own code, driven by accessible names: search, map, brush, refine,
 //! take. egui_kittest draws with whatever adapter there is (software Vulkan in CI).
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use asterism::window::App;
 use asterism_session::{Command, ExportRows, SelectMode, Session, Settings};
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 
-/// The window on some files or samples. The settings of whoever runs the tests stay out of it.
-fn window(open: &[&str]) -> Harness<'static, App> {
-    let open: Vec<PathBuf> = open.iter().map(PathBuf::from).collect();
-    Harness::builder()
-        .with_size([1600.0, 1000.0])
-        .with_max_steps(2)
-        .build_eframe(move |cc| App::new(cc, Session::new(Settings::default()), open))
-}
-
-/// Frames until something holds.
-fn until(harness: &mut Harness<'static, App>, what: &str, holds: impl Fn(&App) -> bool) {
-    let start = Instant::now();
-    loop {
-        harness.step();
-        if holds(harness.state()) {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(120), "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn idle(app: &App) -> bool {
-    !app.session.busy()
-}
-
-/// Open a step of the rail when it is folded.
-fn unfold(harness: &mut Harness<'static, App>, step: &str, inside: &str) {
-    if harness.query_by_label(inside).is_none() {
-        harness.get_by_label_contains(step).click();
-        harness.step();
-        harness.step();
-    }
-}
+use crate::drive::{home, unfold, until, window};
 
 #[test]
 fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
-    let home = tempfile::tempdir().expect("a folder");
-    // SAFETY: this is the only test of the process that sets it, before any window is made.
-    unsafe { std::env::set_var("ASTERISM_HOME", home.path()) };
+    let home = home();
 
     // Search and map: the first start does both.
     let mut harness = window(&[]);
-    until(&mut harness, "the lasso around the filament", |app| app.session.doc().selection.any() && idle(app));
+    until(&mut harness, "the lasso around the filament", |w| {
+        w.state().session.doc().selection.any() && !w.state().session.busy()
+    });
     let doc = harness.state().session.doc();
     let dataset = doc.dataset().expect("a table").clone();
     assert_eq!(dataset.table.rows(), 1600);
@@ -64,9 +26,11 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     // Refine: the rule of the first start is there; the slider trades.
     let rule = dataset.rule.clone().expect("a rule");
     assert!(rule.purity() > 0.5 && rule.completeness() > 0.5, "{} {}", rule.purity(), rule.completeness());
-    unfold(&mut harness, "Refine", "Search again");
+    unfold(&mut harness, "Refine");
     harness.get_by_label("Search again").click_accesskit();
-    until(&mut harness, "the second search", |app| app.session.doc().dataset().is_some_and(|d| d.ledger.len() == 2) && idle(app));
+    until(&mut harness, "the second search", |w| {
+        w.state().session.doc().dataset().is_some_and(|d| d.ledger.len() == 2) && !w.state().session.busy()
+    });
     let last = harness.state().session.doc().dataset().expect("a table").ledger[1].clone();
     assert_eq!(last.rows, rule.matched());
     assert_eq!(last.gained, 0, "the sample holds no rows that were not here");
@@ -76,9 +40,9 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     // Undo and redo by their buttons.
     let before = harness.state().session.doc().dataset().expect("a table").ledger.len();
     harness.get_by_label("Undo").click();
-    until(&mut harness, "undo", |app| app.session.doc().dataset().is_some_and(|d| d.ledger.len() == before - 1));
+    until(&mut harness, "undo", |w| w.state().session.doc().dataset().is_some_and(|d| d.ledger.len() == before - 1));
     harness.get_by_label("Redo").click();
-    until(&mut harness, "redo", |app| app.session.doc().dataset().is_some_and(|d| d.ledger.len() == before));
+    until(&mut harness, "redo", |w| w.state().session.doc().dataset().is_some_and(|d| d.ledger.len() == before));
 
     // Brush by predicate, keep it, take it.
     let app = harness.state_mut();
@@ -88,18 +52,18 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     harness.step();
     harness.get_by_label("Save selection").click_accesskit();
     let count = dataset.subsets.len();
-    until(&mut harness, "the new subset", |app| app.session.doc().dataset().is_some_and(|d| d.subsets.len() > count));
-    let to = home.path().join("taken.vot");
+    until(&mut harness, "the new subset", |w| w.state().session.doc().dataset().is_some_and(|d| d.subsets.len() > count));
+    let to = home.join("taken.vot");
     let rows = harness.state().session.doc().selection.rows.count();
     harness.state_mut().session.apply(Command::Export { rows: ExportRows::Selection, to: to.clone() }).expect("an export");
-    until(&mut harness, "the export", idle);
+    until(&mut harness, "the export", |w| !w.state().session.busy());
     let back = asterism_data::read_table(&to).expect("the export can be read");
     assert_eq!(back.rows(), rows);
     assert!(back.column_index("map_x").is_some());
     assert_eq!(back.columns()[back.column_index("ra").expect("ra")].unit.as_deref(), Some("deg"));
 
     // The session opens to the same document.
-    let kept = home.path().join("loop.asterism");
+    let kept = home.join("loop.asterism");
     let app = harness.state_mut();
     app.session.apply(Command::SaveSession { to: kept.clone() }).expect("a job");
     app.session.wait(&mut |_| {}).expect("a session file");

@@ -1,5 +1,8 @@
 //! `asterism bench`: measure this machine.
 
+mod frames;
+
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use asterism_render::grid::PointGrid;
@@ -14,30 +17,42 @@ use super::{Common, Done, Ended, Outcome, peak_bytes};
 /// Words of the call.
 #[derive(Args)]
 pub struct Bench {
-    /// render, read, reduce or all.
-    #[arg(default_value = "all", value_parser = ["all", "render", "read", "reduce"])]
+    /// render, read, reduce, window or all.
+    #[arg(default_value = "all", value_parser = ["all", "render", "read", "reduce", "window"])]
     what: String,
-    /// Only the case of this name (a format, a method, `points`, `lasso`).
+    /// Only the case of this name (a format, a method, `points`, `lasso`, `start`, `select`).
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Rows.
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
+    /// Keep the files of `read` in this folder, so that other programs can be timed on them.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// What a process that this command starts measures in itself.
+    #[arg(long, hide = true, value_enum)]
+    inside: Option<frames::Inside>,
 }
 
 /// Measure.
 pub fn bench(a: &Bench, common: &Common) -> Outcome {
+    if let Some(inside) = a.inside {
+        return frames::inside(inside, a.rows.unwrap_or(frames::ROWS));
+    }
     let mut cases = Vec::new();
     let wants = |name: &str| a.only.as_deref().is_none_or(|o| o == name);
     let all = a.what == "all";
     if all || a.what == "read" {
-        read(a.rows.unwrap_or(1_000_000), &wants, &mut cases)?;
+        read(a.rows.unwrap_or(1_000_000), a.keep.as_deref(), &wants, &mut cases)?;
     }
     if all || a.what == "reduce" {
         reduce_cases(a.rows.unwrap_or(10_000), common, &wants, &mut cases)?;
     }
     if all || a.what == "render" {
         render(a.rows.unwrap_or(1_000_000), &wants, &mut cases)?;
+    }
+    if all || a.what == "window" {
+        frames::cases(a.rows.unwrap_or(frames::ROWS), common, &wants, &mut cases)?;
     }
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu
@@ -71,7 +86,7 @@ impl Mix {
     }
 }
 
-fn read(rows: usize, wants: &dyn Fn(&str) -> bool, cases: &mut Vec<Value>) -> Result<(), Ended> {
+fn read(rows: usize, keep: Option<&Path>, wants: &dyn Fn(&str) -> bool, cases: &mut Vec<Value>) -> Result<(), Ended> {
     let mut mix = Mix(1);
     let mut table = Table::default();
     "bench".clone_into(&mut table.name);
@@ -88,23 +103,28 @@ fn read(rows: usize, wants: &dyn Fn(&str) -> bool, cases: &mut Vec<Value>) -> Re
         (0..rows).map(|i| ["star", "galaxy", "quasar"][i % 3].into()).collect(),
         ColumnMeta::default(),
     )?;
-    let folder = tempfile::tempdir()?;
+    let own = tempfile::tempdir()?;
+    if let Some(folder) = keep {
+        std::fs::create_dir_all(folder)?;
+    }
     for format in ["parquet", "fits", "vot", "csv"] {
         if !wants(format) {
             continue;
         }
-        let path = folder.path().join(format!("bench.{format}"));
+        let path = keep.unwrap_or(own.path()).join(format!("bench.{format}"));
         data::write_table(&table, None, &path)?;
         let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
         let back = data::read_table(&path)?;
-        let seconds = start.elapsed().as_secs_f64();
+        let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         if back.rows() != rows {
             return Err(Ended::Failed(format!("{format}: {} rows were read of {rows}", back.rows())));
         }
-        cases.push(json!({"name": "read", "format": format, "rows": rows, "columns": 10, "bytes": bytes, "seconds": seconds, "peak_bytes": peak_bytes()}));
-        // The next format must not find this one's file in memory.
-        let _ = std::fs::remove_file(path);
+        cases.push(json!({"name": "read", "format": format, "rows": rows, "columns": 10, "bytes": bytes, "seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak_bytes()}));
+        if keep.is_none() {
+            // The next format must not find this one's file in memory.
+            let _ = std::fs::remove_file(path);
+        }
     }
     Ok(())
 }

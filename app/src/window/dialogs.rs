@@ -176,7 +176,7 @@ fn prompt(app: &mut App, ui: &mut Ui) {
             .hint_text("path of a file")
             .desired_width(f32::INFINITY)
             .font(theme::mono(12.0));
-        let response = ui.name_inputs("Path", |ui| ui.add(edit));
+        let response = ui.add(edit).accessible_name("Path");
         if prompt.fresh {
             response.request_focus();
             prompt.fresh = false;

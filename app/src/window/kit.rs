@@ -103,6 +103,9 @@ pub fn elided(ui: &Ui, text: &str, font: egui::FontId, colour: Color32, width: f
     ui.fonts_mut(|f| f.layout_job(job))
 }
 
+/// Where the label of the row being drawn is kept for the fields in it.
+const ROW_LABEL: &str = "row label";
+
 /// A row of the rail: a label at the left, what it labels at the right. Inputs in it that have no
 /// name of their own are named by the label.
 pub fn row<R>(ui: &mut Ui, theme: &Theme, label: &str, help: &str, body: impl FnOnce(&mut Ui) -> R) -> R {
@@ -117,7 +120,11 @@ pub fn row<R>(ui: &mut Ui, theme: &Theme, label: &str, help: &str, body: impl Fn
         ui.spacing_mut().item_spacing.x = 6.0;
         ui.scope(|ui| {
             field_look(ui, theme);
-            ui.name_inputs(label, body)
+            // A hint counts as a name, so a field with one is not named from outside: it is told its name.
+            ui.data_mut(|d| d.insert_temp(egui::Id::unique(ROW_LABEL), label.to_owned()));
+            let inner = ui.name_inputs(label, body);
+            ui.data_mut(|d| d.remove_temp::<String>(egui::Id::unique(ROW_LABEL)));
+            inner
         })
         .inner
     })
@@ -139,7 +146,11 @@ pub fn field_look(ui: &mut Ui, theme: &Theme) {
 pub fn text(ui: &mut Ui, theme: &Theme, value: &mut String, hint: &str) -> Response {
     let width = ui.available_width();
     let edit = egui::TextEdit::singleline(value).hint_text(egui::RichText::new(hint).color(theme.third)).desired_width(width);
-    ui.add(edit)
+    let response = ui.add(edit);
+    match ui.data(|d| d.get_temp::<String>(egui::Id::unique(ROW_LABEL))) {
+        Some(label) => response.accessible_name(label),
+        None => response,
+    }
 }
 
 /// The button that does what the step is for.

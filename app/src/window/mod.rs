@@ -787,7 +787,7 @@ fn memory_bytes() -> u64 {
 }
 
 /// Whether a window can be shown at all.
-fn has_display() -> bool {
+pub(crate) fn has_display() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
     !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY") || set("WAYLAND_SOCKET")
 }
@@ -822,6 +822,18 @@ pub fn open(settings: Settings, paths: &[String], start_page: bool) -> anyhow::R
 }
 
 fn start(session: Session, open: Vec<PathBuf>, start_page: bool) -> anyhow::Result<()> {
+    run_as(session, open, move |app| Box::new(if start_page { app.with_start_page() } else { app }))
+}
+
+/// Open the native window with the app in some dress: what is measured must be the window itself.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_as(
+    session: Session,
+    open: Vec<PathBuf>,
+    dress: impl FnOnce(App) -> Box<dyn eframe::App> + 'static,
+) -> anyhow::Result<()> {
     anyhow::ensure!(
         has_display(),
         "there is no display; use `asterism run RECIPE.toml -o DIR` for the same loop without a window"
@@ -849,15 +861,7 @@ fn start(session: Session, open: Vec<PathBuf>, start_page: bool) -> anyhow::Resu
         ..Default::default()
     };
     let options = eframe::NativeOptions { viewport, wgpu_options, ..Default::default() };
-    eframe::run_native(
-        "Asterism",
-        options,
-        Box::new(move |cc| {
-            let app = App::new(cc, session, open);
-            Ok(Box::new(if start_page { app.with_start_page() } else { app }))
-        }),
-    )
-    .map_err(|e| {
+    eframe::run_native("Asterism", options, Box::new(move |cc| Ok(dress(App::new(cc, session, open))))).map_err(|e| {
         anyhow::anyhow!(
             "the window could not be opened: {e}; try WGPU_BACKEND=gl, or `asterism run RECIPE.toml -o DIR` without a window"
         )

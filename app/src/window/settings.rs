@@ -101,10 +101,12 @@ fn saved(ui: &mut Ui, theme: &theme::Theme, list: &mut Vec<SavedService>) {
                 kit::field_look(ui, theme);
                 let edit = egui::TextEdit::singleline(&mut s.name).desired_width(120.0);
                 ui.name_inputs(format!("Name of service {}", i + 1), |ui| ui.add(edit));
-                egui::ComboBox::from_id_salt("kind").selected_text(s.kind.to_string()).width(70.0).show_ui(ui, |ui| {
-                    for kind in [Kind::Tap, Kind::Cone, Kind::Sia, Kind::Ssa] {
-                        ui.selectable_value(&mut s.kind, kind, kind.to_string());
-                    }
+                ui.name_inputs(format!("Kind of service {}", i + 1), |ui| {
+                    egui::ComboBox::from_id_salt("kind").selected_text(s.kind.to_string()).width(70.0).show_ui(ui, |ui| {
+                        for kind in [Kind::Tap, Kind::Cone, Kind::Sia, Kind::Ssa] {
+                            ui.selectable_value(&mut s.kind, kind, kind.to_string());
+                        }
+                    });
                 });
                 kit::right(ui, |ui| {
                     if kit::icon(ui, theme, &format!("Remove {}", s.name), kit::draw_cross).clicked() {
@@ -114,7 +116,7 @@ fn saved(ui: &mut Ui, theme: &theme::Theme, list: &mut Vec<SavedService>) {
             });
             ui.scope(|ui| {
                 kit::field_look(ui, theme);
-                ui.name_inputs(format!("Address of service {}", i + 1), |ui| kit::text(ui, theme, &mut s.url, "https://…"));
+                kit::text(ui, theme, &mut s.url, "https://…").accessible_name(format!("Address of service {}", i + 1));
             });
             ui.add_space(6.0);
         });

@@ -79,7 +79,7 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
                         .id(id)
                         .hint_text(egui::RichText::new("the table's own").color(theme.third))
                         .desired_width(ui.available_width());
-                    if ui.add(edit).lost_focus() {
+                    if ui.add(edit).accessible_name("Grid").lost_focus() {
                         let text = state.trim().to_owned();
                         if text.is_empty() {
                             *grid = None;

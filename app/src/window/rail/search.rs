@@ -469,7 +469,7 @@ fn filter_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
                 let edit = egui::TextEdit::singleline(name)
                     .hint_text(egui::RichText::new("column").color(theme.third))
                     .desired_width(kit::LABEL_PT - 14.0);
-                let edit = ui.name_inputs(format!("Filter {} column", i + 1), |ui| ui.add(edit));
+                let edit = ui.add(edit).accessible_name(format!("Filter {} column", i + 1));
                 if mast {
                     let popup =
                         egui::Popup::menu(&edit).open_memory(edit.gained_focus().then_some(egui::SetOpenCommand::Bool(true)));
@@ -486,7 +486,7 @@ fn filter_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
                 let room = ui.available_width() - 24.0;
                 let edit =
                     egui::TextEdit::singleline(value).hint_text(egui::RichText::new(hint).color(theme.third)).desired_width(room);
-                ui.name_inputs(format!("Filter {} values", i + 1), |ui| ui.add(edit)).on_hover_text(
+                ui.add(edit).accessible_name(format!("Filter {} values", i + 1)).on_hover_text(
                     "Values with commas between, or a range 100..5000 (either end may be left out), or *part* of a text",
                 );
                 if kit::icon(ui, theme, &format!("Remove filter {}", i + 1), kit::draw_cross).clicked() {

@@ -48,7 +48,7 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             let edit = egui::TextEdit::singleline(&mut rail.state.subset_name)
                 .hint_text(egui::RichText::new(hint).color(theme.third))
                 .desired_width(ui.available_width() - 118.0);
-            let response = ui.name_inputs("Name of the new subset", |ui| ui.add(edit));
+            let response = ui.add(edit).accessible_name("Name of the new subset");
             if response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) && any {
                 rail.actions.push(Action::SaveSelection);
             }

@@ -1,0 +1,186 @@
+//! Brushing by hand: outlines drawn with real pointer events on the map of the first sample, the six modes by their buttons, and
+//! what every view reads of it.
+
+use asterism::panes::rows;
+use asterism::widgets::{Frame, Range2};
+use asterism_data::RowSet;
+use asterism_session::SelectMode;
+use egui::{Key, Modifiers, Rect};
+
+use crate::drive::*;
+
+/// The first sample, mapped, with nothing selected, and the place of the map.
+fn mapped() -> (Window, Frame) {
+    let mut w = window(&["sample:a478"]);
+    until(&mut w, "the map", |w| w.state().session.doc().selection.any() && !w.state().session.busy());
+    key(&mut w, Modifiers::NONE, Key::Escape);
+    assert!(selected(&w).is_empty() || selected(&w).count() == 0, "Esc clears");
+    let rect = find(&w, "Scatter plot").expect("the map").rect();
+    let map = front(&w).map().expect("a map").clone();
+    let view = Range2::of_points(map.xy.iter().map(|p| p.map(f64::from)));
+    (w, Frame { rect, view })
+}
+
+/// The rows whose marks lie in a part of the plot; beside it those so near to its edge that either answer is right.
+fn inside(w: &Window, frame: &Frame, part: Rect) -> (RowSet, RowSet) {
+    let map = front(w).map().expect("a map");
+    let at = |row: usize| frame.pt_from_data(map.xy[row].map(f64::from));
+    let n = map.xy.len();
+    (
+        RowSet::from_fn(n, |r| part.contains(at(r))),
+        RowSet::from_fn(n, |r| part.expand(1.0).contains(at(r)) && !part.shrink(1.0).contains(at(r))),
+    )
+}
+
+fn part(frame: &Frame, x: [f32; 2], y: [f32; 2]) -> Rect {
+    Rect::from_points(&around(frame.rect, x, y))
+}
+
+/// The selection is these rows, up to those on an edge.
+fn assert_rows(w: &Window, wanted: &RowSet, edge: &RowSet, what: &str) {
+    let wrong = selected(w).xor(wanted).and_not(edge);
+    assert_eq!(wrong.count(), 0, "{what}: {} selected, {} wanted", selected(w).count(), wanted.count());
+}
+
+/// What every pane reads, and what the foot and the table say, are this selection.
+fn assert_all_views(w: &Window) {
+    let count = selected(w).count();
+    let app = w.state();
+    let look = rows::look(&w.ctx, app.session.doc(), &app.theme).expect("a look");
+    assert_eq!(look.selected, count);
+    let total = front(w).table.rows();
+    let lit = (0..total).filter(|r| look.chosen[r / 64] >> (r % 64) & 1 == 1).count();
+    assert_eq!(lit, count, "the marks");
+    let with_commas = |n: usize| asterism::window::kit::thousands(n);
+    assert!(shows(w, &format!("{} / {} selected", with_commas(count), with_commas(total))), "the table's bar");
+    assert!(shows(w, &format!(" / {} selected", with_commas(total))), "the foot");
+}
+
+#[test]
+fn a_lasso_by_hand_lights_up_in_every_view_and_can_be_taken_back() {
+    let (mut w, frame) = mapped();
+    let (x, y) = ([0.03, 0.5], [0.03, 0.97]);
+    let left = part(&frame, x, y);
+    let (wanted, edge) = inside(&w, &frame, left);
+    assert!((50..1550).contains(&wanted.count()), "the half has {} rows", wanted.count());
+
+    // While the hand draws nothing is selected yet, and the number of rows stands beside the cursor.
+    begin_drag(&mut w, &around(frame.rect, x, y), Modifiers::SHIFT);
+    assert_eq!(selected(&w).count(), 0);
+    let note = w.state().shared.cursor_note.clone();
+    assert!(note.starts_with("+ ") && note.contains("row"), "{note}");
+    // Esc ends the gesture and selects nothing.
+    key(&mut w, Modifiers::NONE, Key::Escape);
+    w.event(egui::Event::PointerButton {
+        pos: left.left_top(),
+        button: egui::PointerButton::Primary,
+        pressed: false,
+        modifiers: Modifiers::NONE,
+    });
+    w.step();
+    w.step();
+    assert_eq!(selected(&w).count(), 0, "Esc dropped the outline");
+
+    drag(&mut w, &around(frame.rect, x, y), Modifiers::SHIFT);
+    assert_rows(&w, &wanted, &edge, "the lasso");
+    assert_all_views(&w);
+    let lassoed = selected(&w);
+
+    // Shift adds, Alt removes.
+    let (right, right_edge) = inside(&w, &frame, part(&frame, [0.6, 0.97], [0.03, 0.6]));
+    drag(&mut w, &around(frame.rect, [0.6, 0.97], [0.03, 0.6]), Modifiers::SHIFT);
+    assert_rows(&w, &wanted.or(&right), &edge.or(&right_edge), "Shift adds");
+    assert_all_views(&w);
+    let (top, top_edge) = inside(&w, &frame, part(&frame, [0.1, 0.9], [0.1, 0.4]));
+    drag(&mut w, &around(frame.rect, [0.1, 0.9], [0.1, 0.4]), Modifiers::ALT);
+    assert_rows(&w, &wanted.or(&right).and_not(&top), &edge.or(&right_edge).or(&top_edge), "Alt removes");
+
+    // Each gesture is one step of undo.
+    key(&mut w, Modifiers::COMMAND, Key::Z);
+    key(&mut w, Modifiers::COMMAND, Key::Z);
+    assert_eq!(selected(&w), lassoed, "Ctrl+Z twice");
+    assert_all_views(&w);
+    key(&mut w, Modifiers::COMMAND, Key::Z);
+    assert_eq!(selected(&w).count(), 0);
+    key(&mut w, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    assert_eq!(selected(&w), lassoed, "Ctrl+Shift+Z");
+    assert_all_views(&w);
+
+    // Hiding the rest changes what is drawn and nothing of the selection.
+    press(&mut w, "Hide the rest");
+    assert!(w.state().session.doc().hide_rest && selected(&w) == lassoed);
+    press(&mut w, "Hide the rest");
+
+    key(&mut w, Modifiers::NONE, Key::Escape);
+    assert_eq!(selected(&w).count(), 0, "Esc clears");
+    assert_all_views(&w);
+}
+
+#[test]
+fn the_six_modes_by_their_buttons() {
+    let (mut w, frame) = mapped();
+    let (ax, ay) = ([0.02, 0.5], [0.02, 0.98]);
+    let (bx, by) = ([0.06, 0.94], [0.5, 0.94]);
+    let (a, a_edge) = inside(&w, &frame, part(&frame, ax, ay));
+    let (b, b_edge) = inside(&w, &frame, part(&frame, bx, by));
+    let edge = a_edge.or(&b_edge);
+    assert!(a.and(&b).count() > 20 && a.and_not(&b).count() > 20 && b.and_not(&a).count() > 20);
+    press(&mut w, "Lasso");
+    for (name, mode, wanted) in [
+        ("Replace", SelectMode::Replace, b.clone()),
+        ("Or", SelectMode::Or, a.or(&b)),
+        ("And", SelectMode::And, a.and(&b)),
+        ("Xor", SelectMode::Xor, a.xor(&b)),
+        ("And not", SelectMode::AndNot, a.and_not(&b)),
+        ("New", SelectMode::New, b.clone()),
+    ] {
+        press(&mut w, "Replace");
+        drag(&mut w, &around(frame.rect, ax, ay), Modifiers::NONE);
+        assert_rows(&w, &a, &edge, "the first outline");
+        press(&mut w, name);
+        assert_eq!(w.state().session.doc().mode, mode);
+        let subsets = front(&w).subsets.len();
+        drag(&mut w, &around(frame.rect, bx, by), Modifiers::NONE);
+        assert_rows(&w, &wanted, &edge, name);
+        assert_all_views(&w);
+        assert_eq!(front(&w).subsets.len(), subsets + usize::from(mode == SelectMode::New), "{name}");
+        if mode == SelectMode::New {
+            assert_eq!(*front(&w).subsets.last().expect("the new subset").rows, selected(&w));
+        }
+    }
+}
+
+#[test]
+fn the_other_tools_draw_what_their_names_say() {
+    let (mut w, frame) = mapped();
+    press(&mut w, "Replace");
+    let (x, y) = ([0.2, 0.8], [0.25, 0.9]);
+    let way = around(frame.rect, x, y);
+    let (boxed, edge) = inside(&w, &frame, part(&frame, x, y));
+
+    // A box is its two corners.
+    key(&mut w, Modifiers::NONE, Key::R);
+    drag(&mut w, &[way[0], way[2]], Modifiers::NONE);
+    assert_rows(&w, &boxed, &edge, "the box");
+    assert_all_views(&w);
+
+    // A circle from its centre.
+    key(&mut w, Modifiers::NONE, Key::C);
+    let (centre, radius) = (frame.rect.center(), frame.rect.height() * 0.3);
+    drag(&mut w, &[centre, centre + egui::vec2(radius, 0.0)], Modifiers::NONE);
+    let map = front(&w).map().expect("a map").clone();
+    let away = |r: usize| frame.pt_from_data(map.xy[r].map(f64::from)).distance(centre);
+    let circle = RowSet::from_fn(map.xy.len(), |r| away(r) <= radius);
+    let rim = RowSet::from_fn(map.xy.len(), |r| (away(r) - radius).abs() < 1.5);
+    assert_rows(&w, &circle, &rim, "the circle");
+
+    // A plain drag with the hand moves the view and selects nothing.
+    key(&mut w, Modifiers::NONE, Key::H);
+    let before = selected(&w);
+    drag(
+        &mut w,
+        &[frame.rect.left_top() + egui::vec2(30.0, 30.0), frame.rect.left_top() + egui::vec2(90.0, 70.0)],
+        Modifiers::NONE,
+    );
+    assert_eq!(selected(&w), before, "panning selects nothing");
+}
