@@ -5,12 +5,12 @@ use crate::autoencoder::{Plan, train};
 use crate::kernel;
 use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
-use crate::neighbours::within;
 use crate::tsne::{self, EXACT_3D, Schedule};
-use crate::{Error, pca};
+use crate::{Error, Graph, Neighbours, Search, pca};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How a map is made.
@@ -103,6 +103,8 @@ pub struct Embedding {
     pub model: Model,
     /// `false` when it was stopped early.
     pub complete: bool,
+    /// The neighbour graph that was used, for the next map, outlier scores or groups of the same rows.
+    pub graph: Option<Arc<Graph>>,
 }
 
 /// Makes a map of the rows of `x` (N × d).
@@ -119,6 +121,23 @@ pub fn embed(
     params: &Params,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
+    embed_with_graph(x, weights, params, None, monitor)
+}
+
+/// As [`embed`], with a neighbour graph from an earlier map ([`Embedding::graph`]) or of [`Graph::new`].
+///
+/// It is used if it is of the very rows whose neighbours are wanted (after filling and principal components) and has
+/// enough of them; otherwise a new one is computed, so that a wrong graph costs time but never changes the map.
+///
+/// # Errors
+/// As [`embed`].
+pub fn embed_with_graph(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    graph: Option<Arc<Graph>>,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
     let (n, d) = x.dim();
     if n == 0 || d == 0 {
         return Err(Error::Empty);
@@ -128,7 +147,7 @@ pub fn embed(
     }
     match params.method {
         Method::Pca => linear(x, weights, params, monitor),
-        Method::Tsne => neighbour_map(x, weights, params, monitor),
+        Method::Tsne => neighbour_map(x, weights, params, graph, monitor),
         Method::Autoencoder => learned(x, weights, params, monitor),
     }
 }
@@ -171,16 +190,68 @@ fn linear(
         row_error: Some(errors),
         model: Model::new(Kind::Pca(map)),
         complete: true,
+        graph: None,
     })
+}
+
+/// Rows as their neighbours are looked for: filled, and with fewer columns when there are many.
+struct Ready {
+    /// Principal components, N × dims, where the layout starts.
+    start: Vec<f32>,
+    /// What led from the input to `rows`, if anything did.
+    before: Option<Linear>,
+    rows: Vec<f32>,
+    width: usize,
+}
+
+fn ready(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, params: &Params, monitor: &dyn Monitor) -> Result<Ready, Error> {
+    let (n, d) = x.dim();
+    let dims = params.dims;
+    let data = pca::filled(x, weights, 5, monitor)?;
+    let reduce = params.pca_dims > 0 && d > params.pca_dims.max(dims);
+    let p = pca::fit(&data, n, d, if reduce { params.pca_dims.max(dims) } else { dims }, monitor)?;
+    let mut start = vec![0.0f32; n * dims];
+    for (i, row) in start.chunks_exact_mut(dims).enumerate() {
+        for (j, v) in row.iter_mut().enumerate().take(p.scores.ncols()) {
+            *v = p.scores[[i, j]];
+        }
+    }
+    let (before, rows, width) = if reduce {
+        let width = p.components.nrows();
+        let l = Linear { mean: p.mean, components: p.components.iter().copied().collect(), typical: 1.0 };
+        (Some(l), p.scores.iter().copied().collect::<Vec<f32>>(), width)
+    } else {
+        (None, data, d)
+    };
+    Ok(Ready { start, before, rows, width })
+}
+
+/// The given graph if it serves, or a new one.
+fn graph_of(r: &Ready, n: usize, k: usize, given: Option<Arc<Graph>>, monitor: &dyn Monitor) -> Result<Arc<Graph>, Error> {
+    match given {
+        Some(g) if g.serves(&r.rows, n, r.width, k) => Ok(g),
+        _ => Ok(Arc::new(Graph::of(&r.rows, n, r.width, k, Search::Auto, monitor)?)),
+    }
+}
+
+/// Median over the rows of the mean distance to the five nearest others: the measure of what is unlike them.
+fn typical_distance(near: &Neighbours, n: usize) -> f32 {
+    let five = near.k.min(5);
+    let mut own: Vec<f32> =
+        near.distances2.chunks_exact(near.k).map(|r| r[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32).collect();
+    let typical = kernel::median(&mut own);
+    let typical = if typical > 0.0 { typical } else { own.iter().sum::<f32>() / n as f32 };
+    if typical > 0.0 { typical } else { 1.0 }
 }
 
 fn neighbour_map(
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
     params: &Params,
+    given: Option<Arc<Graph>>,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
-    let (n, d) = x.dim();
+    let n = x.nrows();
     let dims = params.dims;
     if dims > 3 {
         return Err(Error::Shape(format!("a t-SNE map has 1 to 3 dimensions, not {dims}")));
@@ -203,40 +274,30 @@ fn neighbour_map(
             last = now;
         }
     };
-    let data = pca::filled(x, weights, 5, monitor)?;
-    let reduce = params.pca_dims > 0 && d > params.pca_dims.max(dims);
-    let p = pca::fit(&data, n, d, if reduce { params.pca_dims.max(dims) } else { dims }, monitor)?;
+    let mut r = ready(x, weights, params, monitor)?;
     lap("pca", &mut seconds);
-    let mut start = vec![0.0f32; n * dims];
-    for (i, row) in start.chunks_exact_mut(dims).enumerate() {
-        for (j, v) in row.iter_mut().enumerate().take(p.scores.ncols()) {
-            *v = p.scores[[i, j]];
-        }
-    }
-    let (before, rows, width) = if reduce {
-        let width = p.components.nrows();
-        let l = Linear { mean: p.mean, components: p.components.iter().copied().collect(), typical: 1.0 };
-        (Some(l), p.scores.iter().copied().collect::<Vec<f32>>(), width)
-    } else {
-        (None, data, d)
-    };
+    let start = std::mem::take(&mut r.start);
     let mut figures = BTreeMap::new();
     let mut complete = true;
+    let mut graph = None;
     let (coords, typical) = if n < 3 {
         // One row or two: nothing to arrange.
         (start, 1.0)
     } else {
         let perplexity = params.perplexity.min((n - 1) as f64 / 3.0).max(1.0);
         let k = ((3.0 * perplexity).floor() as usize).clamp(1, n - 1);
-        let near = within(&rows, n, width, k, monitor)?;
+        let g = graph_of(&r, n, k, given, monitor)?;
         lap("neighbours", &mut seconds);
-        let five = near.k.min(5);
-        let mut own: Vec<f32> =
-            near.distances2.chunks_exact(near.k).map(|r| r[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32).collect();
-        let typical = kernel::median(&mut own);
-        let typical = if typical > 0.0 { typical } else { own.iter().sum::<f32>() / n as f32 };
-        let joint = joint(&near, n, perplexity)?;
-        drop(near);
+        figures.insert("recall_of_search".into(), g.recall());
+        let own;
+        let near = if g.k() == k {
+            g.neighbours()
+        } else {
+            own = g.first(k);
+            &own
+        };
+        let typical = typical_distance(near, n);
+        let joint = joint(near, n, perplexity)?;
         lap("affinities", &mut seconds);
         let schedule =
             Schedule { iterations: params.iterations, exaggeration: params.exaggeration, seed: params.seed, spacing: 0.0 };
@@ -246,9 +307,10 @@ fn neighbour_map(
         figures.insert("iterations".into(), layout.iterations as f64);
         figures.insert("perplexity".into(), perplexity);
         complete = layout.complete;
-        (layout.coords, if typical > 0.0 { typical } else { 1.0 })
+        graph = Some(g);
+        (layout.coords, typical)
     };
-    let reference = Reference { before, width, rows, dims, coords: coords.clone(), typical };
+    let reference = Reference { before: r.before, width: r.width, rows: r.rows, dims, coords: coords.clone(), typical };
     Ok(Embedding {
         coords: Array2::from_shape_vec((n, dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
         figures,
@@ -256,6 +318,7 @@ fn neighbour_map(
         row_error: None,
         model: Model::new(Kind::Tsne(reference)),
         complete,
+        graph,
     })
 }
 
@@ -298,5 +361,6 @@ fn learned(
         row_error: Some(errors),
         model: Model::new(Kind::Autoencoder { net, typical }),
         complete: trained.complete,
+        graph: None,
     })
 }

@@ -8,9 +8,11 @@
 //! trusted), [`scale`] (columns made comparable) and [`rule`] (a readable description of some rows).
 mod affinity;
 mod autoencoder;
+mod cells;
 mod embed;
 mod error;
 mod hdbscan;
+mod kdtree;
 mod kernel;
 mod kmeans;
 mod model;
@@ -22,13 +24,13 @@ pub mod rule;
 mod scale;
 mod tsne;
 
-pub use embed::{Embedding, Method, Params, embed};
+pub use embed::{Embedding, Method, Params, embed, embed_with_graph};
 pub use error::Error;
 pub use hdbscan::{Clusters, hdbscan};
 pub use kmeans::{KMeans, kmeans};
 pub use model::{Model, Placement};
 pub use monitor::{Monitor, Progress, Quiet};
-pub use neighbours::{Neighbours, neighbours};
+pub use neighbours::{Graph, Neighbours, Search, neighbours};
 pub use pca::{Pca, pca};
 pub use quality::{Quality, quality, trustworthiness};
 pub use scale::{Scale, Scaler, scale};
