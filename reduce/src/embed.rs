@@ -6,7 +6,8 @@ use crate::kernel;
 use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
 use crate::tsne::{self, EXACT_3D, Schedule};
-use crate::{Error, Graph, Neighbours, Search, pca};
+use crate::umap::{self, Curve};
+use crate::{Error, Graph, Neighbours, Search, pacmap, pca};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +25,10 @@ pub enum Method {
     Tsne,
     /// Autoencoder: a learned way to a few numbers and back.
     Autoencoder,
+    /// UMAP: neighbours stay neighbours, groups drawn tight and apart.
+    Umap,
+    /// PaCMAP: between the two, keeps more of the large arrangement.
+    Pacmap,
 }
 
 impl std::fmt::Display for Method {
@@ -32,6 +37,8 @@ impl std::fmt::Display for Method {
             Self::Pca => "pca",
             Self::Tsne => "tsne",
             Self::Autoencoder => "autoencoder",
+            Self::Umap => "umap",
+            Self::Pacmap => "pacmap",
         })
     }
 }
@@ -43,9 +50,22 @@ impl std::str::FromStr for Method {
             "pca" => Ok(Self::Pca),
             "tsne" | "t-sne" => Ok(Self::Tsne),
             "autoencoder" => Ok(Self::Autoencoder),
-            _ => Err(Error::Shape(format!("there is no method \"{s}\": choose pca, tsne or autoencoder"))),
+            "umap" => Ok(Self::Umap),
+            "pacmap" => Ok(Self::Pacmap),
+            _ => Err(Error::Shape(format!("there is no method \"{s}\": choose pca, tsne, umap, pacmap or autoencoder"))),
         }
     }
+}
+
+/// Where the layout of a UMAP map starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// From the principal components.
+    #[default]
+    Pca,
+    /// From the slowest vectors of the neighbour graph, umap-learn's default.
+    Spectral,
 }
 
 /// Settings of a map. Those of other methods are ignored.
@@ -60,15 +80,30 @@ pub struct Params {
     pub seed: u64,
     /// t-SNE: effective number of neighbours; at most a third of the rows is used.
     pub perplexity: f64,
-    /// t-SNE: iterations.
+    /// t-SNE: iterations at most; 0 = 500, 750 for fewer than 5,000 rows, 1,000 for more than 300,000.
     pub iterations: usize,
-    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 pulls the groups of very large maps together.
+    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 pulls the groups of very large maps together; 0 = 1, or
+    /// 2 for more than 300,000 rows.
     pub exaggeration: f64,
+    /// t-SNE: end as soon as the divergence has twice in a row fallen by less than half a per cent in 50 iterations.
+    pub settle: bool,
+    /// t-SNE: momentum after the early phase, up to 0.99; 0 = 0.95, or 0.8 for fewer than 5,000 rows.
+    pub momentum: f64,
+    /// t-SNE: look at a wider surrounding too: the mean of this perplexity and of a hundredth of the rows (at most 100).
+    pub multiscale: bool,
     /// Autoencoder: widths of the hidden layers, outermost first.
     pub layers: Vec<usize>,
-    /// Autoencoder: passes over the rows; 0 = as many as take about a minute.
+    /// Autoencoder: passes over the rows; 0 = as many as take about a minute. UMAP: epochs; 0 = 500, or 200 for more
+    /// than 10,000 rows.
     pub epochs: usize,
-    /// t-SNE: with more columns than this, that many principal components are taken first; 0 = never.
+    /// UMAP and PaCMAP: neighbours of a row (UMAP counts the row itself, as umap-learn does); 0 = 15 for UMAP, 10 for
+    /// PaCMAP and a few more above 10,000 rows.
+    pub neighbours: usize,
+    /// UMAP: how close together places may lie, in the map's units; 0.001–1.
+    pub min_dist: f64,
+    /// UMAP: where the layout starts.
+    pub start: Start,
+    /// t-SNE, UMAP, PaCMAP: with more columns than this, that many principal components are taken first; 0 = never.
     pub pca_dims: usize,
 }
 
@@ -81,8 +116,14 @@ impl Default for Params {
             perplexity: 30.0,
             iterations: 500,
             exaggeration: 1.0,
+            settle: true,
+            momentum: 0.95,
+            multiscale: false,
             layers: vec![256, 64],
             epochs: 0,
+            neighbours: 0,
+            min_dist: 0.1,
+            start: Start::Pca,
             pca_dims: 50,
         }
     }
@@ -93,7 +134,7 @@ impl Default for Params {
 pub struct Embedding {
     /// Places, rows × dims.
     pub coords: Array2<f32>,
-    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs".
+    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs", "recall_of_search".
     pub figures: BTreeMap<String, f64>,
     /// Wall-clock seconds by stage.
     pub seconds: BTreeMap<String, f64>,
@@ -110,7 +151,7 @@ pub struct Embedding {
 /// Makes a map of the rows of `x` (N × d).
 ///
 /// `weights` (N × d, ≥ 0, e.g. inverse variances; 0 = masked, such a cell may hold anything) are used by the
-/// autoencoder's loss and, for PCA and t-SNE, to fill cells from a low-rank model first.
+/// autoencoder's loss and, for the others, to fill cells from a low-rank model first.
 ///
 /// # Errors
 /// No cells, cells that are not finite, shapes or settings that do not fit, more memory than there is, or stopped
@@ -147,7 +188,7 @@ pub fn embed_with_graph(
     }
     match params.method {
         Method::Pca => linear(x, weights, params, monitor),
-        Method::Tsne => neighbour_map(x, weights, params, graph, monitor),
+        Method::Tsne | Method::Umap | Method::Pacmap => neighbour_map(x, weights, params, graph, monitor),
         Method::Autoencoder => learned(x, weights, params, monitor),
     }
 }
@@ -244,6 +285,33 @@ fn typical_distance(near: &Neighbours, n: usize) -> f32 {
     if typical > 0.0 { typical } else { 1.0 }
 }
 
+/// What the settings of a method must be like.
+fn fitting(params: &Params, n: usize) -> Result<(), Error> {
+    let (dims, method) = (params.dims, params.method);
+    let name = match method {
+        Method::Umap => "UMAP",
+        Method::Pacmap => "PaCMAP",
+        _ => "t-SNE",
+    };
+    if dims > 3 {
+        return Err(Error::Shape(format!("a {name} map has 1 to 3 dimensions, not {dims}")));
+    }
+    if method == Method::Tsne {
+        if dims == 3 && n > EXACT_3D {
+            return Err(Error::Shape(format!(
+                "a t-SNE map in three dimensions is limited to {EXACT_3D} rows: take two dimensions or fewer rows"
+            )));
+        }
+        if !params.perplexity.is_finite() || params.perplexity < 1.0 {
+            return Err(Error::Shape("the perplexity must be at least 1".into()));
+        }
+    }
+    if method == Method::Umap && !(1e-4..=3.0).contains(&params.min_dist) {
+        return Err(Error::Shape("the smallest distance on a UMAP map must be between 0.0001 and 3".into()));
+    }
+    Ok(())
+}
+
 fn neighbour_map(
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
@@ -253,17 +321,7 @@ fn neighbour_map(
 ) -> Result<Embedding, Error> {
     let n = x.nrows();
     let dims = params.dims;
-    if dims > 3 {
-        return Err(Error::Shape(format!("a t-SNE map has 1 to 3 dimensions, not {dims}")));
-    }
-    if dims == 3 && n > EXACT_3D {
-        return Err(Error::Shape(format!(
-            "a t-SNE map in three dimensions is limited to {EXACT_3D} rows: take two dimensions or fewer rows"
-        )));
-    }
-    if !params.perplexity.is_finite() || params.perplexity < 1.0 {
-        return Err(Error::Shape("the perplexity must be at least 1".into()));
-    }
+    fitting(params, n)?;
     let mut seconds = BTreeMap::new();
     let clock = Instant::now();
     let mut lap = {
@@ -276,16 +334,34 @@ fn neighbour_map(
     };
     let mut r = ready(x, weights, params, monitor)?;
     lap("pca", &mut seconds);
-    let start = std::mem::take(&mut r.start);
+    let mut start = std::mem::take(&mut r.start);
     let mut figures = BTreeMap::new();
     let mut complete = true;
     let mut graph = None;
+    let wanted = match (params.neighbours, params.method) {
+        (0, Method::Pacmap) => pacmap::default_neighbours(n),
+        (0, _) => 15,
+        (k, _) => k.max(2),
+    };
+    let curve = Curve::fit(params.min_dist, params.min_dist.max(1.0));
     let (coords, typical) = if n < 3 {
         // One row or two: nothing to arrange.
         (start, 1.0)
     } else {
         let perplexity = params.perplexity.min((n - 1) as f64 / 3.0).max(1.0);
-        let k = ((3.0 * perplexity).floor() as usize).clamp(1, n - 1);
+        let mut perplexities = vec![perplexity];
+        if params.multiscale {
+            let wide = (n as f64 / 100.0).min(100.0);
+            if wide > perplexity {
+                perplexities.push(wide);
+            }
+        }
+        let k = match params.method {
+            Method::Umap => wanted - 1,
+            Method::Pacmap => wanted + pacmap::EXTRA,
+            _ => (3.0 * perplexities[perplexities.len() - 1]).floor() as usize,
+        }
+        .clamp(1, n - 1);
         let g = graph_of(&r, n, k, given, monitor)?;
         lap("neighbours", &mut seconds);
         figures.insert("recall_of_search".into(), g.recall());
@@ -297,26 +373,66 @@ fn neighbour_map(
             &own
         };
         let typical = typical_distance(near, n);
-        let joint = joint(near, n, perplexity)?;
-        lap("affinities", &mut seconds);
-        let schedule =
-            Schedule { iterations: params.iterations, exaggeration: params.exaggeration, seed: params.seed, spacing: 0.0 };
-        let layout = tsne::run(&joint, &start, n, dims, &schedule, monitor);
+        let coords = match params.method {
+            Method::Umap => {
+                let epochs = if params.epochs == 0 { umap::epochs(n) } else { params.epochs };
+                let fuzzy = umap::fuzzy(near, n, epochs)?;
+                lap("affinities", &mut seconds);
+                if params.start == Start::Spectral {
+                    start = umap::spectral(&fuzzy, n, dims, params.seed, monitor)?;
+                    lap("spectral", &mut seconds);
+                }
+                let plan = umap::Plan { curve, epochs, seed: params.seed };
+                let layout = umap::run(&fuzzy, &start, n, dims, &plan, monitor);
+                figures.insert("epochs".into(), layout.epochs as f64);
+                figures.insert("edges".into(), (fuzzy.ids.len() / 2) as f64);
+                complete = layout.complete;
+                layout.coords
+            }
+            Method::Pacmap => {
+                let pairs = pacmap::pairs(near, &r.rows, n, r.width, wanted, params.seed, monitor)?;
+                lap("pairs", &mut seconds);
+                let (low, high) = r.rows.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+                let layout = pacmap::run(&pairs, &start, n, dims, high - low, params.seed, monitor);
+                figures.insert("iterations".into(), layout.iterations as f64);
+                complete = layout.complete;
+                layout.coords
+            }
+            _ => {
+                let joint = joint(near, n, &perplexities)?;
+                lap("affinities", &mut seconds);
+                let schedule = Schedule {
+                    iterations: params.iterations,
+                    settle: params.settle,
+                    momentum: params.momentum,
+                    exaggeration: params.exaggeration,
+                    seed: params.seed,
+                    spacing: 0.0,
+                };
+                let layout = tsne::run(&joint, &start, n, dims, &schedule, monitor);
+                figures.insert("kl".into(), layout.kl);
+                figures.insert("iterations".into(), layout.iterations as f64);
+                figures.insert("perplexity".into(), perplexity);
+                complete = layout.complete;
+                layout.coords
+            }
+        };
         lap("layout", &mut seconds);
-        figures.insert("kl".into(), layout.kl);
-        figures.insert("iterations".into(), layout.iterations as f64);
-        figures.insert("perplexity".into(), perplexity);
-        complete = layout.complete;
         graph = Some(g);
-        (layout.coords, typical)
+        (coords, typical)
     };
     let reference = Reference { before: r.before, width: r.width, rows: r.rows, dims, coords: coords.clone(), typical };
+    let kind = match params.method {
+        Method::Umap => Kind::Umap { reference, curve, neighbours: wanted },
+        Method::Pacmap => Kind::Pacmap { reference, neighbours: wanted },
+        _ => Kind::Tsne(reference),
+    };
     Ok(Embedding {
         coords: Array2::from_shape_vec((n, dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
         figures,
         seconds,
         row_error: None,
-        model: Model::new(Kind::Tsne(reference)),
+        model: Model::new(kind),
         complete,
         graph,
     })

@@ -18,13 +18,15 @@ mod kmeans;
 mod model;
 mod monitor;
 mod neighbours;
+mod pacmap;
 mod pca;
 mod quality;
 pub mod rule;
 mod scale;
 mod tsne;
+mod umap;
 
-pub use embed::{Embedding, Method, Params, embed, embed_with_graph};
+pub use embed::{Embedding, Method, Params, Start, embed, embed_with_graph};
 pub use error::Error;
 pub use hdbscan::{Clusters, hdbscan};
 pub use kmeans::{KMeans, kmeans};
