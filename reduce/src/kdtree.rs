@@ -171,6 +171,102 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// Row numbers in the order of the leaves.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The smallest of the rows' values in every node.
+    pub fn smallest(&self, values: &[f32]) -> Vec<f32> {
+        let mut out = vec![f32::INFINITY; self.nodes.len()];
+        // Children stand behind their parents.
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            out[at] = if node.left == 0 {
+                self.order[node.start as usize..node.end as usize]
+                    .iter()
+                    .map(|i| values[*i as usize])
+                    .fold(f32::INFINITY, f32::min)
+            } else {
+                out[node.left as usize].min(out[node.right as usize])
+            };
+        }
+        out
+    }
+
+    /// The group that all rows of a node are in, or `u32::MAX`.
+    pub fn owners(&self, group: &[u32]) -> Vec<u32> {
+        let mut out = vec![u32::MAX; self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            out[at] = if node.left == 0 {
+                let rows = &self.order[node.start as usize..node.end as usize];
+                let first = group[rows[0] as usize];
+                if rows.iter().all(|i| group[*i as usize] == first) { first } else { u32::MAX }
+            } else if out[node.left as usize] == out[node.right as usize] {
+                out[node.left as usize]
+            } else {
+                u32::MAX
+            };
+        }
+        out
+    }
+
+    /// Offers all rows that may be nearer to `q` than a limit and are not in nodes that belong to `group` as a whole. The
+    /// length of a way is at least `core` and what [`Self::smallest`] says of its other end; `offer` may lower the limit.
+    pub fn way_out(
+        &self,
+        q: &[f32],
+        core: f32,
+        group: u32,
+        owners: &[u32],
+        cores: &[f32],
+        offer: &mut dyn FnMut(u32, &mut f32),
+        mut limit: f32,
+    ) {
+        if core < limit && !self.order.is_empty() {
+            self.leave(0, q, group, owners, cores, &mut vec![0.0; self.d], 0.0, offer, &mut limit);
+        }
+    }
+
+    fn leave(
+        &self,
+        at: usize,
+        q: &[f32],
+        group: u32,
+        owners: &[u32],
+        cores: &[f32],
+        off: &mut [f32],
+        off2: f32,
+        offer: &mut dyn FnMut(u32, &mut f32),
+        limit: &mut f32,
+    ) {
+        if owners[at] == group || cores[at] >= *limit {
+            return;
+        }
+        let node = &self.nodes[at];
+        if node.left == 0 {
+            self.order[node.start as usize..node.end as usize].iter().for_each(|j| offer(*j, limit));
+            return;
+        }
+        let dim = node.dim as usize;
+        let v = q[dim];
+        let (near, far, gap) = if v - node.low < node.high - v {
+            (node.left, node.right, node.high - v)
+        } else {
+            (node.right, node.left, v - node.low)
+        };
+        self.leave(near as usize, q, group, owners, cores, off, off2, offer, limit);
+        let old = off[dim];
+        let gap = gap.max(old);
+        let far2 = (off2 - old * old).max(0.0) + gap * gap;
+        if far2 * 0.999_99 < *limit {
+            off[dim] = gap;
+            self.leave(far as usize, q, group, owners, cores, off, far2, offer, limit);
+            off[dim] = old;
+        }
+    }
+}
+
 /// Neighbours of every row of `q` (m × d) among the rows of `b` (n × d); `same` when both are the same rows.
 pub(crate) fn search(
     q: &[f32],
