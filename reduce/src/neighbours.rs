@@ -4,8 +4,9 @@
 //! product that stays in cache; scores under the row's current threshold go into a buffer that is cut back to the best
 //! whenever it is full. The winners' distances are then computed directly, because the product form loses digits.
 //! Measured on 70,000 × 50 this beat HNSW and k-d trees up to some 2·10⁵ rows, and the answer does not depend on threads
-//! or luck. In up to five columns a k-d tree ([`crate::kdtree`]) is faster and as exact; beyond 10¹² operations the rows are sorted
-//! into cells ([`crate::cells`]) and the recall is measured. Cost of the blocked search: 2·N²·d flops.
+//! or luck. In up to five columns a k-d tree ([`crate::kdtree`]) is faster and as exact. From 10,000 rows on the rows are
+//! sorted into cells ([`crate::cells`]): most pairs need not be looked at then, and beyond 10¹² operations all the same the
+//! search becomes approximate with a measured recall. Cost of the blocked search: 2·N²·d flops.
 
 use crate::kernel::{self, Mat, distance2, mul};
 use crate::monitor::Monitor;
@@ -44,11 +45,14 @@ pub enum Search {
 
 /// Columns up to which the tree beats the blocked products.
 const TREE: usize = 5;
-/// Work of the exact search (N² · (d + 30): thirty for the selection) above which it is left to the cells.
+/// Rows from which sorting into cells pays.
+const CELLS: usize = 10_000;
+/// Work of the exact search (pairs that have to be looked at, times columns and thirty for the selection) above which it
+/// is left to the approximate one.
 const MUCH: f64 = 1.0e12;
 
-/// The `k` nearest other rows of every row of `x` (N × d); fewer when there are fewer rows. Exact up to about 150,000
-/// rows of ten columns, and in up to five columns always; [`Graph::new`] tells which it was.
+/// The `k` nearest other rows of every row of `x` (N × d); fewer when there are fewer rows. Exact up to some
+/// hundred thousand rows, and in up to five columns always; [`Graph::new`] tells which it was.
 ///
 /// # Errors
 /// No cells, cells that are not finite, more memory than there is, or stopped.
@@ -68,11 +72,10 @@ pub(crate) fn within(
 ) -> Result<(Neighbours, f64), Error> {
     let k = k.min(n - 1);
     room(n, n, d, k)?;
-    let much = (n as f64).powi(2) * (d + 30) as f64 > MUCH;
     if d <= TREE && how != Search::Approximate {
         Ok((kdtree::search(x, n, x, n, d, k, true, monitor)?, 1.0))
-    } else if n >= 5_000 && k > 0 && k < n / 16 && (how == Search::Approximate || how == Search::Auto && much) {
-        cells::within(x, n, d, k, monitor)
+    } else if n >= if how == Search::Approximate { 5_000 } else { CELLS } && k > 0 && k < n / 16 {
+        cells::within(x, n, d, k, how == Search::Exact, if how == Search::Approximate { 0.0 } else { MUCH }, monitor)
     } else {
         Ok((exact(x, n, x, n, d, k, true, monitor)?, 1.0))
     }

@@ -68,9 +68,30 @@ fn cells_find_nearly_all_and_say_how_many() {
 }
 
 #[test]
+fn cells_leave_out_nothing_that_matters_in_an_exact_search() {
+    // Clouds far from the origin, noise that no cell can leave out, and copies.
+    let far = blobs(12_000, 8, 40, 3) + 500.0;
+    let mut r = noise(4);
+    let flat = Array2::from_shape_fn((10_500, 12), |_| r());
+    let copies = Array2::from_shape_fn((11_000, 7), |(i, j)| if i % 3 == 0 { 1.0 } else { ((i * (j + 3)) % 97) as f32 });
+    for x in [far, flat, copies] {
+        let g = Graph::new(x.view(), 20, Search::Exact, &Quiet).unwrap();
+        assert_eq!(g.recall(), 1.0);
+        whole(g.neighbours(), x.nrows());
+        for i in (0..x.nrows()).step_by(431) {
+            for (a, b) in g.of_row(i).1.iter().zip(all_pairs(x.view(), i, 20)) {
+                assert!((a - b).abs() <= 2e-4 * b.max(1e-3), "row {i}: {a} against {b}");
+            }
+        }
+    }
+}
+
+#[test]
 fn searches_are_the_same_for_any_number_of_threads() {
-    for (d, how) in [(3, Search::Auto), (10, Search::Approximate), (10, Search::Exact)] {
-        let x = blobs(6_000, d, 5, 9);
+    for (n, d, how) in
+        [(6_000, 3, Search::Auto), (6_000, 10, Search::Approximate), (6_000, 10, Search::Exact), (11_000, 10, Search::Auto)]
+    {
+        let x = blobs(n, d, 5, 9);
         let one = threads(1, || Graph::new(x.view(), 20, how, &Quiet).unwrap());
         for t in [2, 7] {
             assert!(one == threads(t, || Graph::new(x.view(), 20, how, &Quiet).unwrap()), "{d} columns, {t} threads");
