@@ -4,8 +4,9 @@
 //! matrices back. Nothing here reads files, knows names or units, or opens windows. All methods are seeded and give
 //! the same bits for any number of threads: work is split into fixed chunks whose sums are added in chunk order.
 //!
-//! Start at [`embed`] (a map of the rows), [`kmeans`] and [`hdbscan`] (groups), [`quality`] (how far a map can be
-//! trusted), [`scale`] (columns made comparable) and [`rule`] (a readable description of some rows).
+//! Start at [`embed`] (a map of the rows), [`kmeans`], [`mixture`] and [`Density`] (groups), [`lof`] and [`Forest`] (what is
+//! odd), [`quality`] (how far a map can be trusted), [`nuisance`] (what else explains it), [`scale`] (columns made
+//! comparable) and [`rule`] (a readable description of some rows). One [`Graph`] of neighbours serves them all.
 mod affinity;
 mod autoencoder;
 mod cells;
@@ -40,5 +41,5 @@ pub use neighbours::{Graph, Neighbours, Search, neighbours};
 pub use nuisance::{Influence, Target, information, nuisance};
 pub use outlier::{Forest, Lof, lof, nearest_to};
 pub use pca::{Pca, pca};
-pub use quality::{Quality, quality, trustworthiness};
+pub use quality::{Quality, quality, quality_with_graph, trustworthiness};
 pub use scale::{Scale, Scaler, scale};

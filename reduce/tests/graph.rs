@@ -3,7 +3,9 @@
 
 mod common;
 
-use asterism_reduce::{Error, Graph, Method, Neighbours, Params, Quiet, Search, embed, embed_with_graph, neighbours};
+use asterism_reduce::{
+    Error, Graph, Method, Neighbours, Params, Quiet, Search, embed, embed_with_graph, neighbours, quality, quality_with_graph,
+};
 use common::{blobs, digits, noise, threads};
 use ndarray::{Array2, ArrayView2, s};
 use std::sync::Arc;
@@ -158,4 +160,24 @@ fn one_graph_serves_several_maps_and_a_wrong_one_is_not_used() {
     let plain = Graph::new(x.view(), 5, Search::Auto, &Quiet).unwrap();
     assert!(plain.fits(x.view(), 5) && !plain.fits(x.view(), 6) && !plain.fits(other.view(), 5));
     assert!(embed(x.view(), None, &Params { method: Method::Pca, ..params }, &Quiet).unwrap().graph.is_none());
+}
+
+#[test]
+fn with_a_graph_every_row_of_a_large_map_is_judged() {
+    let x = blobs(21_000, 6, 9, 2);
+    let map = x.slice(s![.., ..2]).to_owned();
+    let sample = quality(x.view(), map.view(), 0, &Quiet).unwrap();
+    assert!(sample.row_trust.iter().any(|v| v.is_nan()));
+    let graph = Graph::new(x.view(), 20, Search::Auto, &Quiet).unwrap();
+    let all = quality_with_graph(x.view(), map.view(), Some(&graph), 0, &Quiet).unwrap();
+    for (a, b) in all.row_trust.iter().zip(&sample.row_trust) {
+        assert!(b.is_nan() || (a - b).abs() < 1e-6, "{a} against {b}");
+    }
+    assert!(all.row_trust.iter().all(|v| (0.0..=1.0).contains(v)));
+    assert!((all.recall_10 - sample.recall_10).abs() < 0.02);
+    assert_eq!(all.trustworthiness_15, sample.trustworthiness_15);
+    // A graph of other rows is as good as none.
+    let other = Graph::new(map.view(), 20, Search::Auto, &Quiet).unwrap();
+    let none = quality_with_graph(x.view(), map.view(), Some(&other), 0, &Quiet).unwrap();
+    assert_eq!(none.recall_10, sample.recall_10);
 }
