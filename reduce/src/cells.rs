@@ -160,6 +160,27 @@ impl Cells {
         Ok(Self { order, starts, centres, radius, rows })
     }
 
+    /// From places in the cells' order to row numbers.
+    fn by_row(&self, near: Neighbours) -> Neighbours {
+        let k = near.k;
+        let mut place = vec![0u32; self.order.len()];
+        self.order.iter().enumerate().for_each(|(p, i)| place[*i as usize] = p as u32);
+        let (mut ids, mut distances2) = (vec![0u32; near.ids.len()], vec![0.0f32; near.ids.len()]);
+        ids.par_chunks_mut(k).zip(distances2.par_chunks_mut(k)).zip(place.par_iter()).for_each(|((ids, dist), p)| {
+            let range = *p as usize * k..(*p as usize + 1) * k;
+            let mut list: Vec<(f32, u32)> = near.distances2[range.clone()]
+                .iter()
+                .zip(&near.ids[range])
+                .map(|(d2, j)| (*d2, self.order[*j as usize]))
+                .collect();
+            list.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            for ((i, d), (d2, j)) in ids.iter_mut().zip(dist.iter_mut()).zip(list) {
+                (*i, *d) = (j, d2);
+            }
+        });
+        Neighbours { k, ids, distances2 }
+    }
+
     fn len(&self) -> usize {
         self.radius.len()
     }
@@ -222,7 +243,7 @@ pub(crate) fn within(
         let near = if share > MOST {
             neighbours::exact(x, n, x, n, d, k, true, monitor)?
         } else {
-            scan(&cells, n, d, k, None, most, monitor)?
+            cells.by_row(scan(&cells, n, d, k, None, most, monitor)?)
         };
         return Ok((near, 1.0));
     }
@@ -245,7 +266,7 @@ pub(crate) fn within(
     // Enough rows to fill every list, whatever the sample says.
     let probes = probes.max(4).max((2 * k).div_ceil((n / cells.len()).max(1))).min(cells.len());
     let mut near = scan(&cells, n, d, k, Some(probes), most, monitor)?;
-    near = polish(near, &centred, n, d, monitor)?;
+    near = cells.by_row(polish(near, &cells.rows, n, d, monitor)?);
     let mut hits = 0usize;
     for (r, i) in judges.iter().enumerate() {
         // By distance, not by number: of equally distant rows any will do.
@@ -277,7 +298,8 @@ struct Bench {
     away: Vec<f32>,
 }
 
-/// Compares the rows of every piece with those of the `probes` pieces nearest to it, or of all that may matter.
+/// Compares the rows of every piece with those of the `probes` pieces nearest to it, or of all that may matter. Rows and
+/// neighbours are numbered by their places in the cells' order, where near rows are near in memory too.
 fn scan(
     cells: &Cells,
     n: usize,
@@ -294,7 +316,7 @@ fn scan(
     let room = (keep * 3).max(64);
     let (mut ids, mut distances2) = (vec![0u32; n * k], vec![0.0f32; n * k]);
     let pieces: Vec<usize> = (0..c).collect();
-    for wave in pieces.chunks(64) {
+    for wave in pieces.chunks(128) {
         step(monitor, "neighbours", cells.starts[wave[0]], n)?;
         let found: Vec<Vec<(f32, u32)>> = wave
             .par_iter()
@@ -372,10 +394,8 @@ fn scan(
                     let mut out = Vec::with_capacity(rows * k);
                     for (r, found) in found.into_iter().enumerate() {
                         let me = &x[r * d..(r + 1) * d];
-                        let mut best: Vec<(f32, u32)> = found
-                            .iter()
-                            .map(|(_, p)| (distance2(me, &cells.rows[*p as usize * d..][..d]), cells.order[*p as usize]))
-                            .collect();
+                        let mut best: Vec<(f32, u32)> =
+                            found.iter().map(|(_, p)| (distance2(me, &cells.rows[*p as usize * d..][..d]), *p)).collect();
                         best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                         // Too few rows in reach: the list is filled up with copies that no later step can prefer.
                         best.resize(best.len().max(k), (f32::INFINITY, u32::MAX));
@@ -389,12 +409,10 @@ fn scan(
             if found.is_empty() {
                 return Err(Error::Cancelled);
             }
-            for (r, list) in found.chunks_exact(k).enumerate() {
-                let i = cells.order[cells.starts[*a] + r] as usize;
-                for (p, (d2, j)) in list.iter().enumerate() {
-                    ids[i * k + p] = *j;
-                    distances2[i * k + p] = *d2;
-                }
+            let from = cells.starts[*a] * k;
+            for (p, (d2, j)) in found.into_iter().enumerate() {
+                ids[from + p] = j;
+                distances2[from + p] = d2;
             }
         }
     }
