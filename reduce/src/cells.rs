@@ -204,6 +204,11 @@ impl Cells {
     }
 }
 
+/// Row numbers in an order in which near rows are near to one another: cell after cell.
+pub(crate) fn order(x: &[f32], n: usize, d: usize, monitor: &dyn Monitor) -> Result<Vec<u32>, Error> {
+    Ok(Cells::new(x, n, d, monitor)?.order)
+}
+
 /// Neighbours of every row among the others and the share of the true ones that was found: 1 if the search was exact,
 /// otherwise measured on random rows. It is exact if `exact` says so, or while its work stays below `much` (pairs times
 /// columns and thirty).

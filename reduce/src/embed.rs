@@ -7,7 +7,7 @@ use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
 use crate::tsne::{self, EXACT_3D, Schedule};
 use crate::umap::{self, Curve};
-use crate::{Error, Graph, Neighbours, Search, pacmap, pca};
+use crate::{Error, Graph, Neighbours, Progress, Search, cells, pacmap, pca};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -285,6 +285,58 @@ fn typical_distance(near: &Neighbours, n: usize) -> f32 {
     if typical > 0.0 { typical } else { 1.0 }
 }
 
+/// Rows from which t-SNE lays them out in the order of cells, so that neighbours' places are in cache together.
+const TURN: usize = 20_000;
+
+/// Neighbours and start with the rows in another order.
+struct Turned {
+    /// Old number of each row.
+    order: Vec<u32>,
+    near: Neighbours,
+    start: Vec<f32>,
+}
+
+impl Turned {
+    fn new(r: &Ready, near: &Neighbours, start: &[f32], n: usize, dims: usize, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let order = cells::order(&r.rows, n, r.width, monitor)?;
+        let mut place = vec![0u32; n];
+        order.iter().enumerate().for_each(|(p, i)| place[*i as usize] = p as u32);
+        let k = near.k;
+        let part = |i: &u32| *i as usize * k..(*i as usize + 1) * k;
+        let ids = order.iter().flat_map(|i| near.ids[part(i)].iter().map(|j| place[*j as usize])).collect();
+        let distances2 = order.iter().flat_map(|i| near.distances2[part(i)].iter().copied()).collect();
+        let start = order.iter().flat_map(|i| start[*i as usize * dims..(*i as usize + 1) * dims].iter().copied()).collect();
+        Ok(Self { order, near: Neighbours { k, ids, distances2 }, start })
+    }
+}
+
+/// Places in the old order of the rows.
+fn back(order: &[u32], coords: &[f32], dims: usize) -> Vec<f32> {
+    let mut out = vec![0.0f32; coords.len()];
+    for (i, c) in order.iter().zip(coords.chunks_exact(dims)) {
+        out[*i as usize * dims..(*i as usize + 1) * dims].copy_from_slice(c);
+    }
+    out
+}
+
+/// Passes frames on in the old order of the rows.
+struct Back<'a> {
+    order: &'a [u32],
+    monitor: &'a dyn Monitor,
+}
+
+impl Monitor for Back<'_> {
+    fn progress(&self, p: Progress) {
+        self.monitor.progress(p);
+    }
+    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
+        self.monitor.frame(&back(self.order, coords, dims), dims, figures);
+    }
+    fn stop(&self) -> bool {
+        self.monitor.stop()
+    }
+}
+
 /// What the settings of a method must be like.
 fn fitting(params: &Params, n: usize) -> Result<(), Error> {
     let (dims, method) = (params.dims, params.method);
@@ -399,6 +451,8 @@ fn neighbour_map(
                 layout.coords
             }
             _ => {
+                let turned = if n >= TURN { Some(Turned::new(&r, near, &start, n, dims, monitor)?) } else { None };
+                let (near, start) = turned.as_ref().map_or((near, &start), |t| (&t.near, &t.start));
                 let joint = joint(near, n, &perplexities)?;
                 lap("affinities", &mut seconds);
                 let schedule = Schedule {
@@ -409,7 +463,13 @@ fn neighbour_map(
                     seed: params.seed,
                     spacing: 0.0,
                 };
-                let layout = tsne::run(&joint, &start, n, dims, &schedule, monitor);
+                let mut layout = match &turned {
+                    None => tsne::run(&joint, start, n, dims, &schedule, monitor),
+                    Some(t) => tsne::run(&joint, start, n, dims, &schedule, &Back { order: &t.order, monitor }),
+                };
+                if let Some(t) = &turned {
+                    layout.coords = back(&t.order, &layout.coords, dims);
+                }
                 figures.insert("kl".into(), layout.kl);
                 figures.insert("iterations".into(), layout.iterations as f64);
                 figures.insert("perplexity".into(), perplexity);

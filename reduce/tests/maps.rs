@@ -217,3 +217,28 @@ fn tsne_in_three_dimensions_multiscale_and_exaggerated() {
         assert!(matches!(embed(x.view(), None, &bad, &Quiet), Err(Error::Shape(_))));
     }
 }
+
+/// Keeps the last frame.
+struct Last(std::sync::Mutex<Vec<f32>>);
+
+impl Monitor for Last {
+    fn frame(&self, coords: &[f32], _: usize, _: &[(&'static str, f64)]) {
+        *self.0.lock().unwrap() = coords.to_vec();
+    }
+}
+
+#[test]
+fn large_maps_keep_the_order_of_the_rows() {
+    // Above 20,000 rows t-SNE works in another order; rows i and i + 6 come from the same cloud.
+    let x = blobs(21_000, 4, 6, 3);
+    let params = Params { iterations: 120, perplexity: 10.0, ..Params::default() };
+    let last = Last(std::sync::Mutex::default());
+    let m = embed(x.view(), None, &params, &last).unwrap();
+    assert!(*last.0.lock().unwrap() == m.coords.iter().copied().collect::<Vec<f32>>(), "frames come in the rows' order");
+    let near = neighbours(m.coords.view(), 5, &Quiet).unwrap();
+    let own =
+        near.ids.chunks(5).enumerate().map(|(i, ids)| ids.iter().filter(|j| **j as usize % 6 == i % 6).count()).sum::<usize>();
+    let own = own as f64 / (5.0 * 21_000.0);
+    assert!(own > 0.95, "{own} of the neighbours on the map are of the row's own cloud");
+    assert!(threads(1, || map(x.view(), &params)).coords == m.coords);
+}
