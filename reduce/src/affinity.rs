@@ -6,8 +6,12 @@
 
 use crate::Error;
 use crate::kernel::check_memory;
+use crate::monitor::{Monitor, step};
 use crate::neighbours::Neighbours;
 use rayon::prelude::*;
+
+/// Rows between two looks at the monitor.
+const WAVE: usize = 8192;
 
 /// A symmetric sparse matrix in compressed rows.
 pub(crate) struct Joint {
@@ -66,23 +70,27 @@ pub(crate) fn calibrate(distances2: &[f32], perplexity: f64, p: &mut [f32]) {
 }
 
 /// Joint probabilities of the rows from their neighbours: the mean over the perplexities.
-pub(crate) fn joint(near: &Neighbours, n: usize, perplexities: &[f64]) -> Result<Joint, Error> {
+pub(crate) fn joint(near: &Neighbours, n: usize, perplexities: &[f64], monitor: &dyn Monitor) -> Result<Joint, Error> {
     let k = near.k;
     check_memory((n * k * 32) as u64)?;
     let mut cond = vec![0.0f32; n * k];
-    cond.par_chunks_mut(k.max(1)).zip(near.distances2.par_chunks(k.max(1))).for_each(|(p, d)| {
-        if let [one] = perplexities {
-            calibrate(d, *one, p);
-            return;
-        }
-        let mut each = vec![0.0f32; d.len()];
-        for perplexity in perplexities {
-            calibrate(d, *perplexity, &mut each);
-            p.iter_mut().zip(&each).for_each(|(p, e)| *p += e / perplexities.len() as f32);
-        }
-    });
+    let k = k.max(1);
+    for (w, (cond, distances2)) in cond.chunks_mut(WAVE * k).zip(near.distances2.chunks(WAVE * k)).enumerate() {
+        step(monitor, "affinities", w * WAVE, n)?;
+        cond.par_chunks_mut(k).zip(distances2.par_chunks(k)).for_each(|(p, d)| {
+            if let [one] = perplexities {
+                calibrate(d, *one, p);
+                return;
+            }
+            let mut each = vec![0.0f32; d.len()];
+            for perplexity in perplexities {
+                calibrate(d, *perplexity, &mut each);
+                p.iter_mut().zip(&each).for_each(|(p, e)| *p += e / perplexities.len() as f32);
+            }
+        });
+    }
     let scale = 1.0 / (2.0 * n as f64);
-    Ok(join(&near.ids, &cond, n, k, |p, q| (p + q) * scale))
+    Ok(join(&near.ids, &cond, n, near.k, |p, q| (p + q) * scale))
 }
 
 /// A matrix with the entries `with(p_ij, p_ji)` of a sparse one that has `k` entries in each of `n` rows.

@@ -23,6 +23,7 @@ use crate::kernel::{self, CHUNK, Mat, Rng, distance2, mul};
 use crate::monitor::{Monitor, step};
 use crate::neighbours::{self, Neighbours};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Recall wanted of the cells alone, before the neighbours' neighbours are tried.
 const TARGET: f64 = 0.96;
@@ -52,12 +53,17 @@ struct Cells {
 }
 
 /// Nearest of `c` centres for every row.
-fn assign(x: &[f32], d: usize, centres: &[f32], c: usize) -> Vec<u32> {
+fn assign(x: &[f32], d: usize, centres: &[f32], c: usize, monitor: &dyn Monitor) -> Result<Vec<u32>, Error> {
     let half: Vec<f32> = centres.chunks_exact(d).map(|r| 0.5 * r.iter().map(|v| v * v).sum::<f32>()).collect();
     let mut out = vec![0u32; x.len() / d];
+    let stopped = AtomicBool::new(false);
     out.par_chunks_mut(CHUNK / 4).zip(x.par_chunks(CHUNK / 4 * d)).for_each_init(
         || vec![0.0f32; CHUNK / 4 * 1024],
         |scores, (out, rows)| {
+            if stopped.load(Ordering::Relaxed) || monitor.stop() {
+                stopped.store(true, Ordering::Relaxed);
+                return;
+            }
             let count = out.len();
             let mut best = vec![f32::INFINITY; count];
             for from in (0..c).step_by(1024) {
@@ -69,7 +75,7 @@ fn assign(x: &[f32], d: usize, centres: &[f32], c: usize) -> Vec<u32> {
             }
         },
     );
-    out
+    if stopped.into_inner() { Err(Error::Cancelled) } else { Ok(out) }
 }
 
 kernel::wide! {
@@ -112,7 +118,7 @@ impl Cells {
         };
         for round in 0..ROUNDS {
             step(monitor, "cells", round, ROUNDS + 1)?;
-            let own = assign(&some, d, &centres, c);
+            let own = assign(&some, d, &centres, c, monitor)?;
             let (mut sums, mut counts) = (vec![0.0f64; c * d], vec![0usize; c]);
             for (row, own) in some.chunks_exact(d).zip(&own) {
                 let own = *own as usize;
@@ -126,7 +132,7 @@ impl Cells {
             }
         }
         step(monitor, "cells", ROUNDS, ROUNDS + 1)?;
-        let own = assign(x, d, &centres, c);
+        let own = assign(x, d, &centres, c, monitor)?;
         let mut at = vec![0usize; c + 1];
         own.iter().for_each(|o| at[*o as usize + 1] += 1);
         (0..c).for_each(|i| at[i + 1] += at[i]);
@@ -450,11 +456,16 @@ fn polish(near: Neighbours, x: &[f32], n: usize, d: usize, monitor: &dyn Monitor
     }
     let (mut ids, mut distances2) = (vec![0u32; n * k], vec![0.0f32; n * k]);
     let wave = 64 * CHUNK;
+    let stopped = AtomicBool::new(false);
     for (w, (ids, dist)) in ids.chunks_mut(wave * k).zip(distances2.chunks_mut(wave * k)).enumerate() {
         step(monitor, "polish", w * wave, n)?;
         ids.par_chunks_mut(256 * k).zip(dist.par_chunks_mut(256 * k)).enumerate().with_min_len(16).for_each_init(
             || (vec![0u32; n], 0u32),
             |(seen, stamp), (c, (ids, dist))| {
+                if stopped.load(Ordering::Relaxed) || monitor.stop() {
+                    stopped.store(true, Ordering::Relaxed);
+                    return;
+                }
                 let first = w * wave + c * 256;
                 let mut list: Vec<(f32, u32)> = Vec::with_capacity(k + 1000);
                 for r in 0..ids.len() / k {
@@ -498,6 +509,9 @@ fn polish(near: Neighbours, x: &[f32], n: usize, d: usize, monitor: &dyn Monitor
                 }
             },
         );
+    }
+    if stopped.into_inner() {
+        return Err(Error::Cancelled);
     }
     monitor.progress(crate::Progress { stage: "neighbours", done: n as u64, of: n as u64 });
     Ok(Neighbours { k, ids, distances2 })

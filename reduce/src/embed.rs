@@ -428,7 +428,7 @@ fn neighbour_map(
         let coords = match params.method {
             Method::Umap => {
                 let epochs = if params.epochs == 0 { umap::epochs(n) } else { params.epochs };
-                let fuzzy = umap::fuzzy(near, n, epochs)?;
+                let fuzzy = umap::fuzzy(near, n, epochs, monitor)?;
                 lap("affinities", &mut seconds);
                 if params.start == Start::Spectral {
                     start = umap::spectral(&fuzzy, n, dims, params.seed, monitor)?;
@@ -453,7 +453,7 @@ fn neighbour_map(
             _ => {
                 let turned = if n >= TURN { Some(Turned::new(&r, near, &start, n, dims, monitor)?) } else { None };
                 let (near, start) = turned.as_ref().map_or((near, &start), |t| (&t.near, &t.start));
-                let joint = joint(near, n, &perplexities)?;
+                let joint = joint(near, n, &perplexities, monitor)?;
                 lap("affinities", &mut seconds);
                 let schedule = Schedule {
                     iterations: params.iterations,

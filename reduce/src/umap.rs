@@ -143,14 +143,17 @@ pub(crate) struct Fuzzy {
 }
 
 /// The fuzzy graph of some neighbours (without the rows themselves), edges too weak for any epoch left out.
-pub(crate) fn fuzzy(near: &Neighbours, n: usize, epochs: usize) -> Result<Fuzzy, Error> {
+pub(crate) fn fuzzy(near: &Neighbours, n: usize, epochs: usize, monitor: &dyn Monitor) -> Result<Fuzzy, Error> {
     let k = near.k;
     kernel::check_memory((n * k * 40) as u64)?;
     let distances: Vec<f32> = near.distances2.par_iter().map(|d| d.sqrt()).collect();
     let sums: Vec<f64> = distances.par_chunks(CHUNK * k).map(|c| c.iter().map(|d| f64::from(*d)).sum()).collect();
     let mean = sums.iter().sum::<f64>() / (n * k) as f64;
     let mut p = vec![0.0f32; n * k];
-    p.par_chunks_mut(k).zip(distances.par_chunks(k)).for_each(|(p, d)| memberships(d, k + 1, mean, p));
+    for (w, (p, distances)) in p.chunks_mut(32 * CHUNK * k).zip(distances.chunks(32 * CHUNK * k)).enumerate() {
+        step(monitor, "affinities", w * 32 * CHUNK, n)?;
+        p.par_chunks_mut(k).zip(distances.par_chunks(k)).for_each(|(p, d)| memberships(d, k + 1, mean, p));
+    }
     let joined = crate::affinity::join(&near.ids, &p, n, k, |p, q| p + q - p * q);
     let most = joined.p.par_iter().copied().reduce(|| 0.0, f32::max);
     let least = most / epochs.max(1) as f32;

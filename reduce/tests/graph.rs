@@ -181,3 +181,32 @@ fn with_a_graph_every_row_of_a_large_map_is_judged() {
     let none = quality_with_graph(x.view(), map.view(), Some(&other), 0, &Quiet).unwrap();
     assert_eq!(none.recall_10, sample.recall_10);
 }
+
+/// Stops when asked for the n-th time, and counts how often it is asked after that.
+struct StopAt(std::sync::atomic::AtomicUsize, usize);
+
+impl asterism_reduce::Monitor for StopAt {
+    fn stop(&self) -> bool {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= self.1
+    }
+}
+
+#[test]
+fn searches_can_be_stopped_at_any_time() {
+    let x = blobs(20_000, 8, 12, 5);
+    let asked = |limit: usize, how: Search| {
+        let monitor = StopAt(Default::default(), limit);
+        let answer = Graph::new(x.view(), 20, how, &monitor);
+        (answer, monitor.0.into_inner())
+    };
+    for how in [Search::Exact, Search::Approximate] {
+        let (whole, times) = asked(usize::MAX, how);
+        assert!(whole.is_ok() && times > 300, "asked only {times} times");
+        for limit in [0, 5, 100, times / 2, times - 1] {
+            let (answer, after) = asked(limit, how);
+            assert!(matches!(answer, Err(Error::Cancelled)), "stopped at {limit} of {times}");
+            // Each piece of a wave may ask once more and leave it at that.
+            assert!(after <= limit + 150, "went on for {} questions", after - limit);
+        }
+    }
+}
