@@ -6,8 +6,12 @@
 
 use crate::Error;
 use crate::kernel::check_memory;
+use crate::monitor::{Monitor, step};
 use crate::neighbours::Neighbours;
 use rayon::prelude::*;
+
+/// Rows between two looks at the monitor.
+const WAVE: usize = 8192;
 
 /// A symmetric sparse matrix in compressed rows.
 pub(crate) struct Joint {
@@ -65,15 +69,35 @@ pub(crate) fn calibrate(distances2: &[f32], perplexity: f64, p: &mut [f32]) {
     }
 }
 
-/// Joint probabilities of the rows from their neighbours.
-pub(crate) fn joint(near: &Neighbours, n: usize, perplexity: f64) -> Result<Joint, Error> {
+/// Joint probabilities of the rows from their neighbours: the mean over the perplexities.
+pub(crate) fn joint(near: &Neighbours, n: usize, perplexities: &[f64], monitor: &dyn Monitor) -> Result<Joint, Error> {
     let k = near.k;
     check_memory((n * k * 32) as u64)?;
     let mut cond = vec![0.0f32; n * k];
-    cond.par_chunks_mut(k.max(1)).zip(near.distances2.par_chunks(k.max(1))).for_each(|(p, d)| calibrate(d, perplexity, p));
+    let k = k.max(1);
+    for (w, (cond, distances2)) in cond.chunks_mut(WAVE * k).zip(near.distances2.chunks(WAVE * k)).enumerate() {
+        step(monitor, "affinities", w * WAVE, n)?;
+        cond.par_chunks_mut(k).zip(distances2.par_chunks(k)).for_each(|(p, d)| {
+            if let [one] = perplexities {
+                calibrate(d, *one, p);
+                return;
+            }
+            let mut each = vec![0.0f32; d.len()];
+            for perplexity in perplexities {
+                calibrate(d, *perplexity, &mut each);
+                p.iter_mut().zip(&each).for_each(|(p, e)| *p += e / perplexities.len() as f32);
+            }
+        });
+    }
+    let scale = 1.0 / (2.0 * n as f64);
+    Ok(join(&near.ids, &cond, n, near.k, |p, q| (p + q) * scale))
+}
+
+/// A matrix with the entries `with(p_ij, p_ji)` of a sparse one that has `k` entries in each of `n` rows.
+pub(crate) fn join(ids: &[u32], cond: &[f32], n: usize, k: usize, with: impl Fn(f64, f64) -> f64 + Sync) -> Joint {
     // Counting sort by column: entry lists of the transpose come out in row order.
     let mut at = vec![0usize; n + 1];
-    for j in &near.ids {
+    for j in ids {
         at[*j as usize + 1] += 1;
     }
     for i in 0..n {
@@ -82,18 +106,17 @@ pub(crate) fn joint(near: &Neighbours, n: usize, perplexity: f64) -> Result<Join
     let turned_starts = at.clone();
     let mut turned = vec![(0u32, 0.0f32); n * k];
     for i in 0..n {
-        for (j, p) in near.ids[i * k..(i + 1) * k].iter().zip(&cond[i * k..(i + 1) * k]) {
+        for (j, p) in ids[i * k..(i + 1) * k].iter().zip(&cond[i * k..(i + 1) * k]) {
             let place = &mut at[*j as usize];
             turned[*place] = (i as u32, *p);
             *place += 1;
         }
     }
-    let scale = 1.0 / (2.0 * n as f64);
     let rows: Vec<Vec<(u32, f32)>> = (0..n)
         .into_par_iter()
         .map(|i| {
             let mut own: Vec<(u32, f32)> =
-                near.ids[i * k..(i + 1) * k].iter().copied().zip(cond[i * k..(i + 1) * k].iter().copied()).collect();
+                ids[i * k..(i + 1) * k].iter().copied().zip(cond[i * k..(i + 1) * k].iter().copied()).collect();
             own.sort_unstable_by_key(|e| e.0);
             let other = &turned[turned_starts[i]..turned_starts[i + 1]];
             let mut row = Vec::with_capacity(own.len() + other.len());
@@ -103,23 +126,23 @@ pub(crate) fn joint(near: &Neighbours, n: usize, perplexity: f64) -> Result<Join
                     (Some(x), Some(y)) if x.0 == y.0 => {
                         a += 1;
                         b += 1;
-                        (x.0, f64::from(x.1) + f64::from(y.1))
+                        (x.0, with(f64::from(x.1), f64::from(y.1)))
                     }
                     (Some(x), Some(y)) if x.0 > y.0 => {
                         b += 1;
-                        (y.0, f64::from(y.1))
+                        (y.0, with(0.0, f64::from(y.1)))
                     }
                     (Some(x), _) => {
                         a += 1;
-                        (x.0, f64::from(x.1))
+                        (x.0, with(f64::from(x.1), 0.0))
                     }
                     (None, Some(y)) => {
                         b += 1;
-                        (y.0, f64::from(y.1))
+                        (y.0, with(0.0, f64::from(y.1)))
                     }
                     (None, None) => break,
                 };
-                row.push((next.0, (next.1 * scale) as f32));
+                row.push((next.0, next.1 as f32));
             }
             row
         })
@@ -135,5 +158,5 @@ pub(crate) fn joint(near: &Neighbours, n: usize, perplexity: f64) -> Result<Join
         }
         starts.push(ids.len());
     }
-    Ok(Joint { starts, ids, p })
+    Joint { starts, ids, p }
 }

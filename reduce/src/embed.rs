@@ -5,12 +5,13 @@ use crate::autoencoder::{Plan, train};
 use crate::kernel;
 use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
-use crate::neighbours::within;
 use crate::tsne::{self, EXACT_3D, Schedule};
-use crate::{Error, pca};
+use crate::umap::{self, Curve};
+use crate::{Error, Graph, Neighbours, Progress, Search, cells, pacmap, pca};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How a map is made.
@@ -24,6 +25,10 @@ pub enum Method {
     Tsne,
     /// Autoencoder: a learned way to a few numbers and back.
     Autoencoder,
+    /// UMAP: neighbours stay neighbours, groups drawn tight and apart.
+    Umap,
+    /// PaCMAP: between the two, keeps more of the large arrangement.
+    Pacmap,
 }
 
 impl std::fmt::Display for Method {
@@ -32,6 +37,8 @@ impl std::fmt::Display for Method {
             Self::Pca => "pca",
             Self::Tsne => "tsne",
             Self::Autoencoder => "autoencoder",
+            Self::Umap => "umap",
+            Self::Pacmap => "pacmap",
         })
     }
 }
@@ -43,9 +50,22 @@ impl std::str::FromStr for Method {
             "pca" => Ok(Self::Pca),
             "tsne" | "t-sne" => Ok(Self::Tsne),
             "autoencoder" => Ok(Self::Autoencoder),
-            _ => Err(Error::Shape(format!("there is no method \"{s}\": choose pca, tsne or autoencoder"))),
+            "umap" => Ok(Self::Umap),
+            "pacmap" => Ok(Self::Pacmap),
+            _ => Err(Error::Shape(format!("there is no method \"{s}\": choose pca, tsne, umap, pacmap or autoencoder"))),
         }
     }
+}
+
+/// Where the layout of a UMAP map starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// From the principal components.
+    #[default]
+    Pca,
+    /// From the slowest vectors of the neighbour graph, umap-learn's default.
+    Spectral,
 }
 
 /// Settings of a map. Those of other methods are ignored.
@@ -60,15 +80,30 @@ pub struct Params {
     pub seed: u64,
     /// t-SNE: effective number of neighbours; at most a third of the rows is used.
     pub perplexity: f64,
-    /// t-SNE: iterations.
+    /// t-SNE: iterations at most; 0 = 500, 750 for fewer than 5,000 rows, 1,000 for more than 300,000.
     pub iterations: usize,
-    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 pulls the groups of very large maps together.
+    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 pulls the groups of very large maps together; 0 = 1, or
+    /// 2 for more than 300,000 rows.
     pub exaggeration: f64,
+    /// t-SNE: end as soon as the divergence has twice in a row fallen by less than half a per cent in 50 iterations.
+    pub settle: bool,
+    /// t-SNE: momentum after the early phase, up to 0.99; 0 = 0.95, or 0.8 for fewer than 5,000 rows.
+    pub momentum: f64,
+    /// t-SNE: look at a wider surrounding too: the mean of this perplexity and of a hundredth of the rows (at most 100).
+    pub multiscale: bool,
     /// Autoencoder: widths of the hidden layers, outermost first.
     pub layers: Vec<usize>,
-    /// Autoencoder: passes over the rows; 0 = as many as take about a minute.
+    /// Autoencoder: passes over the rows; 0 = as many as take about a minute. UMAP: epochs; 0 = 500, or 200 for more
+    /// than 10,000 rows.
     pub epochs: usize,
-    /// t-SNE: with more columns than this, that many principal components are taken first; 0 = never.
+    /// UMAP and PaCMAP: neighbours of a row (UMAP counts the row itself, as umap-learn does); 0 = 15 for UMAP, 10 for
+    /// PaCMAP and a few more above 10,000 rows.
+    pub neighbours: usize,
+    /// UMAP: how close together places may lie, in the map's units; 0.001–1.
+    pub min_dist: f64,
+    /// UMAP: where the layout starts.
+    pub start: Start,
+    /// t-SNE, UMAP, PaCMAP: with more columns than this, that many principal components are taken first; 0 = never.
     pub pca_dims: usize,
 }
 
@@ -81,8 +116,14 @@ impl Default for Params {
             perplexity: 30.0,
             iterations: 500,
             exaggeration: 1.0,
+            settle: true,
+            momentum: 0.95,
+            multiscale: false,
             layers: vec![256, 64],
             epochs: 0,
+            neighbours: 0,
+            min_dist: 0.1,
+            start: Start::Pca,
             pca_dims: 50,
         }
     }
@@ -93,7 +134,7 @@ impl Default for Params {
 pub struct Embedding {
     /// Places, rows × dims.
     pub coords: Array2<f32>,
-    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs".
+    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs", "recall_of_search".
     pub figures: BTreeMap<String, f64>,
     /// Wall-clock seconds by stage.
     pub seconds: BTreeMap<String, f64>,
@@ -103,12 +144,14 @@ pub struct Embedding {
     pub model: Model,
     /// `false` when it was stopped early.
     pub complete: bool,
+    /// The neighbour graph that was used, for the next map, outlier scores or groups of the same rows.
+    pub graph: Option<Arc<Graph>>,
 }
 
 /// Makes a map of the rows of `x` (N × d).
 ///
 /// `weights` (N × d, ≥ 0, e.g. inverse variances; 0 = masked, such a cell may hold anything) are used by the
-/// autoencoder's loss and, for PCA and t-SNE, to fill cells from a low-rank model first.
+/// autoencoder's loss and, for the others, to fill cells from a low-rank model first.
 ///
 /// # Errors
 /// No cells, cells that are not finite, shapes or settings that do not fit, more memory than there is, or stopped
@@ -117,6 +160,23 @@ pub fn embed(
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
     params: &Params,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    embed_with_graph(x, weights, params, None, monitor)
+}
+
+/// As [`embed`], with a neighbour graph from an earlier map ([`Embedding::graph`]) or of [`Graph::new`].
+///
+/// It is used if it is of the very rows whose neighbours are wanted (after filling and principal components) and has
+/// enough of them; otherwise a new one is computed, so that a wrong graph costs time but never changes the map.
+///
+/// # Errors
+/// As [`embed`].
+pub fn embed_with_graph(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    graph: Option<Arc<Graph>>,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
     let (n, d) = x.dim();
@@ -128,7 +188,7 @@ pub fn embed(
     }
     match params.method {
         Method::Pca => linear(x, weights, params, monitor),
-        Method::Tsne => neighbour_map(x, weights, params, monitor),
+        Method::Tsne | Method::Umap | Method::Pacmap => neighbour_map(x, weights, params, graph, monitor),
         Method::Autoencoder => learned(x, weights, params, monitor),
     }
 }
@@ -171,42 +231,26 @@ fn linear(
         row_error: Some(errors),
         model: Model::new(Kind::Pca(map)),
         complete: true,
+        graph: None,
     })
 }
 
-fn neighbour_map(
-    x: ArrayView2<f32>,
-    weights: Option<ArrayView2<f32>>,
-    params: &Params,
-    monitor: &dyn Monitor,
-) -> Result<Embedding, Error> {
+/// Rows as their neighbours are looked for: filled, and with fewer columns when there are many.
+struct Ready {
+    /// Principal components, N × dims, where the layout starts.
+    start: Vec<f32>,
+    /// What led from the input to `rows`, if anything did.
+    before: Option<Linear>,
+    rows: Vec<f32>,
+    width: usize,
+}
+
+fn ready(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, params: &Params, monitor: &dyn Monitor) -> Result<Ready, Error> {
     let (n, d) = x.dim();
     let dims = params.dims;
-    if dims > 3 {
-        return Err(Error::Shape(format!("a t-SNE map has 1 to 3 dimensions, not {dims}")));
-    }
-    if dims == 3 && n > EXACT_3D {
-        return Err(Error::Shape(format!(
-            "a t-SNE map in three dimensions is limited to {EXACT_3D} rows: take two dimensions or fewer rows"
-        )));
-    }
-    if !params.perplexity.is_finite() || params.perplexity < 1.0 {
-        return Err(Error::Shape("the perplexity must be at least 1".into()));
-    }
-    let mut seconds = BTreeMap::new();
-    let clock = Instant::now();
-    let mut lap = {
-        let mut last = 0.0f64;
-        move |name: &str, seconds: &mut BTreeMap<String, f64>| {
-            let now = clock.elapsed().as_secs_f64();
-            seconds.insert(name.to_string(), now - last);
-            last = now;
-        }
-    };
     let data = pca::filled(x, weights, 5, monitor)?;
     let reduce = params.pca_dims > 0 && d > params.pca_dims.max(dims);
     let p = pca::fit(&data, n, d, if reduce { params.pca_dims.max(dims) } else { dims }, monitor)?;
-    lap("pca", &mut seconds);
     let mut start = vec![0.0f32; n * dims];
     for (i, row) in start.chunks_exact_mut(dims).enumerate() {
         for (j, v) in row.iter_mut().enumerate().take(p.scores.ncols()) {
@@ -220,42 +264,237 @@ fn neighbour_map(
     } else {
         (None, data, d)
     };
+    Ok(Ready { start, before, rows, width })
+}
+
+/// The given graph if it serves, or a new one.
+fn graph_of(r: &Ready, n: usize, k: usize, given: Option<Arc<Graph>>, monitor: &dyn Monitor) -> Result<Arc<Graph>, Error> {
+    match given {
+        Some(g) if g.serves(&r.rows, n, r.width, k) => Ok(g),
+        _ => Ok(Arc::new(Graph::of(&r.rows, n, r.width, k, Search::Auto, monitor)?)),
+    }
+}
+
+/// Median over the rows of the mean distance to the five nearest others: the measure of what is unlike them.
+fn typical_distance(near: &Neighbours, n: usize) -> f32 {
+    let five = near.k.min(5);
+    let mut own: Vec<f32> =
+        near.distances2.chunks_exact(near.k).map(|r| r[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32).collect();
+    let typical = kernel::median(&mut own);
+    let typical = if typical > 0.0 { typical } else { own.iter().sum::<f32>() / n as f32 };
+    if typical > 0.0 { typical } else { 1.0 }
+}
+
+/// Rows from which t-SNE lays them out in the order of cells, so that neighbours' places are in cache together.
+const TURN: usize = 20_000;
+
+/// Neighbours and start with the rows in another order.
+struct Turned {
+    /// Old number of each row.
+    order: Vec<u32>,
+    near: Neighbours,
+    start: Vec<f32>,
+}
+
+impl Turned {
+    fn new(r: &Ready, near: &Neighbours, start: &[f32], n: usize, dims: usize, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let order = cells::order(&r.rows, n, r.width, monitor)?;
+        let mut place = vec![0u32; n];
+        order.iter().enumerate().for_each(|(p, i)| place[*i as usize] = p as u32);
+        let k = near.k;
+        let part = |i: &u32| *i as usize * k..(*i as usize + 1) * k;
+        let ids = order.iter().flat_map(|i| near.ids[part(i)].iter().map(|j| place[*j as usize])).collect();
+        let distances2 = order.iter().flat_map(|i| near.distances2[part(i)].iter().copied()).collect();
+        let start = order.iter().flat_map(|i| start[*i as usize * dims..(*i as usize + 1) * dims].iter().copied()).collect();
+        Ok(Self { order, near: Neighbours { k, ids, distances2 }, start })
+    }
+}
+
+/// Places in the old order of the rows.
+fn back(order: &[u32], coords: &[f32], dims: usize) -> Vec<f32> {
+    let mut out = vec![0.0f32; coords.len()];
+    for (i, c) in order.iter().zip(coords.chunks_exact(dims)) {
+        out[*i as usize * dims..(*i as usize + 1) * dims].copy_from_slice(c);
+    }
+    out
+}
+
+/// Passes frames on in the old order of the rows.
+struct Back<'a> {
+    order: &'a [u32],
+    monitor: &'a dyn Monitor,
+}
+
+impl Monitor for Back<'_> {
+    fn progress(&self, p: Progress) {
+        self.monitor.progress(p);
+    }
+    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
+        self.monitor.frame(&back(self.order, coords, dims), dims, figures);
+    }
+    fn stop(&self) -> bool {
+        self.monitor.stop()
+    }
+}
+
+/// What the settings of a method must be like.
+fn fitting(params: &Params, n: usize) -> Result<(), Error> {
+    let (dims, method) = (params.dims, params.method);
+    let name = match method {
+        Method::Umap => "UMAP",
+        Method::Pacmap => "PaCMAP",
+        _ => "t-SNE",
+    };
+    if dims > 3 {
+        return Err(Error::Shape(format!("a {name} map has 1 to 3 dimensions, not {dims}")));
+    }
+    if method == Method::Tsne {
+        if dims == 3 && n > EXACT_3D {
+            return Err(Error::Shape(format!(
+                "a t-SNE map in three dimensions is limited to {EXACT_3D} rows: take two dimensions or fewer rows"
+            )));
+        }
+        if !params.perplexity.is_finite() || params.perplexity < 1.0 {
+            return Err(Error::Shape("the perplexity must be at least 1".into()));
+        }
+    }
+    if method == Method::Umap && !(1e-4..=3.0).contains(&params.min_dist) {
+        return Err(Error::Shape("the smallest distance on a UMAP map must be between 0.0001 and 3".into()));
+    }
+    Ok(())
+}
+
+fn neighbour_map(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    params: &Params,
+    given: Option<Arc<Graph>>,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    let n = x.nrows();
+    let dims = params.dims;
+    fitting(params, n)?;
+    let mut seconds = BTreeMap::new();
+    let clock = Instant::now();
+    let mut lap = {
+        let mut last = 0.0f64;
+        move |name: &str, seconds: &mut BTreeMap<String, f64>| {
+            let now = clock.elapsed().as_secs_f64();
+            seconds.insert(name.to_string(), now - last);
+            last = now;
+        }
+    };
+    let mut r = ready(x, weights, params, monitor)?;
+    lap("pca", &mut seconds);
+    let mut start = std::mem::take(&mut r.start);
     let mut figures = BTreeMap::new();
     let mut complete = true;
+    let mut graph = None;
+    let wanted = match (params.neighbours, params.method) {
+        (0, Method::Pacmap) => pacmap::default_neighbours(n),
+        (0, _) => 15,
+        (k, _) => k.max(2),
+    };
+    let curve = Curve::fit(params.min_dist, params.min_dist.max(1.0));
     let (coords, typical) = if n < 3 {
         // One row or two: nothing to arrange.
         (start, 1.0)
     } else {
         let perplexity = params.perplexity.min((n - 1) as f64 / 3.0).max(1.0);
-        let k = ((3.0 * perplexity).floor() as usize).clamp(1, n - 1);
-        let near = within(&rows, n, width, k, monitor)?;
+        let mut perplexities = vec![perplexity];
+        if params.multiscale {
+            let wide = (n as f64 / 100.0).min(100.0);
+            if wide > perplexity {
+                perplexities.push(wide);
+            }
+        }
+        let k = match params.method {
+            Method::Umap => wanted - 1,
+            Method::Pacmap => wanted + pacmap::EXTRA,
+            _ => (3.0 * perplexities[perplexities.len() - 1]).floor() as usize,
+        }
+        .clamp(1, n - 1);
+        let g = graph_of(&r, n, k, given, monitor)?;
         lap("neighbours", &mut seconds);
-        let five = near.k.min(5);
-        let mut own: Vec<f32> =
-            near.distances2.chunks_exact(near.k).map(|r| r[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32).collect();
-        let typical = kernel::median(&mut own);
-        let typical = if typical > 0.0 { typical } else { own.iter().sum::<f32>() / n as f32 };
-        let joint = joint(&near, n, perplexity)?;
-        drop(near);
-        lap("affinities", &mut seconds);
-        let schedule =
-            Schedule { iterations: params.iterations, exaggeration: params.exaggeration, seed: params.seed, spacing: 0.0 };
-        let layout = tsne::run(&joint, &start, n, dims, &schedule, monitor);
+        figures.insert("recall_of_search".into(), g.recall());
+        let own;
+        let near = if g.k() == k {
+            g.neighbours()
+        } else {
+            own = g.first(k);
+            &own
+        };
+        let typical = typical_distance(near, n);
+        let coords = match params.method {
+            Method::Umap => {
+                let epochs = if params.epochs == 0 { umap::epochs(n) } else { params.epochs };
+                let fuzzy = umap::fuzzy(near, n, epochs, monitor)?;
+                lap("affinities", &mut seconds);
+                if params.start == Start::Spectral {
+                    start = umap::spectral(&fuzzy, n, dims, params.seed, monitor)?;
+                    lap("spectral", &mut seconds);
+                }
+                let plan = umap::Plan { curve, epochs, seed: params.seed };
+                let layout = umap::run(&fuzzy, &start, n, dims, &plan, monitor);
+                figures.insert("epochs".into(), layout.epochs as f64);
+                figures.insert("edges".into(), (fuzzy.ids.len() / 2) as f64);
+                complete = layout.complete;
+                layout.coords
+            }
+            Method::Pacmap => {
+                let pairs = pacmap::pairs(near, &r.rows, n, r.width, wanted, params.seed, monitor)?;
+                lap("pairs", &mut seconds);
+                let (low, high) = r.rows.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+                let layout = pacmap::run(&pairs, &start, n, dims, high - low, params.seed, monitor);
+                figures.insert("iterations".into(), layout.iterations as f64);
+                complete = layout.complete;
+                layout.coords
+            }
+            _ => {
+                let turned = if n >= TURN { Some(Turned::new(&r, near, &start, n, dims, monitor)?) } else { None };
+                let (near, start) = turned.as_ref().map_or((near, &start), |t| (&t.near, &t.start));
+                let joint = joint(near, n, &perplexities, monitor)?;
+                lap("affinities", &mut seconds);
+                let schedule = Schedule {
+                    iterations: params.iterations,
+                    settle: params.settle,
+                    momentum: params.momentum,
+                    exaggeration: params.exaggeration,
+                    seed: params.seed,
+                    spacing: 0.0,
+                };
+                let mut layout = match &turned {
+                    None => tsne::run(&joint, start, n, dims, &schedule, monitor),
+                    Some(t) => tsne::run(&joint, start, n, dims, &schedule, &Back { order: &t.order, monitor }),
+                };
+                if let Some(t) = &turned {
+                    layout.coords = back(&t.order, &layout.coords, dims);
+                }
+                figures.insert("kl".into(), layout.kl);
+                figures.insert("iterations".into(), layout.iterations as f64);
+                figures.insert("perplexity".into(), perplexity);
+                complete = layout.complete;
+                layout.coords
+            }
+        };
         lap("layout", &mut seconds);
-        figures.insert("kl".into(), layout.kl);
-        figures.insert("iterations".into(), layout.iterations as f64);
-        figures.insert("perplexity".into(), perplexity);
-        complete = layout.complete;
-        (layout.coords, if typical > 0.0 { typical } else { 1.0 })
+        graph = Some(g);
+        (coords, typical)
     };
-    let reference = Reference { before, width, rows, dims, coords: coords.clone(), typical };
+    let reference = Reference { before: r.before, width: r.width, rows: r.rows, dims, coords: coords.clone(), typical };
+    let kind = match params.method {
+        Method::Umap => Kind::Umap { reference, curve, neighbours: wanted },
+        Method::Pacmap => Kind::Pacmap { reference, neighbours: wanted },
+        _ => Kind::Tsne(reference),
+    };
     Ok(Embedding {
         coords: Array2::from_shape_vec((n, dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
         figures,
         seconds,
         row_error: None,
-        model: Model::new(Kind::Tsne(reference)),
+        model: Model::new(kind),
         complete,
+        graph,
     })
 }
 
@@ -298,5 +537,6 @@ fn learned(
         row_error: Some(errors),
         model: Model::new(Kind::Autoencoder { net, typical }),
         complete: trained.complete,
+        graph: None,
     })
 }

@@ -3,7 +3,8 @@
 //! PCA projects, the autoencoder encodes. t-SNE keeps its reference rows and their places: a new row starts at the
 //! median of its 25 nearest reference rows and makes 250 steps against the frozen map, whose repulsion is read from one
 //! stored mesh, as openTSNE does (Poličar, Stražar & Zupan 2019). Every row is placed on its own, so a row's place does
-//! not depend on what else is placed with it.
+//! not depend on what else is placed with it. UMAP and PaCMAP do likewise: only the new row moves, drawn by its nearest
+//! reference rows and pushed by random ones, which are drawn from the bits of the row itself.
 //!
 //! Files hold a line of JSON and then plain little-endian `f32` arrays: small, and no format of another crate to keep.
 
@@ -14,7 +15,8 @@ use crate::monitor::{Monitor, step};
 use crate::neighbours::among;
 use crate::pca::{project, unproject};
 use crate::tsne::{EXACT_BELOW, mesh::Mesh, spacing};
-use crate::{Error, Method};
+use crate::umap::{self, Curve};
+use crate::{Error, Method, pacmap};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,8 @@ pub(crate) enum Kind {
     Pca(Linear),
     Tsne(Reference),
     Autoencoder { net: Net, typical: f32 },
+    Umap { reference: Reference, curve: Curve, neighbours: usize },
+    Pacmap { reference: Reference, neighbours: usize },
 }
 
 /// A projection: mean (d) and components (k × d); `typical` is the median reconstruction error of the fitted rows.
@@ -69,7 +73,7 @@ pub struct Placement {
     /// Places, rows × dims.
     pub coords: Array2<f32>,
     /// How unlike the fitted rows each one is: 1 = typical of them, above 3 = strange. Distance to the nearest
-    /// reference rows (t-SNE) or reconstruction error (PCA, autoencoder) divided by the fitted rows' own median.
+    /// reference rows (t-SNE, UMAP, PaCMAP) or reconstruction error (PCA, autoencoder) divided by the fitted rows' own median.
     pub unlike: Vec<f32>,
 }
 
@@ -116,6 +120,8 @@ impl Model {
             Kind::Pca(_) => Method::Pca,
             Kind::Tsne(_) => Method::Tsne,
             Kind::Autoencoder { .. } => Method::Autoencoder,
+            Kind::Umap { .. } => Method::Umap,
+            Kind::Pacmap { .. } => Method::Pacmap,
         }
     }
 
@@ -123,7 +129,9 @@ impl Model {
     pub fn columns(&self) -> usize {
         match &self.kind {
             Kind::Pca(l) => l.mean.len(),
-            Kind::Tsne(r) => r.before.as_ref().map_or(r.width, |l| l.mean.len()),
+            Kind::Tsne(r) | Kind::Umap { reference: r, .. } | Kind::Pacmap { reference: r, .. } => {
+                r.before.as_ref().map_or(r.width, |l| l.mean.len())
+            }
             Kind::Autoencoder { net, .. } => net.mean.len(),
         }
     }
@@ -132,7 +140,7 @@ impl Model {
     pub fn dims(&self) -> usize {
         match &self.kind {
             Kind::Pca(l) => l.k(),
-            Kind::Tsne(r) => r.dims,
+            Kind::Tsne(r) | Kind::Umap { reference: r, .. } | Kind::Pacmap { reference: r, .. } => r.dims,
             Kind::Autoencoder { net, .. } => net.latent_mean.len(),
         }
     }
@@ -165,11 +173,22 @@ impl Model {
                 })
             }
             Kind::Tsne(r) => r.place(&data, n, monitor),
+            Kind::Umap { reference: r, curve, neighbours } => {
+                // umap-learn's number of epochs for new rows.
+                let rounds = if r.coords.len() / r.dims <= 10_000 { 100 } else { 30 };
+                r.place_each(&data, n, *neighbours, monitor, |ids, d2, key, out| {
+                    let distances: Vec<f32> = d2.iter().map(|d| d.sqrt()).collect();
+                    umap::place(&r.coords, r.dims, ids, &distances, *curve, key, rounds, out);
+                })
+            }
+            Kind::Pacmap { reference: r, neighbours } => {
+                r.place_each(&data, n, *neighbours, monitor, |ids, _, key, out| pacmap::place(&r.coords, r.dims, ids, key, out))
+            }
         }
     }
 
-    /// Rows (n × columns, in the fitted units) from places on the map; `None` for t-SNE, which has no way back, and
-    /// for places of another number of dimensions.
+    /// Rows (n × columns, in the fitted units) from places on the map; `None` for t-SNE, UMAP and PaCMAP, which have no
+    /// way back, and for places of another number of dimensions.
     pub fn decode(&self, latent: ArrayView2<f32>) -> Option<Array2<f32>> {
         let (n, k) = latent.dim();
         if k != self.dims() {
@@ -179,9 +198,36 @@ impl Model {
         let data = match &self.kind {
             Kind::Pca(l) => unproject(&z, n, l.mean.len(), &l.mean, &l.components, k),
             Kind::Autoencoder { net, .. } => net.decode(&z),
-            Kind::Tsne(_) => return None,
+            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => return None,
         };
         Array2::from_shape_vec((n, self.columns()), data).ok()
+    }
+
+    /// Map coordinates of a single row (columns numbers, fitted units), in well under a millisecond: for a pointer that
+    /// moves. The last digits may differ from those of [`Self::place`]. `None` for methods that place by neighbours, and
+    /// for rows of another length or with cells that are not finite.
+    pub fn encode_one(&self, row: &[f32]) -> Option<Vec<f32>> {
+        if row.len() != self.columns() || row.iter().any(|v| !v.is_finite()) {
+            return None;
+        }
+        match &self.kind {
+            Kind::Pca(l) => Some(project(row, 1, row.len(), &l.mean, &l.components, l.k())),
+            Kind::Autoencoder { net, .. } => Some(net.encode_one(row)),
+            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => None,
+        }
+    }
+
+    /// A single row (columns numbers, fitted units) from a place on the map (dims numbers), in well under a millisecond:
+    /// for a walk over the map. `None` as in [`Self::decode`], and for places that are not finite.
+    pub fn decode_one(&self, place: &[f32]) -> Option<Vec<f32>> {
+        if place.len() != self.dims() || place.iter().any(|v| !v.is_finite()) {
+            return None;
+        }
+        match &self.kind {
+            Kind::Pca(l) => Some(unproject(place, 1, l.mean.len(), &l.mean, &l.components, l.k())),
+            Kind::Autoencoder { net, .. } => Some(net.decode_one(place)),
+            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => None,
+        }
     }
 
     /// Writes the model.
@@ -255,10 +301,15 @@ impl Model {
                 head.numbers = vec![l.typical];
                 vec![&l.mean, &l.components]
             }
-            Kind::Tsne(r) => {
+            Kind::Tsne(r) | Kind::Umap { reference: r, .. } | Kind::Pacmap { reference: r, .. } => {
                 head.width = r.width;
                 head.before = r.before.is_some();
                 head.numbers = vec![r.typical, r.before.as_ref().map_or(1.0, |l| l.typical)];
+                match &self.kind {
+                    Kind::Umap { curve, neighbours, .. } => head.numbers.extend([*neighbours as f32, curve.a, curve.b]),
+                    Kind::Pacmap { neighbours, .. } => head.numbers.push(*neighbours as f32),
+                    _ => {}
+                }
                 let mut a: Vec<&[f32]> = vec![&r.rows, &r.coords];
                 if let Some(l) = &r.before {
                     a.extend([&l.mean[..], &l.components]);
@@ -308,7 +359,7 @@ impl Head {
         };
         let kind = match self.method {
             Method::Pca => Kind::Pca(linear(next()?, next()?, number(0)?)?),
-            Method::Tsne => {
+            Method::Tsne | Method::Umap | Method::Pacmap => {
                 let (rows, coords) = (next()?, next()?);
                 let before = if self.before { Some(linear(next()?, next()?, number(1)?)?) } else { None };
                 let whole =
@@ -319,7 +370,16 @@ impl Head {
                 {
                     return Err(wrong("reference rows"));
                 }
-                Kind::Tsne(Reference { before, width: self.width, rows, dims: self.dims, coords, typical: number(0)? })
+                let reference = Reference { before, width: self.width, rows, dims: self.dims, coords, typical: number(0)? };
+                let count = |i: usize| number(i).map(|v| (v as usize).max(1));
+                match self.method {
+                    Method::Umap => {
+                        let curve = Curve { a: number(3)?, b: number(4)? };
+                        Kind::Umap { reference, curve, neighbours: count(2)? }
+                    }
+                    Method::Pacmap => Kind::Pacmap { reference, neighbours: count(2)? },
+                    _ => Kind::Tsne(reference),
+                }
             }
             Method::Autoencoder => {
                 let (mean, latent_mean, latent_scale) = (next()?, next()?, next()?);
@@ -352,6 +412,45 @@ impl Head {
 }
 
 impl Reference {
+    /// Places rows one by one: `each` gets a row's nearest reference rows, their squared distances and a key made of the
+    /// row's own bits.
+    fn place_each(
+        &self,
+        x: &[f32],
+        n: usize,
+        neighbours: usize,
+        monitor: &dyn Monitor,
+        each: impl Fn(&[u32], &[f32], u64, &mut [f32]) + Sync,
+    ) -> Result<Placement, Error> {
+        let own;
+        let rows: &[f32] = match &self.before {
+            Some(l) => {
+                own = l.apply(x, n).0;
+                &own
+            }
+            None => x,
+        };
+        let (d, dims, width) = (self.width, self.dims, x.len() / n);
+        let near = among(rows, n, &self.rows, self.rows.len() / d, d, neighbours.max(5), monitor)?;
+        let (mut coords, mut unlike) = (vec![0.0f32; n * dims], vec![0.0f32; n]);
+        let block = 2048;
+        for (b, (coords, unlike)) in coords.chunks_mut(block * dims).zip(unlike.chunks_mut(block)).enumerate() {
+            step(monitor, "placing", b * block, n)?;
+            coords.par_chunks_mut(dims).zip(unlike.par_iter_mut()).enumerate().for_each(|(r, (out, unlike))| {
+                let i = b * block + r;
+                let range = i * near.k..(i + 1) * near.k;
+                let (ids, d2) = (&near.ids[range.clone()], &near.distances2[range]);
+                let five = near.k.min(5);
+                *unlike = d2[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32 / self.typical;
+                let key = x[i * width..(i + 1) * width].iter().fold(1, |h, v| kernel::mix(h, u64::from(v.to_bits())));
+                let k = near.k.min(neighbours);
+                each(&ids[..k], &d2[..k], key, out);
+            });
+        }
+        monitor.progress(crate::Progress { stage: "placing", done: n as u64, of: n as u64 });
+        Ok(Placement { coords: matrix(coords, n, dims)?, unlike })
+    }
+
     fn place(&self, x: &[f32], n: usize, monitor: &dyn Monitor) -> Result<Placement, Error> {
         let own;
         let rows: &[f32] = match &self.before {

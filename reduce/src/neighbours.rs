@@ -1,16 +1,19 @@
-//! Exact nearest neighbours by blocked matrix products.
+//! Nearest neighbours: exact by a tree or by blocked matrix products, approximate where that would take too long.
 //!
-//! A tile of 192 query rows against 1,024 base rows gives |y|²/2 − x·y for all pairs with one product that stays in
-//! cache; scores under the row's current threshold go into a buffer that is cut back to the best whenever it is full.
-//! The winners' distances are then computed directly, because the product form loses digits. Measured on 70,000 × 50
-//! this beat HNSW and kd-trees up to some 2·10⁵ rows, and the answer does not depend on threads or luck; beyond that
-//! it grows with N² and an inverted-file index would be the next step. Cost: 2·N²·d flops.
+//! The blocked search takes a tile of 192 query rows against 1,024 base rows: |y|²/2 − x·y for all pairs with one
+//! product that stays in cache; scores under the row's current threshold go into a buffer that is cut back to the best
+//! whenever it is full. The winners' distances are then computed directly, because the product form loses digits.
+//! Measured on 70,000 × 50 this beat HNSW and k-d trees up to some 2·10⁵ rows, and the answer does not depend on threads
+//! or luck. In up to five columns a k-d tree ([`crate::kdtree`]) is faster and as exact. From 10,000 rows on the rows are
+//! sorted into cells ([`crate::cells`]): most pairs need not be looked at then, and beyond 10¹² operations all the same the
+//! search becomes approximate with a measured recall. Cost of the blocked search: 2·N²·d flops.
 
 use crate::kernel::{self, Mat, distance2, mul};
 use crate::monitor::Monitor;
-use crate::{Error, Progress};
+use crate::{Error, Progress, cells, kdtree};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const QUERY: usize = 192;
@@ -27,18 +30,140 @@ pub struct Neighbours {
     pub distances2: Vec<f32>,
 }
 
-/// The `k` nearest other rows of every row of `x` (N × d); fewer when there are fewer rows.
+/// How neighbours are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Search {
+    /// Exact while that takes less than about a minute, approximate above.
+    #[default]
+    Auto,
+    /// Exact whatever it takes.
+    Exact,
+    /// By cells, with a measured recall; exact all the same for fewer than 5,000 rows.
+    Approximate,
+}
+
+/// Columns up to which the tree beats the blocked products.
+const TREE: usize = 5;
+/// Rows from which sorting into cells pays.
+const CELLS: usize = 10_000;
+/// Work of the exact search (pairs that have to be looked at, times columns and thirty for the selection) above which it
+/// is left to the approximate one.
+const MUCH: f64 = 1.0e12;
+
+/// The `k` nearest other rows of every row of `x` (N × d); fewer when there are fewer rows. Exact up to some
+/// hundred thousand rows, and in up to five columns always; [`Graph::new`] tells which it was.
 ///
 /// # Errors
 /// No cells, cells that are not finite, more memory than there is, or stopped.
 pub fn neighbours(x: ArrayView2<f32>, k: usize, monitor: &dyn Monitor) -> Result<Neighbours, Error> {
     let data = kernel::checked(x)?;
-    within(&data, x.nrows(), x.ncols(), k, monitor)
+    Ok(within(&data, x.nrows(), x.ncols(), k, Search::Auto, monitor)?.0)
 }
 
-/// Neighbours of every row among the other rows.
-pub(crate) fn within(x: &[f32], n: usize, d: usize, k: usize, monitor: &dyn Monitor) -> Result<Neighbours, Error> {
-    search(x, n, x, n, d, k.min(n - 1), true, monitor)
+/// Neighbours of every row among the other rows, and the share of the true ones among them.
+pub(crate) fn within(
+    x: &[f32],
+    n: usize,
+    d: usize,
+    k: usize,
+    how: Search,
+    monitor: &dyn Monitor,
+) -> Result<(Neighbours, f64), Error> {
+    let k = k.min(n - 1);
+    room(n, n, d, k)?;
+    if d <= TREE && how != Search::Approximate {
+        Ok((kdtree::search(x, n, x, n, d, k, true, monitor)?, 1.0))
+    } else if n >= if how == Search::Approximate { 5_000 } else { CELLS } && k > 0 && k < n / 16 {
+        cells::within(x, n, d, k, how == Search::Exact, if how == Search::Approximate { 0.0 } else { MUCH }, monitor)
+    } else {
+        Ok((exact(x, n, x, n, d, k, true, monitor)?, 1.0))
+    }
+}
+
+/// A neighbour graph of some rows, computed once and shared by maps, outlier scores, groups and figures of trust.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    near: Neighbours,
+    recall: f64,
+    mark: u64,
+}
+
+impl Graph {
+    /// The `k` nearest other rows of every row of `x` (N × d), fewer when there are fewer rows.
+    ///
+    /// # Errors
+    /// No cells, cells that are not finite, more memory than there is, or stopped.
+    pub fn new(x: ArrayView2<f32>, k: usize, how: Search, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let data = kernel::checked(x)?;
+        Self::of(&data, x.nrows(), x.ncols(), k, how, monitor)
+    }
+
+    pub(crate) fn of(x: &[f32], n: usize, d: usize, k: usize, how: Search, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let (near, recall) = within(x, n, d, k, how, monitor)?;
+        Ok(Self { near, recall, mark: mark(x, d) })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        if self.near.k == 0 { 1 } else { self.near.ids.len() / self.near.k }
+    }
+
+    /// Neighbours per row.
+    pub fn k(&self) -> usize {
+        self.near.k
+    }
+
+    /// Share of the true neighbours that are in the graph, measured on random rows; 1 where the search is exact.
+    pub fn recall(&self) -> f64 {
+        self.recall
+    }
+
+    /// All neighbours, row after row.
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.near
+    }
+
+    /// Neighbours of one row, nearest first, and their squared distances; empty for a row that is not there.
+    pub fn of_row(&self, row: usize) -> (&[u32], &[f32]) {
+        let k = self.near.k;
+        let range = row.saturating_mul(k)..row.saturating_add(1).saturating_mul(k);
+        (self.near.ids.get(range.clone()).unwrap_or(&[]), self.near.distances2.get(range).unwrap_or(&[]))
+    }
+
+    /// Whether the graph is of exactly these rows (N × d) and has at least `k` neighbours, or as many as there can be.
+    pub fn fits(&self, x: ArrayView2<f32>, k: usize) -> bool {
+        let data: Vec<f32> = x.iter().copied().collect();
+        x.ncols() > 0 && self.serves(&data, x.nrows(), x.ncols(), k)
+    }
+
+    pub(crate) fn serves(&self, x: &[f32], n: usize, d: usize, k: usize) -> bool {
+        self.rows() == n && self.near.k >= k.min(n - 1) && self.mark == mark(x, d)
+    }
+
+    /// Only the `k` nearest of every row.
+    pub fn first(&self, k: usize) -> Neighbours {
+        let (k, of) = (k.min(self.near.k), self.near.k.max(1));
+        Neighbours {
+            k,
+            ids: self.near.ids.chunks_exact(of).flat_map(|r| &r[..k]).copied().collect(),
+            distances2: self.near.distances2.chunks_exact(of).flat_map(|r| &r[..k]).copied().collect(),
+        }
+    }
+}
+
+/// A number that tells one matrix from another: mixed bits of all cells, chunk by chunk.
+fn mark(x: &[f32], d: usize) -> u64 {
+    let parts: Vec<u64> =
+        x.par_chunks(1 << 16).map(|c| c.iter().fold(0, |h, v| kernel::mix(h, u64::from(v.to_bits())))).collect();
+    parts.into_iter().fold(d as u64, kernel::mix)
+}
+
+fn room(m: usize, n: usize, d: usize, k: usize) -> Result<(), Error> {
+    if n > u32::MAX as usize - 1 {
+        return Err(Error::TooLarge { needs_bytes: (m as u64) * 8 * k as u64 });
+    }
+    kernel::check_memory((m as u64) * (k as u64) * 8 + 4 * ((n + m) * d) as u64)
 }
 
 /// Neighbours of every row of `queries` (m × d) among the rows of `base` (n × d).
@@ -51,11 +176,18 @@ pub(crate) fn among(
     k: usize,
     monitor: &dyn Monitor,
 ) -> Result<Neighbours, Error> {
-    search(queries, m, base, n, d, k.min(n), false, monitor)
+    let k = k.min(n);
+    room(m, n, d, k)?;
+    // A tree has to be built first: worth it for more than a few rows.
+    if d <= TREE && (m as f64) * (n as f64) > 1e7 {
+        kdtree::search(queries, m, base, n, d, k, false, monitor)
+    } else {
+        exact(queries, m, base, n, d, k, false, monitor)
+    }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn search(
+/// The blocked search.
+pub(crate) fn exact(
     q: &[f32],
     m: usize,
     b: &[f32],
@@ -65,10 +197,6 @@ fn search(
     same: bool,
     monitor: &dyn Monitor,
 ) -> Result<Neighbours, Error> {
-    if n > u32::MAX as usize {
-        return Err(Error::TooLarge { needs_bytes: (n as u64) * 8 * k as u64 });
-    }
-    kernel::check_memory((m as u64) * (k as u64) * 8 + 4 * ((n + m) * d) as u64)?;
     if k == 0 {
         return Ok(Neighbours { k, ids: Vec::new(), distances2: Vec::new() });
     }
@@ -154,7 +282,7 @@ fn cut(found: &mut Vec<(f32, u32)>, keep: usize, limit: &mut f32) {
 }
 
 kernel::wide! {
-    fn collect(
+    pub(crate) fn collect(
         products: &[f32],
         half: &[f32],
         from: usize,
@@ -196,6 +324,9 @@ kernel::wide! {
             }
             at = to;
         }
-        cut(found, keep, limit);
+        // Cutting back costs as much as looking at many rows: only when there is something to gain.
+        if found.len() >= 2 * keep || limit.is_infinite() {
+            cut(found, keep, limit);
+        }
     }
 }

@@ -20,6 +20,8 @@ use rayon::prelude::*;
 
 /// Rows per chunk of the covariance sum.
 const ROWS: usize = 4096;
+/// Fewer rows than this are projected with rows of zeros added.
+const FEW: usize = 64;
 /// Above this many rows and columns no square matrix is formed.
 const SQUARE: usize = 2048;
 
@@ -36,6 +38,91 @@ pub struct Pca {
     pub explained_ratio: Vec<f64>,
     /// The rows on the components, N × k.
     pub scores: Array2<f32>,
+}
+
+impl Pca {
+    /// Number of components.
+    pub fn k(&self) -> usize {
+        self.components.nrows()
+    }
+
+    /// Share of all variance that the first 1, 2, … components explain together, 0..1.
+    pub fn scree(&self) -> Vec<f64> {
+        self.explained_ratio
+            .iter()
+            .scan(0.0, |sum, r| {
+                *sum += r;
+                Some(*sum)
+            })
+            .collect()
+    }
+
+    /// How many components explain a share (0..1) of all variance; `None` when these do not.
+    pub fn needed(&self, share: f64) -> Option<usize> {
+        self.scree().iter().position(|s| *s >= share - 1e-12).map(|p| p + 1)
+    }
+
+    /// Components times the square root of their variance, k × d, in the units of the input: what one standard deviation
+    /// along each does to every column (for spectra: the eigen-spectra at their usual strength).
+    pub fn loadings(&self) -> Array2<f32> {
+        let mut out = self.components.clone();
+        for (mut row, v) in out.rows_mut().into_iter().zip(&self.explained_variance) {
+            row.mapv_inplace(|c| c * v.sqrt() as f32);
+        }
+        out
+    }
+
+    /// Rows (m × d, fitted or new) on the components, m × k.
+    ///
+    /// # Errors
+    /// No cells, cells that are not finite, or another number of columns.
+    pub fn project(&self, x: ArrayView2<f32>) -> Result<Array2<f32>, Error> {
+        let (n, d) = x.dim();
+        self.same(d)?;
+        let data = kernel::checked(x)?;
+        let scores = project(&data, n, d, &self.mean, &self.flat(), self.k());
+        Array2::from_shape_vec((n, self.k()), scores).map_err(|e| Error::Shape(e.to_string()))
+    }
+
+    /// Rows (m × d, input units) from places on the first components (m × j, j ≤ k).
+    ///
+    /// # Errors
+    /// More places per row than components, or none.
+    pub fn reconstruct(&self, scores: ArrayView2<f32>) -> Result<Array2<f32>, Error> {
+        let (n, j) = scores.dim();
+        if n == 0 || j == 0 || j > self.k() {
+            return Err(Error::Shape(format!("there are {} components, rows with {j} cannot be rebuilt", self.k())));
+        }
+        let (s, d): (Vec<f32>, usize) = (scores.iter().copied().collect(), self.mean.len());
+        let back = unproject(&s, n, d, &self.mean, &self.flat()[..j * d], j);
+        Array2::from_shape_vec((n, d), back).map_err(|e| Error::Shape(e.to_string()))
+    }
+
+    /// Root mean square of what the components leave of each row (m × d), in the units of the input: large for rows that
+    /// are unlike the others.
+    ///
+    /// # Errors
+    /// No cells, cells that are not finite, or another number of columns.
+    pub fn row_errors(&self, x: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
+        let back = self.reconstruct(self.project(x)?.view())?;
+        let d = x.ncols() as f32;
+        Ok(x.rows()
+            .into_iter()
+            .zip(back.rows())
+            .map(|(a, b)| (a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>() / d).sqrt())
+            .collect())
+    }
+
+    fn flat(&self) -> Vec<f32> {
+        self.components.iter().copied().collect()
+    }
+
+    fn same(&self, d: usize) -> Result<(), Error> {
+        if d == self.mean.len() {
+            return Ok(());
+        }
+        Err(Error::Shape(format!("the components are of {} columns, the rows have {d}", self.mean.len())))
+    }
 }
 
 /// Principal components of the rows of `x` (N × d): the first `k`, fewer when there are fewer rows or columns.
@@ -259,7 +346,7 @@ pub(crate) fn fit(x: &[f32], n: usize, d: usize, k: usize, monitor: &dyn Monitor
     let small = n.min(d);
     let (mut variance, mut components) = if small > SQUARE {
         let apply = |v: &[f64], l: usize| through_data(x, n, d, &mean, v, l);
-        let (values, vectors) = subspace(apply, d, k, 8, monitor)?;
+        let (values, vectors) = subspace(apply, d, k, 8, Rng::new(7, 0), monitor)?;
         (values.iter().map(|v| v / dof).collect::<Vec<_>>(), vectors)
     } else if d <= n {
         let c = covariance(x, n, d, &mean, monitor)?;
@@ -313,8 +400,16 @@ pub(crate) fn project(x: &[f32], n: usize, d: usize, mean: &[f32], components: &
     let mut out = vec![0.0f32; n * k];
     out.par_chunks_mut(kernel::CHUNK * k).zip(x.par_chunks(kernel::CHUNK * d)).for_each(|(out, chunk)| {
         let rows = chunk.len() / d;
-        let centred = centre(chunk, mean);
-        mul(out, Mat::new(&centred, rows, d), Mat::new(components, k, d).t(), false);
+        let mut centred = centre(chunk, mean);
+        if rows >= FEW {
+            mul(out, Mat::new(&centred, rows, d), Mat::new(components, k, d).t(), false);
+        } else {
+            // Products of very few rows are summed in another order: with zeros below, a row alone gets the same bits.
+            centred.resize(FEW * d, 0.0);
+            let mut padded = vec![0.0f32; FEW * k];
+            mul(&mut padded, Mat::new(&centred, FEW, d), Mat::new(components, k, d).t(), false);
+            out.copy_from_slice(&padded[..rows * k]);
+        }
     });
     out
 }
@@ -469,19 +564,19 @@ fn leading(a: &[f64], m: usize, k: usize, monitor: &dyn Monitor) -> Result<(Vec<
         }
         out
     };
-    subspace(apply, m, k, 60, monitor)
+    subspace(apply, m, k, 60, Rng::new(7, 0), monitor)
 }
 
 /// Block subspace iteration with Rayleigh–Ritz for the `k` leading eigenpairs of a positive operator on `m` numbers.
-fn subspace(
+pub(crate) fn subspace(
     apply: impl Fn(&[f64], usize) -> Vec<f64>,
     m: usize,
     k: usize,
     rounds: usize,
+    mut rng: Rng,
     monitor: &dyn Monitor,
 ) -> Result<(Vec<f64>, Vec<f64>), Error> {
     let l = (k + 10.max(k / 2)).min(m);
-    let mut rng = Rng::new(7, 0);
     let mut v: Vec<f64> = (0..l * m).map(|_| rng.normal()).collect();
     orthonormalise(&mut v, l, m);
     let mut last = vec![0.0f64; k];

@@ -2,10 +2,12 @@
 //!
 //! Recall, trustworthiness and continuity (Venna & Kaski 2001) compare each row's neighbours in the data with those on
 //! the map; random triplets compare distances between groups. Ranks are counted, not sorted: for each of 15 neighbours
-//! one pass over the other rows. Exact up to 20,000 rows (N² work), above that on 2,000 random rows against all others.
+//! one pass over the other rows. Exact up to 20,000 rows (N² work), above that on 2,000 random rows against all others;
+//! with the neighbour graph at hand, recall and the trust in each row are of all rows even then.
 
 use crate::kernel::{self, Mat, Rng, mul, wide};
 use crate::monitor::Monitor;
+use crate::neighbours::{Graph, Search, within};
 use crate::{Error, Progress};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -43,6 +45,21 @@ struct Row {
 /// # Errors
 /// No cells, cells that are not finite, different numbers of rows, or stopped.
 pub fn quality(x: ArrayView2<f32>, coords: ArrayView2<f32>, seed: u64, monitor: &dyn Monitor) -> Result<Quality, Error> {
+    quality_with_graph(x, coords, None, seed, monitor)
+}
+
+/// As [`quality`], with a neighbour graph of the same rows, if there is one with at least 15 neighbours: then above 20,000
+/// rows recall and the trust in each row are of all rows, not of a sample. A graph of other rows is not used.
+///
+/// # Errors
+/// As [`quality`].
+pub fn quality_with_graph(
+    x: ArrayView2<f32>,
+    coords: ArrayView2<f32>,
+    graph: Option<&Graph>,
+    seed: u64,
+    monitor: &dyn Monitor,
+) -> Result<Quality, Error> {
     let (data, map) = (kernel::checked(x)?, kernel::checked(coords)?);
     let (n, d) = x.dim();
     let (m, dims) = coords.dim();
@@ -65,8 +82,18 @@ pub fn quality(x: ArrayView2<f32>, coords: ArrayView2<f32>, seed: u64, monitor: 
     rows.iter().zip(&found).for_each(|(i, f)| row_trust[*i] = f.kept);
     let count = rows.len() as f64;
     let norm = penalty_norm(n, k, rows.len());
+    let mut recall_10 = found.iter().map(|f| f.recall).sum::<f64>() / count;
+    if let Some(g) = graph.filter(|g| n > EXACT && g.k() >= k && g.serves(&data, n, d, k)) {
+        let near = within(&map, n, dims, k, Search::Exact, monitor)?.0;
+        let kept = |i: usize, k: usize| {
+            let own = &g.of_row(i).0[..k];
+            near.ids[i * near.k..i * near.k + k].iter().filter(|j| own.contains(j)).count()
+        };
+        row_trust = (0..n).into_par_iter().map(|i| kept(i, k) as f32 / k as f32).collect();
+        recall_10 = (0..n).into_par_iter().map(|i| kept(i, 10)).sum::<usize>() as f64 / (10 * n) as f64;
+    }
     Ok(Quality {
-        recall_10: found.iter().map(|f| f.recall).sum::<f64>() / count,
+        recall_10,
         trustworthiness_15: 1.0 - norm * found.iter().map(|f| f.trust).sum::<f64>(),
         continuity_15: 1.0 - norm * found.iter().map(|f| f.continuity).sum::<f64>(),
         triplets: triplets(&data, d, &map, dims, n, seed),

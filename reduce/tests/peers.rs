@@ -315,7 +315,7 @@ fn trustworthiness_is_scikit_learns() {
 
 #[test]
 fn small_and_odd_inputs_have_an_answer_or_a_clear_error() {
-    let methods = [Method::Pca, Method::Tsne, Method::Autoencoder];
+    let methods = [Method::Pca, Method::Tsne, Method::Autoencoder, Method::Umap, Method::Pacmap];
     for method in methods {
         for (n, d) in [(1, 1), (1, 5), (2, 1), (2, 3), (3, 2), (4, 4), (7, 1), (10, 100), (60, 3)] {
             for dims in [1, 2, 3] {
@@ -354,7 +354,7 @@ fn small_and_odd_inputs_have_an_answer_or_a_clear_error() {
     assert_eq!(kmeans(Array2::zeros((2, 3)).view(), 5, 0, &Quiet).unwrap().labels.len(), 2);
     assert_eq!(hdbscan(Array2::zeros((2, 3)).view(), 5, 5, &Quiet).unwrap().labels, [-1, -1]);
     assert_eq!("tsne".parse::<Method>().unwrap(), Method::Tsne);
-    assert!("umap".parse::<Method>().is_err());
+    assert!("som".parse::<Method>().is_err());
     assert_eq!(
         serde_json::from_str::<Params>(r#"{"perplexity": 10}"#).unwrap(),
         Params { perplexity: 10.0, ..Params::default() }

@@ -3,8 +3,12 @@
 //! Attraction runs over the sparse joint matrix; repulsion is exact below [`EXACT_BELOW`] rows and a particle mesh
 //! above ([`mesh`], in the spirit of Linderman et al. 2019 with one field instead of four). The schedule is openTSNE's
 //! (exaggeration 12, learning rate N / exaggeration, gains, step clip; Belkina et al. 2019) with 150 instead of 250
-//! early iterations and momentum 0.95 instead of 0.8 after them, which reaches openTSNE's divergence in about half of
-//! its iterations. Barnes–Hut trees were not taken: slower from some thousand rows on and less exact.
+//! early iterations and momentum 0.95 instead of 0.8 after them. That reaches openTSNE's divergence in about half of
+//! its iterations on 10,000 rows and more; on a few thousand it is no better than 0.8 and on noisy spectra 2% worse, so
+//! that small maps left to themselves take 0.8 and more iterations (figures in docs/methods.md). The divergence is looked
+//! at every 50 iterations and the run ends when it has twice fallen by less than half a per cent; it never comes to
+//! rest, the map just spreads, so tests of the gradient's size (tried and removed in openTSNE) never end a run.
+//! Barnes–Hut trees were not taken: slower from some thousand rows on and less exact.
 //!
 //! Everything is summed in fixed chunks, so a map does not depend on the number of threads.
 
@@ -23,12 +27,22 @@ pub(crate) const EXACT_BELOW: usize = 1500;
 /// Above this many rows a three-dimensional map would take too long with all pairs.
 pub(crate) const EXACT_3D: usize = 20_000;
 const EARLY: usize = 150;
+/// Rows below which more iterations at less momentum cost little and end lower.
+const FEW: usize = 5_000;
+/// Rows above which a map takes more iterations and, left to itself, keeps some exaggeration.
+const MANY: usize = 300_000;
+/// Relative gain in 50 iterations below which a map has settled.
+const SETTLED: f64 = 0.005;
 
 /// Settings of the optimiser.
 pub(crate) struct Schedule {
-    /// Iterations in all.
+    /// Iterations at most; 0 = 500, 750 for fewer than [`FEW`] rows, 1,000 for more than [`MANY`].
     pub iterations: usize,
-    /// Exaggeration after the early phase, 1 = none.
+    /// Stop when the divergence has fallen by less than [`SETTLED`] in 50 iterations, twice in a row.
+    pub settle: bool,
+    /// Momentum after the early phase; 0 = 0.95, or 0.8 for fewer than [`FEW`] rows.
+    pub momentum: f64,
+    /// Exaggeration after the early phase, 1 = none; 0 = 1, or 2 for more than [`MANY`] rows.
     pub exaggeration: f64,
     /// Random seed of the jitter.
     pub seed: u64,
@@ -206,14 +220,30 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
     } else {
         Repulsion::<W>::Exact
     };
-    let early = EARLY.min(s.iterations * 3 / 10);
-    let late = if s.exaggeration.is_finite() { s.exaggeration.clamp(1.0, 12.0) } else { 1.0 };
+    let iterations = match s.iterations {
+        0 if n < FEW => 750,
+        0 if n > MANY => 1000,
+        0 => 500,
+        given => given,
+    };
+    let early = EARLY.min(iterations * 3 / 10);
+    let late = match s.exaggeration {
+        e if e.is_finite() && e > 0.0 => e.clamp(1.0, 12.0),
+        _ if n > MANY => 2.0,
+        _ => 1.0,
+    };
+    let momentum_late = match s.momentum {
+        m if m.is_finite() && m > 0.0 => m.min(0.99) as f32,
+        _ if n < FEW => 0.8,
+        _ => 0.95,
+    };
+    let (mut before, mut calm) = (f64::INFINITY, 0);
     let mut kl = f64::NAN;
     let mut complete = true;
     let mut done = 0;
     let mut shown: Option<Instant> = None;
-    for it in 0..s.iterations {
-        monitor.progress(Progress { stage: "layout", done: it as u64, of: s.iterations as u64 });
+    for it in 0..iterations {
+        monitor.progress(Progress { stage: "layout", done: it as u64, of: iterations as u64 });
         if shown.is_none_or(|t| t.elapsed() > Duration::from_millis(30)) {
             monitor.frame(&flat(&y, dims), dims, &[("iteration", it as f64), ("kl", kl)]);
             shown = Some(Instant::now());
@@ -222,11 +252,17 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
             complete = false;
             break;
         }
-        let (ex, momentum) = if it < early { (12.0f64, 0.8f32) } else { (late, 0.95) };
+        let (ex, momentum) = if it < early { (12.0f64, 0.8f32) } else { (late, momentum_late) };
         let rate = (n as f64 / ex).max(1.0) as f32;
         let z = repulsion.forces(&y, &mut rep).max(1e-12);
         if it >= early && it % 50 == 0 {
             kl = divergence(joint, &y, z);
+            // Twice in a row: with much momentum the map swings before it rests.
+            calm = if it > early && before - kl < SETTLED * kl.abs() { calm + 1 } else { 0 };
+            if s.settle && calm == 2 {
+                break;
+            }
+            before = kl;
         }
         let (ex, inv_z) = (ex as f32, (1.0 / z) as f32);
         let sums: Vec<[f64; W]> = next
@@ -277,6 +313,6 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
     kl = divergence(joint, &y, z);
     let coords = flat(&y, dims);
     monitor.frame(&coords, dims, &[("iteration", done as f64), ("kl", kl)]);
-    monitor.progress(Progress { stage: "layout", done: done as u64, of: s.iterations as u64 });
+    monitor.progress(Progress { stage: "layout", done: done as u64, of: iterations as u64 });
     Layout { coords, kl, iterations: done, complete }
 }
