@@ -554,7 +554,7 @@ fn spectra(s: &mut String, dataset: &Dataset, frame: Frame, colours: &Colours, t
         asterism_session::data::Medium::Vacuum => ", vacuum",
         asterism_session::data::Medium::Unknown => "",
     };
-    let axis = column.axis_unit.replace("Angstrom", "Å").replace("um", "µm");
+    let axis = crate::widgets::format::unit(&column.axis_unit);
     let axes = axes(
         s,
         frame,
@@ -562,7 +562,7 @@ fn spectra(s: &mut String, dataset: &Dataset, frame: Frame, colours: &Colours, t
         x,
         y,
         &format!("observed wavelength ({axis}{medium})"),
-        &column.flux_unit,
+        &crate::widgets::format::unit(&column.flux_unit),
         theme,
     );
     for (colour, x, [low, mid, high]) in &stacks {

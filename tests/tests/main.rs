@@ -5,6 +5,7 @@ mod brush;
 mod drive;
 mod house;
 mod picture;
+mod products;
 mod recovery;
 mod samples;
 mod search;

@@ -158,7 +158,8 @@ fn edges(w: &Window) {
             continue;
         }
         let name = inner.label().or_else(|| inner.value()).unwrap_or_default();
-        let right = if rect.left() < rail_right && rect.top() > 72.0 && rect.bottom() < 690.0 { rail_right } else { all.right() };
+        let right =
+            if rect.center().x < rail_right && rect.top() > 72.0 && rect.bottom() < 690.0 { rail_right } else { all.right() };
         if rect.right() > right + 1.0 || rect.left() < -1.0 {
             beyond.push(format!("{:?} '{name}' {rect:?}", inner.role()));
         }

@@ -322,6 +322,11 @@ pub enum Request {
         #[serde(default)]
         max_rows: Option<usize>,
     },
+    /// The files behind observations of MAST (Mast.Caom.Products), each once.
+    MastProducts {
+        /// The numbers of the observations (`obsid`, not the text `obs_id`).
+        obsids: Vec<i64>,
+    },
     /// A query in ADQL.
     Tap {
         /// Base address, without `/sync`.
@@ -393,6 +398,7 @@ impl Request {
             | Self::Cone { max_rows, .. }
             | Self::Sia { max_rows, .. }
             | Self::Ssa { max_rows, .. } => *max_rows,
+            Self::MastProducts { .. } => None,
         }
     }
 }
@@ -482,6 +488,10 @@ impl Client {
             Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
                 self.search_mast(request, cancelled, &out)
             }
+            Request::MastProducts { obsids } => self.products(obsids, cancelled).map(|table| {
+                out.send(Event::Rows(table));
+                Answer { url: self.services().mast.clone(), text: format!("{} observations", obsids.len()), ..Answer::default() }
+            }),
             _ => self.search_vo(request, cancelled, &out),
         }
         .map_err(|e| match e {
@@ -500,6 +510,9 @@ impl Client {
         match request {
             Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
                 self.count_mast(request, cancelled)
+            }
+            Request::MastProducts { .. } => {
+                Err(Error::Unsupported { service: "MAST".into(), what: "counting products before they are listed".into() })
             }
             _ => self.count_vo(request, cancelled),
         }

@@ -84,6 +84,40 @@ pub enum ClusterOn {
     Map,
 }
 
+/// How oddness is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outliers {
+    /// Local outlier factor (Breunig et al. 2000): how much thinner the rows lie around it than around its neighbours.
+    Lof,
+    /// Isolation forest (Liu et al. 2008): how few random cuts set it apart.
+    Forest,
+}
+
+impl Outliers {
+    /// For a person.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Lof => "Local outlier factor",
+            Self::Forest => "Isolation forest",
+        }
+    }
+    /// The column that is made.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Lof => "outlier_lof",
+            Self::Forest => "outlier_forest",
+        }
+    }
+    /// What its numbers mean.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Lof => "local outlier factor: about 1 among its like, larger where rows lie thinner than around its neighbours",
+            Self::Forest => "isolation forest: near 0.5 for most rows, towards 1 for those that few cuts set apart",
+        }
+    }
+}
+
 /// An intent. [`crate::Session::apply`] is the one function that carries it out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -231,6 +265,20 @@ pub enum Command {
         /// Of what.
         on: ClusterOn,
     },
+    /// Gaussian mixture; makes coloured subsets.
+    Mixture {
+        /// Number of parts; 0 for as many as the BIC likes best, up to 12.
+        k: usize,
+        /// Of what.
+        on: ClusterOn,
+    },
+    /// Say how odd each row is, in a column of the table.
+    ScoreOutliers {
+        /// By which method.
+        how: Outliers,
+        /// Of what.
+        on: ClusterOn,
+    },
     /// Turn the selection into a rule on columns.
     FitRule {
         /// Columns it may use; empty for all that a service could query.
@@ -253,6 +301,11 @@ pub enum Command {
         rows: ExportRows,
         /// Where.
         to: PathBuf,
+    },
+    /// List the files behind observations of MAST as a table of their own.
+    ListProducts {
+        /// Of which rows.
+        rows: ExportRows,
     },
     /// Fetch the products that a column names and read them into columns of array cells.
     ReadProducts {

@@ -173,6 +173,7 @@ pub fn name_of(question: &Ask) -> String {
         Ask::Archive { request } => match request {
             Request::MastCone { .. } | Request::MastFiltered { .. } => "MAST".into(),
             Request::MastCatalog { catalog, .. } => catalog.to_uppercase(),
+            Request::MastProducts { obsids } => format!("Products of {} observations", obsids.len()),
             Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
                 host(base)
             }
@@ -190,7 +191,10 @@ pub fn service_of(question: &Ask) -> String {
         Ask::Sample { name, .. } => format!("sample:{name}"),
         Ask::File { path, .. } => format!("file:{}", path.display()),
         Ask::Archive { request } => match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => "mast".into(),
+            Request::MastCone { .. }
+            | Request::MastFiltered { .. }
+            | Request::MastCatalog { .. }
+            | Request::MastProducts { .. } => "mast".into(),
             Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
                 base.clone()
             }
@@ -226,6 +230,7 @@ pub fn without_limit(question: &Ask) -> Ask {
             | Request::Cone { max_rows, .. }
             | Request::Sia { max_rows, .. }
             | Request::Ssa { max_rows, .. } => *max_rows = None,
+            Request::MastProducts { .. } => {}
             Request::Tap { max_rows, adql, .. } => {
                 *max_rows = None;
                 // Without a condition `narrowed` takes out TOP and adds one that is always true.
@@ -267,6 +272,11 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
                 Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, mut filters, max_rows } => {
                     filters.extend(boxes()?);
                     Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, max_rows }
+                }
+                Request::MastProducts { .. } => {
+                    return Err(Error::said(
+                        "products are listed by observation and take no conditions: search the observations again instead",
+                    ));
                 }
                 Request::Cone { .. } | Request::Sia { .. } | Request::Ssa { .. } => {
                     return Err(Error::said(

@@ -30,7 +30,7 @@ pub use asterism_archive as archive;
 pub use asterism_data as data;
 pub use asterism_reduce as reduce;
 
-pub use command::{Ask, ClusterOn, Command, ExportRows, SelectMode};
+pub use command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 pub use curves::CurveColumns;
 pub use document::*;
 pub use error::{Error, Result};

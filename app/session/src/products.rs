@@ -95,7 +95,7 @@ pub fn columns(table: &Table) -> Vec<String> {
         }
         let name = meta.name.to_ascii_lowercase();
         let ucd = meta.ucd.as_deref().unwrap_or("").to_ascii_lowercase();
-        let preview = name.contains("jpeg") || name.contains("preview") || name.contains("thumb");
+        let preview = is_preview(&name);
         let known =
             ["access_url", "dataurl", "datauri", "accref", "file", "filename", "path", "url", "uri"].contains(&name.as_str());
         let by_ucd = ucd.starts_with("meta.ref.url") || ucd.contains("accessreference") || ucd.starts_with("meta.ref.uri");
@@ -117,6 +117,41 @@ pub fn columns(table: &Table) -> Vec<String> {
     }
     found.sort_by_key(|(rank, _)| *rank);
     found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Whether a column holds small pictures for looking at, by its name: no spectra are behind those.
+pub fn is_preview(column: &str) -> bool {
+    let name = column.to_ascii_lowercase();
+    ["jpeg", "preview", "thumb"].iter().any(|word| name.contains(word))
+}
+
+/// The column with the numbers of MAST's observations, to list their products by.
+pub fn obsid_column(table: &Table) -> Option<usize> {
+    table.columns().iter().position(|c| c.name == "obsid").or_else(|| table.columns().iter().position(|c| c.name == "obsID"))
+}
+
+/// The numbers of the observations of some rows.
+///
+/// # Errors
+/// When the table has no such column, or the rows have no number in it.
+pub fn obsids(table: &Table, rows: &RowSet) -> Result<Vec<i64>> {
+    let column = obsid_column(table).ok_or_else(|| {
+        Error::said("only observations of MAST (with a column 'obsid') have a list of products; other tables name their files in a column")
+    })?;
+    let mut seen = std::collections::HashSet::new();
+    let name = table.columns()[column].name.clone();
+    let list: Vec<i64> = table
+        .strings(&name)?
+        .into_iter()
+        .enumerate()
+        .filter(|(row, _)| rows.contains(*row))
+        .filter_map(|(_, text)| text?.trim().parse().ok())
+        .filter(|id| seen.insert(*id))
+        .collect();
+    if list.is_empty() {
+        return Err(Error::said(format!("none of these rows has a number in column '{name}'")));
+    }
+    Ok(list)
 }
 
 fn is_address(text: &str) -> bool {
@@ -161,6 +196,8 @@ pub struct Found {
     cells: Vec<(usize, [Vec<f64>; 3])>,
     /// Rows whose file does not say the unit of its values.
     pub unitless: usize,
+    /// The units that the files say, each once. With more than one the column has none.
+    pub said_units: Vec<String>,
     /// Rows of which no address is known.
     pub without: usize,
     /// Rows whose file could not be fetched or read, with the reason.
@@ -175,7 +212,9 @@ impl Found {
     /// A sentence for the log.
     pub fn sentence(&self) -> String {
         let mut s = format!("Read {} {} from '{}'", self.count(), self.kind.word(), self.source);
-        if self.unitless > 0 && self.units[1].is_some() {
+        if self.said_units.len() > 1 {
+            s.push_str(&format!("; their units differ ({}), so the column has none", self.said_units.join(", ")));
+        } else if self.unitless > 0 && self.units[1].is_some() {
             s.push_str(&format!("; {} files say no unit and stand beside those that do", self.unitless));
         }
         if self.without > 0 {
@@ -291,27 +330,32 @@ pub fn read(
         description: None,
         cells: Vec::new(),
         unitless: 0,
+        said_units: Vec::new(),
         without,
         failed: Vec::new(),
     };
     for (row, result) in results {
         match result {
             Ok(read) => {
-                let unitless = read.units[1].is_none();
+                found.unitless += usize::from(read.units[1].is_none());
+                if let Some(unit) = &read.units[1]
+                    && !found.said_units.contains(unit)
+                {
+                    found.said_units.push(unit.clone());
+                }
                 if found.cells.is_empty() {
                     found.units = read.units;
                     found.description = read.description;
-                } else if let (Some(own), Some(first)) = (&read.units[1], &found.units[1])
-                    && own != first
-                {
-                    found.failed.push((row, format!("its unit is {own}, that of the first is {first}")));
-                    continue;
                 }
-                found.unitless += usize::from(unitless);
                 found.cells.push((row, read.values));
             }
             Err(why) => found.failed.push((row, why)),
         }
+    }
+    if found.said_units.len() > 1 {
+        // One column cannot have two units: it has none, and says so.
+        found.units[1] = None;
+        found.units[2] = None;
     }
     match found.failed.first() {
         Some((_, why)) if found.cells.is_empty() => Err(Error::said(format!("no {} could be read: {why}", kind.word()))),

@@ -170,7 +170,7 @@ pub struct MapStep {
     pub name: String,
     /// Features.
     pub of: Spanned<String>,
-    /// `pca`, `tsne`, `autoencoder`.
+    /// `pca`, `tsne`, `umap`, `pacmap`, `autoencoder`.
     pub method: Spanned<String>,
     /// Dimensions.
     pub dims: Option<usize>,
@@ -187,8 +187,12 @@ pub struct MapStep {
     pub layers: Option<Vec<usize>>,
     /// Autoencoder.
     pub latent: Option<usize>,
-    /// Autoencoder.
+    /// Autoencoder; UMAP.
     pub epochs: Option<usize>,
+    /// UMAP, PaCMAP; 0 for automatic.
+    pub neighbours: Option<usize>,
+    /// UMAP.
+    pub min_dist: Option<f64>,
 }
 
 /// `[[cluster]]`
@@ -199,9 +203,9 @@ pub struct ClusterStep {
     pub name: String,
     /// A map or features.
     pub of: Spanned<String>,
-    /// `kmeans` or `hdbscan`.
+    /// `kmeans`, `hdbscan` or `gmm` (Gaussian mixture).
     pub method: Spanned<String>,
-    /// k-means.
+    /// k-means, 8 by default; Gaussian mixture, by the BIC by default.
     pub k: Option<usize>,
     /// HDBSCAN.
     pub min_cluster_size: Option<usize>,
@@ -334,16 +338,16 @@ impl Parsed {
             if m.method.get_ref().parse::<reduce::Method>().is_err() {
                 return Err(self.wrong(
                     m.method.span(),
-                    format!("no method is named '{}': there are pca, tsne, autoencoder", m.method.get_ref()),
+                    format!("no method is named '{}': there are pca, tsne, umap, pacmap, autoencoder", m.method.get_ref()),
                 ));
             }
         }
         for c in &r.cluster {
             one_of(&c.of, "map or features", &maps.iter().chain(&features).copied().collect::<Vec<_>>())?;
-            if !["kmeans", "hdbscan"].contains(&c.method.get_ref().as_str()) {
+            if !["kmeans", "hdbscan", "gmm"].contains(&c.method.get_ref().as_str()) {
                 return Err(self.wrong(
                     c.method.span(),
-                    format!("no way of clustering is named '{}': there are kmeans, hdbscan", c.method.get_ref()),
+                    format!("no way of clustering is named '{}': there are kmeans, hdbscan, gmm", c.method.get_ref()),
                 ));
             }
         }
@@ -434,6 +438,8 @@ impl MapStep {
         p.exaggeration = self.exaggeration.unwrap_or(p.exaggeration);
         p.layers = self.layers.clone().unwrap_or(p.layers);
         p.epochs = self.epochs.unwrap_or(p.epochs);
+        p.neighbours = self.neighbours.unwrap_or(p.neighbours);
+        p.min_dist = self.min_dist.unwrap_or(p.min_dist);
         p
     }
 }
@@ -526,6 +532,17 @@ pub fn request_of(
         || position.ok_or_else(|| Error::said("a position is needed: a name such as M 31, or degrees such as 10.68 41.27"));
     match kind {
         Some(Kind::Mast) => match (catalogue, position) {
+            (Some("products"), _) => {
+                let wanted = filters.iter().find(|f| f.name.eq_ignore_ascii_case("obsid"));
+                let obsids: Vec<i64> = match wanted.map(|f| &f.values) {
+                    Some(FilterValues::OneOf(list)) => list.iter().filter_map(|v| v.trim().parse().ok()).collect(),
+                    _ => Vec::new(),
+                };
+                if obsids.is_empty() {
+                    return Err(Error::said("mast:products needs the numbers of observations: filter = \"obsid=2003585980,…\""));
+                }
+                Ok(Request::MastProducts { obsids })
+            }
             (Some(name), _) => {
                 let (ra_deg, dec_deg) = here()?;
                 Ok(Request::MastCatalog { catalog: name.into(), ra_deg, dec_deg, radius_deg, filters, max_rows })
@@ -561,7 +578,15 @@ pub fn params_text(p: &reduce::Params) -> String {
         reduce::Method::Pca => format!("pca, {} dimensions", p.dims),
         reduce::Method::Tsne => format!("t-SNE, perplexity {}, {} iterations, seed {}", p.perplexity, p.iterations, p.seed),
         reduce::Method::Autoencoder => format!("autoencoder, layers {:?}, latent {}, seed {}", p.layers, p.dims, p.seed),
+        reduce::Method::Umap => {
+            format!("UMAP, {} neighbours, minimal distance {}, seed {}", automatic(p.neighbours), p.min_dist, p.seed)
+        }
+        reduce::Method::Pacmap => format!("PaCMAP, {} neighbours, seed {}", automatic(p.neighbours), p.seed),
     }
+}
+
+fn automatic(n: usize) -> String {
+    if n == 0 { "automatic".into() } else { n.to_string() }
 }
 
 /// `[[search]]` of a dataset.
@@ -621,6 +646,12 @@ pub fn step_search(d: &Dataset) -> String {
                     line("filter", filters(list));
                 }
                 limit = *max_rows;
+            }
+            Request::MastProducts { obsids } => {
+                line("service", quoted("mast:products"));
+                let list = obsids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+                line("filter", quoted(&format!("obsid={list}")));
+                limit = None;
             }
             Request::Tap { base, adql, asynchronous, max_rows, .. } => {
                 line("service", quoted(base));
@@ -714,6 +745,11 @@ pub fn step_map(map: &crate::document::Map, features: &str) -> String {
             s.push_str(&format!("latent = {}\nlayers = {:?}\nepochs = {}\n", p.dims, p.layers, p.epochs))
         }
         reduce::Method::Pca => s.push_str(&format!("dims = {}\n", p.dims)),
+        reduce::Method::Umap => s.push_str(&format!(
+            "dims = {}\nneighbours = {}\nmin_dist = {:?}\nepochs = {}\n",
+            p.dims, p.neighbours, p.min_dist, p.epochs
+        )),
+        reduce::Method::Pacmap => s.push_str(&format!("dims = {}\nneighbours = {}\n", p.dims, p.neighbours)),
     }
     s
 }

@@ -108,14 +108,14 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
             }
         };
         let before: Vec<u32> = ran.front()?.subsets.iter().map(|s| s.id).collect();
-        let command = if step.method.get_ref() == "kmeans" {
-            Command::KMeans { k: step.k.unwrap_or(8), on }
-        } else {
-            Command::Hdbscan {
+        let command = match step.method.get_ref().as_str() {
+            "kmeans" => Command::KMeans { k: step.k.unwrap_or(8), on },
+            "gmm" => Command::Mixture { k: step.k.unwrap_or(0), on },
+            _ => Command::Hdbscan {
                 min_cluster_size: step.min_cluster_size.unwrap_or(50),
                 min_samples: step.min_samples.unwrap_or(0),
                 on,
-            }
+            },
         };
         ran.session.apply(command)?;
         ran.session.wait(&mut |_| {})?;

@@ -15,7 +15,7 @@ use asterism_reduce as reduce;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::command::{Ask, ClusterOn, Command, ExportRows, SelectMode};
+use crate::command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 use crate::document::ndarray_like::Coords;
 use crate::document::{Dataset, Document, ImageLayer, LedgerEntry, Map, Selection, Subset};
 use crate::error::{Error, Result};
@@ -88,6 +88,11 @@ pub struct Session {
     opened: u64,
     autosaved: u64,
     failures: Vec<String>,
+    /// The last neighbour graph of each dataset: the next map, density groups and outlier scores of the same vectors
+    /// begin with it.
+    graphs: HashMap<u32, Arc<reduce::Graph>>,
+    /// The last tree of density groups with what it was made of, to be cut again without computing it anew.
+    density: Option<(DensityKey, Arc<reduce::Density>)>,
     /// Datasets whose newest rows may still want a place on the map.
     place_next: Vec<u32>,
 }
@@ -125,6 +130,8 @@ impl Session {
             autosaved: 0,
             failures: Vec::new(),
             place_next: Vec::new(),
+            graphs: HashMap::new(),
+            density: None,
         }
     }
     /// Called by jobs whenever something changed.
@@ -416,6 +423,8 @@ impl Session {
             Command::Hdbscan { min_cluster_size, min_samples, on } => {
                 self.cluster(Cluster::Hdbscan(min_cluster_size, min_samples), on)
             }
+            Command::Mixture { k, on } => self.cluster(Cluster::Mixture(k), on),
+            Command::ScoreOutliers { how, on } => self.score_outliers(how, on),
             Command::FitRule { columns, balance } => self.fit_rule(columns, balance),
             Command::SetBalance { balance } => {
                 let dataset = self.front()?;
@@ -435,6 +444,11 @@ impl Session {
             }
             Command::SearchAgain => self.search_again(),
             Command::Export { rows, to } => self.export(rows, to),
+            Command::ListProducts { rows } => {
+                let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
+                let obsids = products::obsids(&dataset.table, &rows)?;
+                self.search(String::new(), Ask::Archive { request: asterism_archive::Request::MastProducts { obsids } })
+            }
             Command::ReadProducts { column, kind, rows } => self.read_products(column, kind, rows),
             Command::ExportProducts { rows, to } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
@@ -935,11 +949,17 @@ impl Session {
         let id = self.fresh_id();
         let features = dataset.features.clone();
         let label = method_label(params.method);
+        let graph = self.graphs.get(&dataset.id).cloned();
         let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
         self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
-            let map = compute_map(&dataset, &features, &params, id, name, handle)?;
+            let (map, graph) = compute_map_with(&dataset, &features, &params, id, name, graph, handle)?;
             let dataset_id = dataset.id;
-            handle.fact(move |s| s.map_ended(dataset_id, map));
+            handle.fact(move |s| {
+                if let Some(graph) = graph {
+                    s.graphs.insert(dataset_id, graph);
+                }
+                s.map_ended(dataset_id, map);
+            });
             Ok(())
         });
         Ok(())
@@ -1017,34 +1037,84 @@ impl Session {
         let name = match how {
             Cluster::KMeans(_) => "k-means",
             Cluster::Hdbscan(..) => "HDBSCAN",
+            Cluster::Mixture(_) => "mixture",
         };
         let id = dataset.id;
+        let (graph, known) = (self.graphs.get(&id).cloned(), self.density.clone());
         self.start(format!("{name} of {}", dataset.name), id, false, move |handle| {
             handle.say("vectors", 0, 0);
-            let (x, rows) = match (on, &map) {
-                (ClusterOn::Map, Some(map)) => {
-                    let dims = map.coords.dims;
-                    let rows: Vec<usize> = (0..map.xy.len())
-                        .filter(|r| map.coords.values[r * dims..(r + 1) * dims].iter().all(|v| v.is_finite()))
-                        .collect();
-                    let x = ndarray::Array2::from_shape_fn((rows.len(), dims), |(i, d)| map.coords.values[rows[i] * dims + d]);
-                    (x, rows)
-                }
-                _ => {
-                    let v = features::vectors(&dataset, &features::settled(&dataset, &dataset.features), 0, None)?;
-                    (v.x, v.rows)
-                }
-            };
+            let (x, rows) = matrix(&dataset, map.as_deref().filter(|_| on == ClusterOn::Map))?;
             let labels = match how {
                 Cluster::KMeans(k) => reduce::kmeans(x.view(), k, 0, handle)?.labels,
+                Cluster::Mixture(0) => {
+                    let curve = reduce::mixtures(x.view(), 12, reduce::Covariance::Full, 0, handle)?;
+                    let best = curve.iter().min_by(|a, b| a.bic.total_cmp(&b.bic));
+                    let best = best.ok_or_else(|| Error::said("no mixture could be fitted to these rows"))?;
+                    best.predict(x.view())?.labels
+                }
+                Cluster::Mixture(k) => {
+                    reduce::mixture(x.view(), k, reduce::Covariance::Full, 0, handle)?.predict(x.view())?.labels
+                }
                 Cluster::Hdbscan(size, samples) => {
-                    reduce::hdbscan(x.view(), size, if samples == 0 { size } else { samples }, handle)?.labels
+                    let key = DensityKey::of(&dataset, map.as_deref(), on, if samples == 0 { size } else { samples });
+                    let tree = match known.filter(|(k, tree)| *k == key && tree.rows() == x.nrows()) {
+                        Some((_, tree)) => tree,
+                        None => {
+                            let graph = graph.filter(|_| on == ClusterOn::Vectors);
+                            Arc::new(reduce::Density::new(x.view(), key.samples, graph.as_deref(), handle)?)
+                        }
+                    };
+                    let cut = tree.cut(size, reduce::Selection::Mass);
+                    handle.fact(move |s| s.density = Some((key, tree)));
+                    cut.clusters.labels
                 }
             };
             handle.fact(move |s| s.clusters_found(id, name, &labels, &rows));
             Ok(())
         });
         Ok(())
+    }
+
+    /// How odd each row is, as a column of the table.
+    fn score_outliers(&mut self, how: Outliers, on: ClusterOn) -> Result<()> {
+        let dataset = self.front()?;
+        let map = dataset.map().cloned();
+        if on == ClusterOn::Map && map.is_none() {
+            return Err(Error::said("there is no map yet: make one, or score the vectors"));
+        }
+        let (id, graph) = (dataset.id, self.graphs.get(&dataset.id).cloned().filter(|_| on == ClusterOn::Vectors));
+        self.start(format!("{} of {}", how.label(), dataset.name), id, false, move |handle| {
+            handle.say("vectors", 0, 0);
+            let (x, rows) = matrix(&dataset, map.as_deref().filter(|_| on == ClusterOn::Map))?;
+            let (scores, graph) = outlier_scores(x.view(), how, graph, handle)?;
+            let mut all = vec![f32::NAN; dataset.table.rows()];
+            rows.iter().zip(&scores).for_each(|(row, score)| all[*row] = *score);
+            handle.fact(move |s| {
+                if let Some(graph) = graph {
+                    s.graphs.insert(id, graph);
+                }
+                s.outliers_found(id, how, all);
+            });
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn outliers_found(&mut self, id: u32, how: Outliers, mut scores: Vec<f32>) {
+        let Some(dataset) = self.dataset_by_id(id) else { return };
+        // Rows that came in the meantime have no score.
+        scores.resize(dataset.table.rows(), f32::NAN);
+        let mut table = (*dataset.table).clone();
+        let meta = asterism_data::ColumnMeta { description: Some(how.description().into()), ..Default::default() };
+        if let Err(e) = table.with_f32_column(how.column(), scores, meta) {
+            return self.notice(NoticeLevel::Error, e.to_string());
+        }
+        self.step("score outliers", true);
+        self.edit(id, |d| d.table = Arc::new(table));
+        self.notice(
+            NoticeLevel::Info,
+            format!("Column '{}' says how odd each row is: colour by it, or sort the table", how.column()),
+        );
     }
 
     fn clusters_found(&mut self, id: u32, name: &'static str, labels: &[i32], rows: &[usize]) {
@@ -1149,9 +1219,15 @@ impl Session {
         self.next_id = self.next_id.max(store::highest_id(&doc) + 1);
         self.doc = doc;
         self.doc.selection.generation = self.changes + 1_000_000;
+        self.opened += 1;
+        // What a crash left has no place of its own: the file goes away at a clean end, so saving asks where.
+        if path == Settings::folder().join(RECOVERY) {
+            self.path = None;
+            self.notice(NoticeLevel::Info, "Brought back what was kept; it is not saved yet".to_owned());
+            return;
+        }
         self.settings.opened(&path);
         self.saved = self.changes;
-        self.opened += 1;
         self.notice(NoticeLevel::Info, format!("Opened {}", path.display()));
         self.path = Some(path);
     }
@@ -1161,13 +1237,13 @@ impl Session {
     }
     /// A session that a crash left behind.
     pub fn recovery() -> Option<PathBuf> {
-        let path = Settings::folder().join("recovery.asterism");
+        let path = Settings::folder().join(RECOVERY);
         path.exists().then_some(path)
     }
     /// Forget it.
     pub fn discard_recovery() {
         // Nothing to do when it is gone already.
-        let _ = std::fs::remove_file(Settings::folder().join("recovery.asterism"));
+        let _ = std::fs::remove_file(Settings::folder().join(RECOVERY));
     }
     /// Keep the session as one works. Writes only when something changed and no rows are arriving.
     pub fn autosave(&mut self) {
@@ -1179,7 +1255,7 @@ impl Session {
         }
         self.autosaved = self.changes;
         let doc = self.doc.clone();
-        let path = Settings::folder().join("recovery.asterism");
+        let path = Settings::folder().join(RECOVERY);
         self.start(AUTOSAVE, 0, false, move |_| {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|e| asterism_data::Error::io(folder, e))?;
@@ -1276,9 +1352,75 @@ const WHERE_AT_ONCE: usize = 20_000;
 /// Most rows of a sample that are mapped by t-SNE when it is opened.
 const SAMPLE_TSNE: usize = 20_000;
 const PLACE: &str = "Place";
+const RECOVERY: &str = "recovery.asterism";
 const AUTOSAVE: &str = "Keep the session";
 
+/// What a tree of density groups was made of.
+#[derive(Clone, Debug, PartialEq)]
+struct DensityKey {
+    table: usize,
+    features: features::Features,
+    /// Map and its generation; `None` for the vectors.
+    map: Option<(u32, u64)>,
+    samples: usize,
+}
+
+impl DensityKey {
+    fn of(dataset: &Dataset, map: Option<&Map>, on: ClusterOn, samples: usize) -> Self {
+        Self {
+            table: Arc::as_ptr(&dataset.table) as usize,
+            features: dataset.features.clone(),
+            map: map.filter(|_| on == ClusterOn::Map).map(|m| (m.id, m.generation)),
+            samples,
+        }
+    }
+}
+
+/// The places on a map of the rows that have one, or the vectors of the dataset's features; with their rows.
+fn matrix(dataset: &Dataset, map: Option<&Map>) -> Result<(ndarray::Array2<f32>, Vec<usize>)> {
+    let Some(map) = map else {
+        let v = features::vectors(dataset, &features::settled(dataset, &dataset.features), 0, None)?;
+        return Ok((v.x, v.rows));
+    };
+    let dims = map.coords.dims;
+    let rows: Vec<usize> =
+        (0..map.xy.len()).filter(|r| map.coords.values[r * dims..(r + 1) * dims].iter().all(|v| v.is_finite())).collect();
+    let x = ndarray::Array2::from_shape_fn((rows.len(), dims), |(i, d)| map.coords.values[rows[i] * dims + d]);
+    Ok((x, rows))
+}
+
+/// A score for each row of `x`, larger for odder ones, and the neighbour graph where one was made or used.
+///
+/// # Errors
+/// Fewer rows than a score needs, or stopped.
+pub fn outlier_scores(
+    x: ndarray::ArrayView2<f32>,
+    how: Outliers,
+    graph: Option<Arc<reduce::Graph>>,
+    handle: &dyn reduce::Monitor,
+) -> Result<(Vec<f32>, Option<Arc<reduce::Graph>>)> {
+    match how {
+        Outliers::Lof => {
+            let k = LOF_NEIGHBOURS.min(x.nrows().saturating_sub(1));
+            if k < 2 {
+                return Err(Error::said("a local outlier factor needs at least 3 rows"));
+            }
+            let graph = match graph.filter(|g| g.fits(x, k)) {
+                Some(graph) => graph,
+                None => Arc::new(reduce::Graph::new(x, k, reduce::Search::Auto, handle)?),
+            };
+            Ok((reduce::lof(&graph, k)?.factors, Some(graph)))
+        }
+        Outliers::Forest => Ok((reduce::Forest::fit(x, 100, 256, 0, handle)?.scores(x)?, None)),
+    }
+}
+
+/// Neighbours that the local outlier factor compares with, scikit-learn's default.
+const LOF_NEIGHBOURS: usize = 20;
+
 enum Cluster {
+    /// Gaussian mixture of so many parts; 0: as many as the BIC likes best, up to 12.
+    Mixture(usize),
     KMeans(usize),
     Hdbscan(usize, usize),
 }
@@ -1297,6 +1439,8 @@ pub fn method_label(method: reduce::Method) -> &'static str {
         reduce::Method::Pca => "PCA",
         reduce::Method::Tsne => "t-SNE",
         reduce::Method::Autoencoder => "Autoencoder",
+        reduce::Method::Umap => "UMAP",
+        reduce::Method::Pacmap => "PaCMAP",
     }
 }
 
@@ -1342,16 +1486,33 @@ pub fn compute_map(
     name: String,
     handle: &dyn reduce::Monitor,
 ) -> Result<Map> {
+    compute_map_with(dataset, features, params, id, name, None, handle).map(|(map, _)| map)
+}
+
+/// As [`compute_map`], with the neighbour graph of an earlier map of the dataset, which is used if it is of the same
+/// vectors; gives the graph that was used, for the next one.
+///
+/// # Errors
+/// As [`compute_map`].
+pub fn compute_map_with(
+    dataset: &Dataset,
+    features: &features::Features,
+    params: &reduce::Params,
+    id: u32,
+    name: String,
+    graph: Option<Arc<reduce::Graph>>,
+    handle: &dyn reduce::Monitor,
+) -> Result<(Map, Option<Arc<reduce::Graph>>)> {
     handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
     let features = &features::settled(dataset, features);
     let v = features::vectors(dataset, features, 0, None)?;
     let total = dataset.table.rows();
     let monitor = Spread { handle, rows: &v.rows, total };
-    let e = reduce::embed(v.x.view(), v.weights.as_ref().map(|w| w.view()), params, &monitor)?;
+    let e = reduce::embed_with_graph(v.x.view(), v.weights.as_ref().map(|w| w.view()), params, graph, &monitor)?;
     handle.progress(reduce::Progress { stage: "quality", done: 0, of: 0 });
     // Without a figure for trust a map is still a map.
     let quality = (v.rows.len() >= 20)
-        .then(|| reduce::quality(v.x.view(), e.coords.view(), params.seed, &Unseen(handle)).ok())
+        .then(|| reduce::quality_with_graph(v.x.view(), e.coords.view(), e.graph.as_deref(), params.seed, &Unseen(handle)).ok())
         .flatten()
         .map(|mut q| {
             q.row_trust = spread(&q.row_trust, 1, &v.rows, total);
@@ -1361,7 +1522,8 @@ pub fn compute_map(
     let packed: Vec<f32> = e.coords.iter().copied().collect();
     let values = spread(&packed, dims, &v.rows, total);
     let xy = values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
-    Ok(Map {
+    let graph = e.graph.clone();
+    let map = Map {
         id,
         name,
         params: params.clone(),
@@ -1378,7 +1540,8 @@ pub fn compute_map(
         unlike: Arc::default(),
         complete: e.complete,
         generation: 1,
-    })
+    };
+    Ok((map, graph))
 }
 
 /// Progress without frames, for what follows a map.

@@ -7,7 +7,7 @@ use asterism_session::data::{self, ColumnMeta};
 use asterism_session::features::{self, FeatureColumn, FeatureKind, Features};
 use asterism_session::reduce::{self, Params, Scale};
 use asterism_session::store::{SavedMap, open_map, quality_figures, save_map};
-use asterism_session::{Blanks, Normalise, ProductKind, export, products, session};
+use asterism_session::{Blanks, Normalise, Outliers, ProductKind, export, products, session};
 use clap::Args;
 use ndarray::{Array2, ArrayView2};
 use serde_json::{Value, json};
@@ -55,6 +55,12 @@ pub struct Reduce {
     /// t-SNE: late exaggeration.
     #[arg(long, default_value_t = 1.0)]
     exaggeration: f64,
+    /// UMAP, PaCMAP: how many neighbours of each row count; 0 for automatic.
+    #[arg(long, default_value_t = 0)]
+    neighbours: usize,
+    /// UMAP: how close together rows may lie.
+    #[arg(long, default_value_t = 0.1)]
+    min_dist: f64,
     /// Autoencoder: hidden layers.
     #[arg(long, value_delimiter = ',', value_name = "256,64")]
     layers: Vec<usize>,
@@ -83,16 +89,17 @@ fn scale_of(text: Option<&str>, default: Scale) -> Scale {
 }
 
 fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
-    let method = a
-        .method
-        .parse()
-        .map_err(|_| Ended::Usage(format!("no method is named '{}': there are pca, tsne, autoencoder", a.method)))?;
+    let method = a.method.parse().map_err(|_| {
+        Ended::Usage(format!("no method is named '{}': there are pca, tsne, umap, pacmap, autoencoder", a.method))
+    })?;
     let mut p = Params {
         method,
         seed,
         dims: a.latent.unwrap_or(a.dims),
         perplexity: a.perplexity,
         exaggeration: a.exaggeration,
+        neighbours: a.neighbours,
+        min_dist: a.min_dist,
         ..Params::default()
     };
     p.iterations = a.iterations.unwrap_or(p.iterations);
@@ -421,8 +428,8 @@ pub struct Cluster {
     /// The table with a column `cluster` (−1: none).
     #[arg(short, long)]
     output: PathBuf,
-    /// hdbscan or kmeans.
-    #[arg(long, default_value = "hdbscan", value_parser = ["hdbscan", "kmeans"])]
+    /// hdbscan, kmeans or gmm (Gaussian mixture); lof or forest give each row an outlier score instead.
+    #[arg(long, default_value = "hdbscan", value_parser = ["hdbscan", "kmeans", "gmm", "lof", "forest"])]
     method: String,
     /// Columns; by default all numeric ones that are neither ids nor positions.
     #[arg(long, value_delimiter = ',', value_name = "a,b")]
@@ -430,15 +437,23 @@ pub struct Cluster {
     /// robust, standard or none.
     #[arg(long, value_parser = ["robust", "standard", "none"])]
     scale: Option<String>,
-    /// k-means: number of clusters.
-    #[arg(long, default_value_t = 8)]
-    k: usize,
+    /// k-means: number of clusters, 8 by default; gmm: parts, as many as the BIC likes best by default.
+    #[arg(long)]
+    k: Option<usize>,
     /// HDBSCAN: the smallest group that counts as one.
     #[arg(long, default_value_t = 50)]
     min_cluster_size: usize,
     /// HDBSCAN: neighbours of a core point; the smallest group's size by default.
     #[arg(long)]
     min_samples: Option<usize>,
+}
+
+fn outliers(method: &str) -> Option<Outliers> {
+    match method {
+        "lof" => Some(Outliers::Lof),
+        "forest" => Some(Outliers::Forest),
+        _ => None,
+    }
 }
 
 /// Find groups.
@@ -471,9 +486,37 @@ pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
     };
     let read = start.elapsed().as_secs_f64();
     let start = Instant::now();
+    if let Some(how) = outliers(&a.method) {
+        let (scores, _) = session::outlier_scores(x.view(), how, None, &bar)?;
+        if interrupted() {
+            return Err(Ended::Interrupted);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let mut all = vec![f32::NAN; table.as_ref().map_or(x.nrows(), |t| t.rows())];
+        rows.iter().zip(&scores).for_each(|(row, score)| all[*row] = *score);
+        let mut out = table.map_or_else(data::Table::default, |t| (*t).clone());
+        let meta = ColumnMeta { description: Some(how.description().into()), ..ColumnMeta::default() };
+        let total = all.len();
+        out.with_f32_column(how.column(), all, meta)?;
+        data::write_table(&out, None, &a.output)?;
+        return Ok(Done {
+            json: json!({"method": a.method, "rows": total, "column": how.column(), "output": a.output.display().to_string(),
+                "warnings": out.warnings, "seconds": {"read": read, "score": seconds}}),
+            text: format!("scores of {total} rows in column {} of {}", how.column(), a.output.display()),
+            truncated: out.truncated,
+        });
+    }
     let (labels, figure) = if a.method == "kmeans" {
-        let found = reduce::kmeans(x.view(), a.k, common.seed, &bar)?;
+        let found = reduce::kmeans(x.view(), a.k.unwrap_or(8), common.seed, &bar)?;
         (found.labels, json!({"inertia": found.inertia}))
+    } else if a.method == "gmm" {
+        let curve = match a.k {
+            Some(k) => vec![reduce::mixture(x.view(), k, reduce::Covariance::Full, common.seed, &bar)?],
+            None => reduce::mixtures(x.view(), 12, reduce::Covariance::Full, common.seed, &bar)?,
+        };
+        let best = curve.iter().min_by(|p, q| p.bic.total_cmp(&q.bic));
+        let best = best.ok_or_else(|| Ended::Failed("no mixture could be fitted to these rows".into()))?;
+        (best.predict(x.view())?.labels, json!({"bic": best.bic, "parts": best.groups()}))
     } else {
         let found = reduce::hdbscan(x.view(), a.min_cluster_size, a.min_samples.unwrap_or(a.min_cluster_size), &bar)?;
         (found.labels, json!({}))

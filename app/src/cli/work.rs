@@ -141,12 +141,7 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
     }
     let mut table = (*dataset.table).clone();
     if a.products {
-        let ids: Vec<i64> = table
-            .strings(if table.column_index("obsid").is_some() { "obsid" } else { "obsID" })?
-            .into_iter()
-            .flatten()
-            .filter_map(|t| t.parse().ok())
-            .collect();
+        let ids = asterism_session::products::obsids(&table, &data::RowSet::full(table.rows()))?;
         table = session.client()?.products(&ids, &interrupted)?;
     }
     data::write_table(&table, None, &a.output)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use asterism_session::curves::phase;
 use asterism_session::{CurveColumns, Dataset, Plot, ProductKind};
-use egui::{RichText, Stroke, Ui};
+use egui::{Stroke, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::brush::{Brush, On, row_lines, tip};
@@ -221,8 +221,11 @@ impl LightCurvePane {
             painter.circle_filled(frame.pt_from_data(*p), 1.8, cx.theme.selected);
         }
         let name = row_lines(dataset, row as usize, &[]).into_iter().next().unwrap_or_default();
-        let mut child = ui.new_child(egui::UiBuilder::new().max_rect(frame.rect.shrink(6.0)));
-        child.label(RichText::new(name).color(cx.theme.second));
+        // On a ground of its own, as the curve runs behind it.
+        let galley = painter.layout_no_wrap(name, crate::theme::small(), cx.theme.text);
+        let place = egui::Rect::from_min_size(frame.rect.left_top() + egui::vec2(6.0, 5.0), galley.size());
+        painter.rect_filled(place.expand2(egui::vec2(5.0, 2.0)), 3.0, cx.theme.pane.gamma_multiply(0.85));
+        painter.galley(place.min, galley, cx.theme.text);
     }
 }
 

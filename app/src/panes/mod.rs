@@ -208,6 +208,15 @@ pub fn default_layout(dataset: Option<&Dataset>) -> Tree<Pane> {
     if has_curves {
         below.push(Pane::LightCurve(Box::default()));
     }
+    if below.is_empty()
+        && dataset.is_some_and(|d| {
+            let files = !products::candidates(d, asterism_session::ProductKind::Spectra).is_empty();
+            files || asterism_session::products::obsid_column(&d.table).is_some()
+        })
+    {
+        below.push(Pane::Spectra(Box::default()));
+        below.push(Pane::LightCurve(Box::default()));
+    }
     if above.is_empty() && has_sky {
         above.push(Pane::Sky(Box::default()));
     }

@@ -246,7 +246,9 @@ pub fn ticks([a, b]: [f64; 2], most: usize) -> (Vec<f64>, f64) {
 /// A tick's number with just the decimals that its step needs.
 pub fn tick_label(v: f64, step: f64) -> String {
     let v = if v.abs() < step * 1e-6 { 0.0 } else { v };
-    if v != 0.0 && (v.abs() >= 1e6 || step < 1e-5) {
+    // Julian dates and their like, large numbers that differ in their last digits, are written out.
+    let large = v.abs() >= 1e6 && (step >= 1e4 || v.abs() >= 1e9);
+    if v != 0.0 && (large || step < 1e-5) {
         let digits = ((v.abs().log10().floor() - step.log10().floor()).max(0.0) as usize).min(12);
         return format::minus(&format!("{v:.digits$e}"));
     }
@@ -265,6 +267,8 @@ mod tests {
         assert_eq!(step, 20.0);
         assert_eq!(tick_label(-40.0, 20.0), "−40");
         assert_eq!(tick_label(0.25, 0.05), "0.25");
+        assert_eq!(tick_label(2_458_330.0, 5.0), "2458330");
+        assert_eq!(tick_label(4e6, 1e6), "4e6");
         assert!(ticks([1.0, 1.0], 5).0.is_empty());
         // An axis that runs backwards (right ascension) has the same ticks.
         assert_eq!(ticks([61.0, -55.0], 6).0.len(), 6);

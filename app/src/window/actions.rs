@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use asterism_session::{Ask, ClusterOn, Command, ExportRows, SelectMode, sample};
+use asterism_session::{Ask, ClusterOn, Command, ExportRows, SelectMode, products, sample};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use crate::cx::Tool;
@@ -169,7 +169,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     let data = doc.dataset().is_some();
     let selected = doc.selection.any();
     let rule = doc.dataset().is_some_and(|d| d.rule.is_some());
-    let products = data;
+    let has_products = data;
     let mut l = List(Vec::with_capacity(96));
 
     l.add("File", "Open…", Some((CTRL, Key::O)), true, Action::Open);
@@ -197,19 +197,27 @@ pub fn entries(app: &App) -> Vec<Entry> {
     for (name, ending) in FORMATS {
         l.add("File", format!("Export all rows as {name}…"), None, data, Action::Export(ExportRows::All, ending));
     }
+    let listed = doc.dataset().is_some_and(|d| products::obsid_column(&d.table).is_some());
     l.add(
         "File",
-        "Products of the selection as a list…",
+        "Show the products of the selection",
         None,
-        selected && products,
-        Action::ExportProducts(ExportRows::Selection, "txt"),
+        selected && listed,
+        Action::Do(Command::ListProducts { rows: ExportRows::Selection }),
     )
     .line = true;
     l.add(
         "File",
+        "Products of the selection as a list…",
+        None,
+        selected && has_products,
+        Action::ExportProducts(ExportRows::Selection, "txt"),
+    );
+    l.add(
+        "File",
         "Products of the selection as a script…",
         None,
-        selected && products,
+        selected && has_products,
         Action::ExportProducts(ExportRows::Selection, "sh"),
     );
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));

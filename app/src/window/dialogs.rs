@@ -238,6 +238,9 @@ fn shortcuts(app: &mut App, ui: &mut Ui) {
         ui.label(egui::RichText::new("Keys and mouse").font(theme::semibold(15.0)));
         ui.add_space(10.0);
         egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 160.0).show(ui, |ui| {
+            // The columns stand apart, and clear of the scroll bar.
+            ui.spacing_mut().item_spacing.x = 40.0;
+            ui.set_max_width(ui.available_width() - 16.0);
             ui.columns(2, |columns| {
                 let head = |ui: &mut Ui, text: &str| {
                     ui.add_space(4.0);
@@ -251,7 +254,7 @@ fn shortcuts(app: &mut App, ui: &mut Ui) {
                     line(&mut columns[0], key, what);
                 }
                 for menu in actions::MENUS {
-                    let column = if matches!(menu, "View" | "Select" | "Help") { 1 } else { 0 };
+                    let column = if matches!(menu, "Edit" | "Select" | "Help") { 1 } else { 0 };
                     let ui = &mut columns[column];
                     head(ui, menu);
                     for e in entries.iter().filter(|e| e.menu == menu) {

@@ -376,6 +376,8 @@ impl App {
                     self.act(ctx, Action::Resolve(name));
                 }
             }
+            // What is wrong with a name is told below it already.
+            rail::Built::Wrong(text) if self.session.resolved().is_some_and(|r| r.is_err_and(|e| e == text)) => {}
             rail::Built::Wrong(text) => self.rail.complaint = text,
         }
     }

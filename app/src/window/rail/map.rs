@@ -1,7 +1,7 @@
 //! Step 3: maps: method and parameters, the one being computed, those that are there, clusters.
 
 use asterism_session::reduce::{Method, Params};
-use asterism_session::{ClusterOn, Command, Map};
+use asterism_session::{ClusterOn, Command, Map, Outliers};
 use egui::{Align2, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::{Rail, kit};
@@ -22,8 +22,8 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
     }
     maps(rail, ui, &dataset.maps, dataset.current_map);
     ui.add_space(4.0);
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 2.0;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
         ui.spacing_mut().button_padding.x = 7.0;
         let help = [
             (
@@ -31,6 +31,12 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
                 "t-SNE",
                 "Neighbours stay neighbours: islands are real, the distances between them and their sizes mean little.",
             ),
+            (
+                Method::Umap,
+                "UMAP",
+                "Neighbours stay neighbours, groups are drawn tight and apart: quicker than t-SNE, a little less faithful nearby.",
+            ),
+            (Method::Pacmap, "PaCMAP", "Between UMAP and PCA: keeps more of how groups lie to each other."),
             (Method::Pca, "PCA", "The directions of largest variance. Linear, exact, at once; distances keep their meaning."),
             (
                 Method::Autoencoder,
@@ -95,6 +101,28 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
                 },
             );
         }
+        Method::Umap | Method::Pacmap => {
+            let few = if p.method == Method::Umap { "15" } else { "10, and a few more above 10,000 rows" };
+            let help =
+                format!("How many neighbours of each row count: few show fine structure, many the whole. Automatic: {few}");
+            drag(ui, "Neighbours", &help, &mut |ui| {
+                let shown =
+                    |n: f64, _: std::ops::RangeInclusive<usize>| if n < 1.0 { "automatic".into() } else { format!("{n:.0}") };
+                ui.add(egui::DragValue::new(&mut p.neighbours).range(0..=200).speed(0.2).custom_formatter(shown));
+            });
+            if p.method == Method::Umap {
+                drag(ui, "Least apart", "How close together rows may lie: small draws groups tight. Default: 0.1", &mut |ui| {
+                    ui.add(egui::DragValue::new(&mut p.min_dist).range(0.001..=1.0).speed(0.005).max_decimals(3));
+                });
+                drag(ui, "Epochs", "Passes of the layout; 0 for 500, or 200 above 10,000 rows. Default: 0", &mut |ui| {
+                    ui.add(egui::DragValue::new(&mut p.epochs).range(0..=5000).speed(5));
+                });
+            }
+            let help = "With more dimensions than this, that many principal components are taken first; 0 for never. Default: 50";
+            drag(ui, "First PCA to", help, &mut |ui| {
+                ui.add(egui::DragValue::new(&mut p.pca_dims).range(0..=500));
+            });
+        }
         Method::Pca => {
             drag(ui, "Components", "How many are kept; the first two are shown. Default: 2", &mut |ui| {
                 ui.add(egui::DragValue::new(&mut p.dims).range(2..=50));
@@ -120,7 +148,7 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
 /// The parameters as they were typed.
 pub fn params(state: &super::State) -> Params {
     let mut p = state.params.clone();
-    if p.method == Method::Tsne {
+    if matches!(p.method, Method::Tsne | Method::Umap | Method::Pacmap) {
         p.dims = 2;
     }
     let layers: Vec<usize> = state.layers.split([',', ' ']).filter_map(|w| w.trim().parse().ok()).filter(|n| *n > 0).collect();
@@ -140,6 +168,8 @@ fn how(map: &Map) -> String {
         Method::Tsne => format!("perplexity {}", map.params.perplexity),
         Method::Pca => format!("{} of {}", 2.min(map.coords.dims), map.coords.dims),
         Method::Autoencoder => format!("{} latent", map.coords.dims),
+        Method::Umap | Method::Pacmap if map.params.neighbours > 0 => format!("{} neighbours", map.params.neighbours),
+        Method::Umap | Method::Pacmap => format!("seed {}", map.params.seed),
     }
 }
 
@@ -151,6 +181,7 @@ fn figure(map: &Map) -> String {
         Method::Pca => {
             get(&["explained", "explained_variance"]).map(|v| format!("{:.0} %", if v <= 1.0 { v * 100.0 } else { v }))
         }
+        Method::Umap | Method::Pacmap => map.quality.as_ref().map(|q| format!("trust {:.2}", q.trustworthiness_15)),
         Method::Autoencoder => get(&["held_out", "reconstruction_error", "loss"]).map(|v| format!("err {}", kit::figure(v))),
     };
     text.unwrap_or_default()
@@ -227,9 +258,9 @@ fn about(ui: &mut Ui, theme: &Theme, map: &Map) {
             egui::RichText::new(format!("{} rows in {}", kit::thousands(map.fitted), kit::seconds(total))).color(theme.third),
         );
     }
-    if map.params.method == Method::Tsne {
+    if matches!(map.params.method, Method::Tsne | Method::Umap) {
         ui.label(
-            egui::RichText::new("On a t-SNE map, distances between islands and the size of an island say little.")
+            egui::RichText::new("On a map of neighbours, distances between islands and the size of an island say little.")
                 .color(theme.third),
         );
     }
@@ -271,6 +302,18 @@ fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
             }
         });
     });
+    kit::row(ui, theme, "Parts", "Parts of a Gaussian mixture; automatic: as many as the BIC likes best, up to 12", |ui| {
+        let shown = |n: f64, _: std::ops::RangeInclusive<usize>| if n < 1.0 { "automatic".into() } else { format!("{n:.0}") };
+        ui.add(egui::DragValue::new(&mut rail.state.parts).range(0..=64).speed(0.1).custom_formatter(shown));
+        kit::right(ui, |ui| {
+            if kit::button(ui, "Mixture", true)
+                .on_hover_text("Overlapping clouds of any shape; every row belongs to one")
+                .clicked()
+            {
+                rail.commands.push(Command::Mixture { k: rail.state.parts, on });
+            }
+        });
+    });
     kit::row(
         ui,
         theme,
@@ -290,4 +333,12 @@ fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
             });
         },
     );
+    kit::row(ui, theme, "Outliers", "How odd each row is, as a column to colour by and to sort by", |ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        for (how, name) in [(Outliers::Lof, "Local factor"), (Outliers::Forest, "Forest")] {
+            if kit::button(ui, name, true).on_hover_text(format!("{}: {}", how.label(), how.description())).clicked() {
+                rail.commands.push(Command::ScoreOutliers { how, on });
+            }
+        }
+    });
 }

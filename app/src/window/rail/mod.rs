@@ -68,6 +68,8 @@ pub struct State {
     layers: String,
     /// Clusters of k-means.
     pub k: usize,
+    /// Parts of a Gaussian mixture; 0 for automatic.
+    pub parts: usize,
     /// Smallest cluster of HDBSCAN.
     pub min_size: usize,
     min_samples: usize,
@@ -111,6 +113,7 @@ impl Default for State {
             params: reduce::Params::default(),
             layers: "256, 64".into(),
             k: 6,
+            parts: 0,
             min_size: 15,
             min_samples: 0,
             on_map: true,

@@ -135,6 +135,8 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                     state.filters = texts(filters);
                     place(state, *ra_deg, *dec_deg, *radius_deg);
                 }
+                // Which observations they are of is no question that the form could hold.
+                Request::MastProducts { .. } => state.service = Service::Mast,
                 Request::Tap { base, adql, asynchronous, .. } => {
                     state.service = saved(base, Kind::Tap).map_or(Service::Tap, Service::Saved);
                     state.base.clone_from(base);

@@ -1,6 +1,6 @@
 //! Step 6: rows, products, picture, session and recipe as files.
 
-use asterism_session::ExportRows;
+use asterism_session::{Command, ExportRows, products};
 use egui::{Ui, vec2};
 
 use super::{Rail, kit};
@@ -44,9 +44,10 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         ExportRows::Selection => doc.selection.any(),
         _ => dataset.table.rows() > 0,
     };
+    let listed = products::obsid_column(&dataset.table).is_some();
     let mut line = |ui: &mut Ui, name: &str, help: &str, body: &mut dyn FnMut(&mut Ui, &mut Vec<Action>)| {
-        ui.horizontal(|ui| {
-            let (rect, response) = ui.allocate_exact_size(vec2(70.0, 26.0), egui::Sense::hover());
+        ui.horizontal_wrapped(|ui| {
+            let (rect, response) = ui.allocate_exact_size(vec2(58.0, 26.0), egui::Sense::hover());
             ui.painter().text(rect.left_center(), egui::Align2::LEFT_CENTER, name, crate::theme::body(), theme.second);
             response.on_hover_text(help);
             ui.spacing_mut().item_spacing.x = 4.0;
@@ -56,8 +57,8 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         ui.add_space(2.0);
     };
     line(ui, "Table", "With units, UCDs and descriptions, as far as the format has a place for them", &mut |ui, actions| {
-        ui.spacing_mut().item_spacing.x = 3.0;
-        ui.spacing_mut().button_padding.x = 5.0;
+        ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
+        ui.spacing_mut().button_padding.x = 4.0;
         for (name, ending) in FORMATS {
             if kit::button(ui, name, any).clicked() {
                 actions.push(Action::Export(rows, ending));
@@ -65,6 +66,13 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         }
     });
     line(ui, "Products", "Addresses of the files behind the rows", &mut |ui, actions| {
+        if listed
+            && kit::button(ui, "Show", any)
+                .on_hover_text("The files behind these observations as a table: type, size, rights, address")
+                .clicked()
+        {
+            actions.push(Action::Do(Command::ListProducts { rows }));
+        }
         if kit::button(ui, "List", any).on_hover_text("One address a line").clicked() {
             actions.push(Action::ExportProducts(rows, "txt"));
         }
