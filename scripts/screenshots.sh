@@ -1,6 +1,7 @@
 #!/bin/bash
 # Write the pictures of screenshots/: the real window under Xvfb with each of the four samples, the
-# rule, the light theme and the start page.
+# rule, a search in progress, the light theme and the start page. The search asks a small TAP service
+# on loopback (tests/src/bin/asterism-replay.rs) that gives rows of the sample `ogle3` slowly.
 #
 #   bash scripts/screenshots.sh [WIDTHxHEIGHT] [FOLDER]
 
@@ -10,14 +11,15 @@ size=${1:-1600x1000}
 folder=${2:-screenshots}
 cargo=${CARGO:-cargo}
 mkdir -p "$folder"
-$cargo build --release -p asterism
+$cargo build --release -p asterism -p asterism-tests --bins
 program="${CARGO_TARGET_DIR:-target}/release/asterism"
+replay="${CARGO_TARGET_DIR:-target}/release/asterism-replay"
 
 home=$(mktemp -d)
 number=$(mktemp)
 Xvfb -displayfd 3 -screen 0 "${size}x24" -nolisten tcp -noreset 3>"$number" 2>/dev/null &
 xvfb=$!
-trap 'kill $xvfb 2>/dev/null; [ -z "${window:-}" ] || kill "$window" 2>/dev/null; rm -rf "$home" "$number"' EXIT
+trap 'kill $xvfb 2>/dev/null; [ -z "${window:-}" ] || kill "$window" 2>/dev/null; [ -z "${server:-}" ] || kill "$server" 2>/dev/null; rm -rf "$home" "$number"' EXIT
 for _ in $(seq 50); do [ -s "$number" ] && break; sleep 0.1; done
 export DISPLAY=":$(tr -d '[:space:]' <"$number")"
 export XDG_RUNTIME_DIR="$home" WAYLAND_DISPLAY=
@@ -38,18 +40,31 @@ start() {
     xdotool mousemove 5 5
 }
 
-# shot NAME: when nothing has moved for a few seconds.
-shot() {
+# settle FILE: take the window's picture until nothing has moved for a few seconds.
+settle() {
     local last= same=0 now
     for _ in $(seq 120); do
         sleep 1
-        import -window root "$folder/$1.png"
-        now=$(convert "$folder/$1.png" -depth 8 rgb:- | md5sum)
+        import -window root "$1"
+        now=$(convert "$1" -depth 8 rgb:- | md5sum)
         if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
         [ $same -ge 4 ] && break
         last=$now
     done
+}
+
+# shot NAME: when nothing moves any more.
+shot() {
+    settle "$folder/$1.png"
     echo "$folder/$1.png"
+}
+
+# press X Y [SECONDS]: a click, and time for what it opens.
+press() {
+    xdotool mousemove "$1" "$2"
+    sleep 0.3
+    xdotool click 1
+    sleep "${3:-1.5}"
 }
 
 close() {
@@ -80,3 +95,28 @@ close
 start '' --start-page
 shot start
 close
+
+# A search in progress: rows arrive from the service, and the first of them are being mapped.
+"$replay" --rate 250000 >"$home/served.json" &
+server=$!
+sleep 1
+start "$(cat "$home/served.json")" --start-page
+settle "$home/before.png"
+press 204 120
+press 196 528
+press 150 180
+# No window manager here gives the keyboard to anyone.
+xdotool windowfocus --sync "$id"
+sleep 0.5
+xdotool key ctrl+a
+xdotool type --delay 40 'SELECT TOP 60000 * FROM ogle3 '
+sleep 1
+press 42 311 8
+press 52 736 7
+xdotool mousemove 5 5
+sleep 1
+import -window root "$folder/search.png"
+echo "$folder/search.png"
+close
+kill $server
+server=
