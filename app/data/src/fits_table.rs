@@ -179,7 +179,9 @@ fn hdus(what: &str, bytes: &[u8]) -> Result<(Vec<Hdu>, Vec<String>)> {
                 ));
             }
             None => {
-                if bytes[at..].iter().any(|b| !matches!(b, 0 | b' ' | b'\n' | b'\r')) {
+                if bytes[at..].starts_with(b"XTENSION") {
+                    warnings.push(crate::fits::header_cut(list.len(), (bytes.len() - at) / 80));
+                } else if bytes[at..].iter().any(|b| !matches!(b, 0 | b' ' | b'\n' | b'\r')) {
                     warnings.push(format!(
                         "{} byte(s) behind the last whole part of the file are not FITS and were left out",
                         bytes.len() - at

@@ -1076,3 +1076,36 @@ fn pages_are_appended_without_loss() {
     assert_eq!((t.rows(), t.cell(0, 1), t.cell(3, 1), t.cell(3, 0)), (4, Cell::Null, text("x"), Cell::Null));
     assert_eq!(Cell::Float(1e-300).to_string(), "1e-300");
 }
+
+#[test]
+fn a_fits_file_cut_inside_a_header_says_so() {
+    let folder = scratch();
+    let at = |name: &str| root().join("tests/fixtures").join(name);
+    let cut = |name: &str, bytes: usize| {
+        let whole = std::fs::read(at(name)).unwrap();
+        let path = folder.path().join("cut.fits");
+        std::fs::write(&path, &whole[..bytes]).unwrap();
+        asterism_data::read_with_warnings(&path)
+    };
+    // Inside the header of the only extension, the table's.
+    let said = cut("fits/core/btable.fits", 2880 + 800).unwrap_err().to_string();
+    assert!(said.contains("ends inside the header of HDU 1, after 10 cards"), "{said}");
+    assert!(said.contains("before it there is HDU 0 without data") && said.contains("fetch it again"), "{said}");
+    // Inside the first header.
+    let said = cut("fits/core/btable.fits", 240).unwrap_err().to_string();
+    assert!(said.contains("ends inside") && said.contains("header"), "{said}");
+    // Behind a whole image: what came is read, and the rest is missed.
+    let whole = std::fs::read(at("fits/core/test0.fits")).unwrap();
+    let second = (0..whole.len()).step_by(2880).filter(|at| whole[*at..].starts_with(b"XTENSION")).nth(1).unwrap();
+    let (parts, warnings) = cut("fits/core/test0.fits", second + 400).unwrap();
+    assert_eq!(parts.len(), 1);
+    assert!(warnings.iter().any(|w| w.contains("ends inside the header of HDU 2")), "{warnings:?}");
+    // Behind a whole table, the table says it.
+    let mut two = std::fs::read(at("fits/core/btable.fits")).unwrap();
+    let extension = two[2880..2880 + 640].to_vec();
+    two.extend(extension);
+    let path = folder.path().join("two.fits");
+    std::fs::write(&path, two).unwrap();
+    let t = tables(&path).remove(0);
+    assert!(!t.truncated && t.warnings.iter().any(|w| w.contains("ends inside the header of HDU 2")), "{:?}", t.warnings);
+}
