@@ -802,6 +802,46 @@ fn gunzip(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     Ok(out)
 }
 
+/// The bytes of `n` big-endian numbers of a column of a tile-compressed table (FITS 4.0, section 10.3).
+pub(crate) fn unpack_column(method: &str, packed: &[u8], n: usize, width: usize) -> std::result::Result<Vec<u8>, String> {
+    use fitskit::tile_compress as codec;
+    let bytes = match method {
+        // 32 numbers take 3 bits at least: more than that is a broken header, and memory asked for in vain.
+        "RICE_1" if n > packed.len().saturating_mul(128) => {
+            return Err(format!("{n} numbers cannot be in {} bytes", packed.len()));
+        }
+        "RICE_1" => match width {
+            1 => codec::rice_decompress_i8(packed, n, 32),
+            2 => codec::rice_decompress_i16(packed, n, 32).map(|v| v.iter().flat_map(|v| v.to_be_bytes()).collect()),
+            4 => codec::rice_decompress_i32(packed, n, 32).map(|v| v.iter().flat_map(|v| v.to_be_bytes()).collect()),
+            other => return Err(format!("RICE_1 of {other} bytes a number is not known")),
+        }
+        .map_err(|e| e.to_string())?,
+        // What would not become smaller may stand as it is.
+        "NOCOMPRESS" => packed.to_vec(),
+        "GZIP_1" | "GZIP_2" if !packed.starts_with(&[0x1f, 0x8b]) && packed.len() == n * width => packed.to_vec(),
+        "GZIP_1" => gunzip(packed)?,
+        "GZIP_2" => unshuffled(gunzip(packed)?, n),
+        other => return Err(format!("the compression '{other}' is not known")),
+    };
+    if bytes.len() != n * width {
+        return Err(format!("{} bytes came out in the place of {}", bytes.len(), n * width));
+    }
+    Ok(bytes)
+}
+
+/// GZIP_2 holds the first bytes of all `n` numbers, then the second bytes, and so on.
+fn unshuffled(raw: Vec<u8>, n: usize) -> Vec<u8> {
+    let width = raw.len() / n.max(1);
+    let mut out = vec![0; raw.len()];
+    for (b, plane) in raw.chunks_exact(n.max(1)).enumerate().take(width) {
+        for (i, v) in plane.iter().enumerate() {
+            out[i * width + b] = *v;
+        }
+    }
+    out
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Method {
     Rice,
@@ -871,14 +911,7 @@ impl Codec {
         if self.method == Method::Gzip1 {
             return Ok(Cow::Owned(raw));
         }
-        let width = raw.len() / n.max(1);
-        let mut out = vec![0; raw.len()];
-        for (b, plane) in raw.chunks_exact(n.max(1)).enumerate().take(width) {
-            for (i, v) in plane.iter().enumerate() {
-                out[i * width + b] = *v;
-            }
-        }
-        Ok(Cow::Owned(out))
+        Ok(Cow::Owned(unshuffled(raw, n)))
     }
     fn ints(&self, packed: &[u8], dims: &[usize]) -> std::result::Result<Vec<i64>, String> {
         use fitskit::tile_compress as codec;

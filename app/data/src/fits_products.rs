@@ -37,6 +37,8 @@ pub(crate) fn products_with_warnings(what: &str, bytes: &[u8]) -> Result<(Vec<Pa
                     first_error.get_or_insert(e);
                 }
             },
+            // Its columns are packed bytes, which look like numbers.
+            Kind::Table if hdu.header.is_true("ZTABLE") => has_tables = true,
             Kind::Table => {
                 has_tables = true;
                 let (curve, frame) = light_curve::of_bin_table(&fits, hdu);
@@ -66,8 +68,6 @@ pub(crate) fn products_with_warnings(what: &str, bytes: &[u8]) -> Result<(Vec<Pa
             }
         }
     }
-    match first_error {
-        Some(e) if parts.is_empty() => Err(e),
     if parts.is_empty()
         && let Some((hdu, cards)) = fits.cut_header
     {
@@ -77,6 +77,8 @@ pub(crate) fn products_with_warnings(what: &str, bytes: &[u8]) -> Result<(Vec<Pa
         };
         return Err(Error::format(what, format!("{}; {before}", crate::fits::header_cut(hdu, cards))));
     }
+    match first_error {
+        Some(e) if parts.is_empty() => Err(e),
         _ => Ok((parts, fits.warnings)),
     }
 }
