@@ -157,6 +157,47 @@ fn mast_pages_come_one_by_one_with_one_cache_breaker() {
 }
 
 #[test]
+fn a_small_page_of_mast_comes_first_and_no_row_is_lost_or_doubled() {
+    let rows: Vec<_> = (0..2300).map(|i| serde_json::json!({"obsid": i / 2, "name": format!("o{}", i / 2)})).collect();
+    // The large pages come in another order than the small one.
+    let other: Vec<_> = rows.iter().rev().cloned().collect();
+    let page = |rows: Vec<serde_json::Value>| serde_json::json!({"data": rows, "fields": [{"name": "obsid", "type": "int"}]});
+    let small = Route::paged("/api/v0/invoke", page(rows), Manner::Whole);
+    let large = Route::paged("/api/v0/invoke", page(other), Manner::Whole);
+    let both = Route::new("POST", "/api/v0/invoke", move |seen, n| {
+        let route = if seen.mast()["pagesize"] == 500 { &small } else { &large };
+        route.answer(seen, n)
+    });
+    let replay = Replay::start(vec![both]).unwrap();
+    let client = Client::new(Services { page_size: 1000, ..settings(&replay.base()) }).unwrap();
+    let mut sizes = Vec::new();
+    let mut table = Table::default();
+    let answer = client
+        .search(&cone(0.1), GO_ON, &mut |event| {
+            if let Event::Rows(rows) = event {
+                sizes.push(rows.rows());
+                table.append(&rows).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!((sizes[0], table.rows(), answer.truncated, answer.warnings.len()), (500, 2300, false, 0));
+    let mut ids = table.f64s("obsid").unwrap();
+    ids.sort_by(f64::total_cmp);
+    assert!(ids.iter().enumerate().all(|(i, v)| *v == (i / 2) as f64), "each id twice");
+    let asked: Vec<_> = replay
+        .seen_at("/api/v0/invoke")
+        .iter()
+        .map(|s| (s.mast()["page"].as_u64().unwrap(), s.mast()["pagesize"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(asked, [(1, 500), (1, 1000), (2, 1000), (3, 1000)]);
+    // A wish for fewer rows, between the sizes.
+    let few = Request::MastCone { ra_deg: 23.3, dec_deg: 60.6, radius_deg: 0.1, max_rows: Some(1200) };
+    let heard = search(&client, &few);
+    assert_eq!(heard.table.rows(), 1200);
+    assert!(heard.result.unwrap().truncated);
+}
+
+#[test]
 fn executing_is_answered_with_the_same_bytes() {
     let executing = Reply::bytes(r#"{"status":"EXECUTING","msg":"","data":[],"fields":[],"paging":{}}"#);
     let replay = Replay::start(vec![Route::sequence(
