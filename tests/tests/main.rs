@@ -8,4 +8,5 @@ mod picture;
 mod recovery;
 mod samples;
 mod search;
+mod stretch;
 mod workflow;
