@@ -727,6 +727,50 @@ fn an_asynchronous_query_goes_through_its_phases() {
 }
 
 #[test]
+fn a_job_is_found_again_by_its_address_after_a_lost_connection() {
+    let result = fixture("vo/tap/obscore-image.xml");
+    let cut = result.clone().manner(Manner::Cut { after: result.body.len() * 2 / 3 });
+    let replay = Replay::start(vec![
+        Route::post("/tap/async/1337/phase", Reply::redirect(303, "/tap/async/1337")),
+        Route::post("/tap/async", Reply::redirect(303, "/tap/async/1337")),
+        Route::sequence("GET", "/tap/async/1337/results/result", vec![cut, result]),
+        Route::get("/tap/async/1337", fixture("vo/uws/job.xml")),
+    ])
+    .unwrap();
+    let client = client(&replay);
+    let heard = search(&client, &tap_async(&replay.base()));
+    let job = format!("{}/tap/async/1337", replay.base());
+    let error = heard.result.unwrap_err();
+    let Error::JobLeft { job: left, source } = &error else { panic!("{error}") };
+    assert_eq!(left, &job);
+    assert!(matches!(**source, Error::CutOff { rows, .. } if rows == heard.table.rows() && rows > 0), "{source}");
+    assert!(error.to_string().ends_with(&job) && error.to_string().contains("still on the server"), "{error}");
+    // Its address as the query: no new job, no new start.
+    let before = replay.seen().len();
+    let again = Request::Tap {
+        base: format!("{}/tap", replay.base()),
+        adql: format!("{job}\n"),
+        asynchronous: false,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let heard = search(&client, &again);
+    assert_eq!(heard.result.unwrap().job_url.as_deref(), Some(job.as_str()));
+    assert_eq!(heard.table.rows(), 10);
+    assert!(replay.seen()[before..].iter().all(|s| s.method == "GET"));
+    // A job that is gone.
+    let gone = Request::Tap {
+        base: String::new(),
+        adql: format!("{}/elsewhere/async/9", replay.base()),
+        asynchronous: true,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let said = search(&client, &gone).result.unwrap_err().to_string();
+    assert!(said.contains("knows no job") && said.contains("send the query again"), "{said}");
+}
+
+#[test]
 fn a_job_that_fails_says_why() {
     let routes = |error: Reply| {
         vec![
