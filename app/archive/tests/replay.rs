@@ -989,3 +989,26 @@ fn products_are_fetched_once_and_checked() {
     };
     assert_eq!(names(folder.path()).len(), 2, "{:?}", names(folder.path()));
 }
+
+#[test]
+fn the_cache_of_products_keeps_to_its_limit() {
+    let mut body = format!("{:<80}", "SIMPLE  =                    T").into_bytes();
+    body.resize(2880, b' ');
+    let replay = Replay::start(vec![Route::get("/files", Reply::bytes(body))]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let services = Services { cache: Some(folder.path().to_path_buf()), cache_gb: 7e-6, ..settings(&replay.base()) };
+    let client = Client::new(services).unwrap();
+    let fetch = |n: usize| client.fetch(&format!("{}/files/{n}.fits", replay.base()), GO_ON, &mut |_, _| {}).unwrap();
+    let age = |path: &Path, minutes: u64| {
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
+    };
+    let (first, second) = (fetch(1), fetch(2));
+    age(&first, 60);
+    age(&second, 50);
+    // Used again: now the second is the one used longest ago.
+    assert_eq!(fetch(1), first);
+    let third = fetch(3);
+    assert!(first.exists() && !second.exists() && third.exists());
+    assert_eq!(replay.seen().len(), 3);
+}

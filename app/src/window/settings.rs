@@ -79,6 +79,13 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             kit::row(ui, &theme, "Page of MAST", help, |ui| {
                 ui.add(egui::DragValue::new(&mut services.page_size).range(1..=MOST_OF_A_PAGE).speed(100))
             });
+            head(ui, "Products on this disk");
+            let help = "The files used longest ago go when the cache of products grows above it; 0 for no limit";
+            kit::row(ui, &theme, "Keep at most", help, |ui| {
+                ui.add(
+                    egui::DragValue::new(&mut services.cache_gb).range(0.0..=100_000.0).speed(0.1).max_decimals(1).suffix(" GB"),
+                )
+            });
             head(ui, "Services");
             saved(ui, &theme, &mut services.saved);
             ui.add_space(12.0);
