@@ -439,6 +439,7 @@ fn scatter(s: &mut String, dataset: &Dataset, plot: &Plot, frame: Frame, colours
             (map.map_or_else(String::new, |m| m.name.clone()), format!("{label} 1"), format!("{label} 2"))
         }
         Plot::Columns { x, y } => (format!("{y} against {x}"), unit(&dataset.table, x), unit(&dataset.table, y)),
+        Plot::Sky { .. } => ("sky".into(), "east (°)".into(), "north (°)".into()),
         Plot::Image(_) => ("image".into(), "x (pixel)".into(), "y (pixel)".into()),
     };
     let axes = axes(s, frame, &title, range(at.iter().map(|p| p[0])), range(at.iter().map(|p| p[1])), &x, &y, theme);

@@ -9,4 +9,5 @@ mod products;
 mod recovery;
 mod samples;
 mod search;
+mod stretch;
 mod workflow;

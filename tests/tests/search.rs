@@ -292,3 +292,15 @@ fn what_is_missing_in_the_form_is_said_beside_the_button() {
     let note = note.expect("the note").rect();
     assert!(note.bottom() <= button.top() + 8.0 && button.top() - note.bottom() < 40.0, "{note:?} {button:?}");
 }
+
+#[test]
+fn a_small_page_of_mast_stays_as_it_was_set() {
+    let mut w = window_with(settings("http://127.0.0.1:9"), &[]);
+    w.state_mut().session.settings_mut().services.page_size = 7;
+    key(&mut w, Modifiers::COMMAND, Key::Comma);
+    until(&mut w, "the settings", |w| find(w, "Keep at most").is_some() || shows(w, "Page of MAST"));
+    for _ in 0..3 {
+        w.step();
+    }
+    assert_eq!(w.state().session.settings().services.page_size, 7);
+}

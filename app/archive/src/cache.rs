@@ -2,14 +2,24 @@
 //!
 //! A file lies under the hash of its address with the name it came by, `3f/3f9c…-u9o40504m_drz.fits`. A 200 can carry a page that
 //! says "service down" or a JSON error, so the first bytes are held against what the name promises before the file gets its name.
+//!
+//! The cache has a limit ([`crate::Services::cache_gb`]). A file's time of change is set anew each time it is asked for, so that
+//! it says when the file was last used (times of access are often switched off); above the limit the files used longest ago go,
+//! down to nine tenths of it. What was used within the last minutes stays, since somebody may be about to open it: a batch larger
+//! than the limit is thinned out later. Only files named as this module names them are counted and removed. Cost: the folder is
+//! walked once for each client, and once more each time the limit is reached.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use crate::http::{Body, Call};
 use crate::text::{describe_other, json_message, looks_like_html, votable_status};
 use crate::{Client, Error, Result};
+
+/// Somebody may be about to open what was used so short a time ago.
+const IN_USE: Duration = Duration::from_secs(300);
 
 impl Client {
     /// A product as a file in the cache: at once if it is there, else fetched. `mast:` URIs go through MAST's download service;
@@ -32,6 +42,8 @@ impl Client {
             && meta.len() > 0
         {
             progress(meta.len(), Some(meta.len()));
+            // On a read-only disk the order of use is not known, and that is all.
+            let _ = std::fs::File::options().append(true).open(&target).and_then(|f| f.set_modified(SystemTime::now()));
             return Ok(target);
         }
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
@@ -58,7 +70,11 @@ impl Client {
             }
         };
         match result {
-            Ok(()) => std::fs::rename(&part, &target).map_err(|e| Error::io(&target, e)).map(|()| target),
+            Ok(()) => {
+                std::fs::rename(&part, &target).map_err(|e| Error::io(&target, e))?;
+                self.hold_to_limit(&target);
+                Ok(target)
+            }
             Err(error) => {
                 let _ = std::fs::remove_file(&part);
                 Err(error)
@@ -108,6 +124,20 @@ impl Client {
         file.sync_all().map_err(|e| Error::io(part, e))
     }
 
+    /// After `newest` came: makes room where the limit is passed.
+    fn hold_to_limit(&self, newest: &Path) {
+        let limit = (self.services().cache_gb * 1e9) as u64;
+        let (Ok(folder), Ok(mut cached)) = (self.cache_folder(), self.cached.lock()) else { return };
+        if limit == 0 {
+            return;
+        }
+        let bytes = match *cached {
+            Some(bytes) => bytes + std::fs::metadata(newest).map_or(0, |m| m.len()),
+            None => kept_files(&folder).iter().map(|f| f.bytes).sum(),
+        };
+        *cached = Some(if bytes > limit { make_room(&folder, limit, newest, SystemTime::now()) } else { bytes });
+    }
+
     /// Where products are kept.
     ///
     /// # Errors
@@ -123,6 +153,54 @@ impl Client {
             )
         })
     }
+}
+
+struct Kept {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+/// The files of the cache, and of nothing else that may lie in the folder: `3f/3f9c…-name`.
+fn kept_files(folder: &Path) -> Vec<Kept> {
+    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let mut files = Vec::new();
+    for shelf in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let shelf_name = shelf.file_name();
+        let Some(shelf_name) = shelf_name.to_str().filter(|n| n.len() == 2 && hex(n)) else { continue };
+        for file in std::fs::read_dir(shelf.path()).into_iter().flatten().flatten() {
+            let name = file.file_name();
+            let ours = name.to_str().and_then(|n| Some((n.get(..32)?, n.get(32..)?))).is_some_and(|(hash, rest)| {
+                hex(hash) && hash.starts_with(shelf_name) && (rest.starts_with('-') || rest.starts_with(".part-"))
+            });
+            // Of the link itself, which would be removed, not of what it leads to.
+            if let (true, Ok(meta)) = (ours, file.metadata())
+                && meta.is_file()
+            {
+                let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                files.push(Kept { path: file.path(), bytes: meta.len(), used });
+            }
+        }
+    }
+    files
+}
+
+/// Removes the files used longest ago until nine tenths of the limit are left; gives the bytes that are.
+fn make_room(folder: &Path, limit: u64, newest: &Path, now: SystemTime) -> u64 {
+    let mut files = kept_files(folder);
+    files.sort_by_key(|f| f.used);
+    let mut bytes: u64 = files.iter().map(|f| f.bytes).sum();
+    for file in files {
+        if bytes <= limit / 10 * 9 {
+            break;
+        }
+        // A time to come (a clock was set back) is no recent use.
+        let in_use = now.duration_since(file.used).is_ok_and(|age| age < IN_USE);
+        if file.path != newest && !in_use && std::fs::remove_file(&file.path).is_ok() {
+            bytes -= file.bytes;
+        }
+    }
+    bytes
 }
 
 /// What is wrong with these first bytes for a file of this name; `None` if they can be right.
@@ -205,6 +283,35 @@ mod tests {
         assert_eq!(file_name(&url("https://x.org/"), "https://x.org/"), "product");
         assert_eq!(hash(""), "6c62272e07bb014262b821756295c58d");
         assert_ne!(hash("a"), hash("b"));
+    }
+
+    #[test]
+    fn the_files_used_longest_ago_go_first_and_nothing_else_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let put = |name: &str, bytes: usize, minutes: u64| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, vec![0; bytes]).unwrap();
+            let file = std::fs::File::options().append(true).open(&path).unwrap();
+            file.set_modified(now - Duration::from_secs(60 * minutes)).unwrap();
+            path
+        };
+        let hash = "3f".to_owned() + &"0".repeat(30);
+        let old = put(&format!("3f/{hash}-old.fits"), 400, 900);
+        let left_over = put(&format!("3f/{hash}.part-12-0"), 150, 800);
+        let used = put(&format!("3f/{hash}-used.fits"), 400, 60);
+        let new = put(&format!("3f/{hash}-new.fits"), 400, 0);
+        let others = [put("3f/thesis.tex", 5000, 9000), put(&format!("{hash}-x"), 900, 9000), put("ab/3f.fits", 900, 9000)];
+        assert_eq!(kept_files(folder.path()).len(), 4);
+        assert_eq!(make_room(folder.path(), 1000, &new, now), 800);
+        assert!(!old.exists() && !left_over.exists() && used.exists() && new.exists());
+        // The newest stays, however small the limit; so does what was used just now.
+        assert_eq!(make_room(folder.path(), 10, &new, now), 400);
+        assert!(!used.exists() && new.exists());
+        let other = put(&format!("3f/{hash}-other.fits"), 400, 20);
+        assert_eq!(make_room(folder.path(), 10, &other, now), 800);
+        assert!(others.iter().all(|p| p.exists()));
     }
 
     #[test]

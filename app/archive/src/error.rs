@@ -62,6 +62,16 @@ pub enum Error {
         /// Rows handed on before the cut.
         rows: usize,
     },
+    /// The connection was lost while a job of an asynchronous query was under way; the job is still there.
+    #[error(
+        "{source}. The job is still on the server: to take it up again, search with its address in the place of the query: {job}"
+    )]
+    JobLeft {
+        /// Address of the job.
+        job: String,
+        /// What happened.
+        source: Box<Error>,
+    },
     /// The caller ended it.
     #[error("cancelled")]
     Cancelled,

@@ -171,6 +171,46 @@ impl Page {
             }
         }
     }
+    /// What each row says, as a number that depends neither on the order of its columns nor on how a value is kept here.
+    fn row_hashes(&self) -> Vec<u64> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hashes = vec![0u64; self.rows];
+        for (name, column) in self.names.iter().zip(&self.columns) {
+            for (hash, value) in hashes.iter_mut().zip(column.texts()) {
+                let Some(value) = value else { continue };
+                let mut hasher = DefaultHasher::new();
+                (name, value).hash(&mut hasher);
+                *hash = hash.wrapping_add(hasher.finish());
+            }
+        }
+        hashes
+    }
+    /// Remembers the rows, each as often as it is there.
+    pub fn remember(&self) -> HashMap<u64, usize> {
+        let mut shown = HashMap::new();
+        for hash in self.row_hashes() {
+            *shown.entry(hash).or_default() += 1;
+        }
+        shown
+    }
+    /// Which rows are not among `shown`; those that are found there are taken out of it.
+    pub fn fresh(&self, shown: &mut HashMap<u64, usize>) -> Vec<bool> {
+        if shown.is_empty() {
+            return vec![true; self.rows];
+        }
+        let mut fresh = Vec::with_capacity(self.rows);
+        for hash in self.row_hashes() {
+            let known = shown.get_mut(&hash);
+            fresh.push(known.is_none());
+            if let Some(left) = known {
+                *left -= 1;
+                if *left == 0 {
+                    shown.remove(&hash);
+                }
+            }
+        }
+        fresh
+    }
     /// The integer in the first row of a column, for counts.
     pub fn first_integer(&self) -> Option<i64> {
         self.columns.iter().find_map(|c| match c {
@@ -607,6 +647,22 @@ mod tests {
         assert_eq!(page.rows(), 2);
         let t = page.table("t", &|_| ColumnRule::default()).unwrap();
         assert_eq!((t.rows(), t.cell(1, 0)), (2, Cell::Int(2)));
+    }
+
+    #[test]
+    fn rows_that_were_shown_are_known_again_each_as_often_as_it_was_there() {
+        let page = |text: &str| {
+            let mut page = Page::default();
+            page.read(text.as_bytes()).unwrap();
+            page
+        };
+        // Another order of rows and keys, an integer that became a double, a null that was left out, a row twice.
+        let first = page(r#"{"data":[{"a":1,"b":"x"},{"a":2,"b":null},{"a":1,"b":"x"}]}"#);
+        let whole = page(r#"{"data":[{"a":2},{"b":"x","a":1.0},{"a":0.5,"b":"x"},{"a":1,"b":"x"},{"a":1,"b":"x"}]}"#);
+        let mut shown = first.remember();
+        assert_eq!(whole.fresh(&mut shown), [false, false, true, false, true]);
+        assert!(shown.is_empty());
+        assert_eq!(whole.fresh(&mut shown), [true; 5]);
     }
 
     #[test]

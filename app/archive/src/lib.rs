@@ -117,6 +117,8 @@ pub struct Services {
     pub page_size: usize,
     /// Where products are kept; the user's cache folder if unset.
     pub cache: Option<PathBuf>,
+    /// Gigabytes (10⁹ bytes) of products that are kept at most; the files used longest ago go first. 0 for no limit.
+    pub cache_gb: f64,
 }
 
 impl Default for Services {
@@ -183,6 +185,7 @@ impl Default for Services {
             poll_s: 1.0,
             page_size: 10_000,
             cache: None,
+            cache_gb: 5.0,
         }
     }
 }
@@ -457,6 +460,8 @@ pub struct Resolved {
 pub struct Client {
     http: http::Http,
     configs: std::sync::Mutex<std::collections::HashMap<String, std::sync::Arc<mast::Config>>>,
+    /// Bytes in the cache of products, once they have been counted.
+    cached: std::sync::Mutex<Option<u64>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -471,7 +476,7 @@ impl Client {
     /// # Errors
     /// When the system gives no threads or no TLS.
     pub fn new(services: Services) -> Result<Self> {
-        Ok(Self { http: http::Http::new(services)?, configs: Default::default() })
+        Ok(Self { http: http::Http::new(services)?, configs: Default::default(), cached: Default::default() })
     }
     /// The settings.
     pub fn services(&self) -> &Services {

@@ -1,7 +1,10 @@
 //! MAST: the portal API, its catalogues, products, counts, and the name resolver.
 //!
 //! The portal answers at once or says EXECUTING; then the byte-identical request is sent again until it has the result. Pages are
-//! asked for one by one with the otherwise unchanged request (same cache breaker), and each goes to the caller as it comes.
+//! asked for one by one with the otherwise unchanged request (same cache breaker), and each goes to the caller as it comes. A small
+//! page goes before them, so that rows are soon in sight. Pages of two sizes do not line up, and the portal promises no order: the
+//! large pages start again from the first, and each row of the small page is dropped once where it comes again. Reading rows out of
+//! a page that still arrives was not taken: the types of the columns (`fields`) stand behind the rows.
 //! Units, UCDs and descriptions come from the server's columns configuration, asked once for each client after the first page;
 //! without it a built-in list of the CAOM columns stands in. `em_min` and `em_max` are nm, `t_*` are MJD, `distance` is arcsec.
 //! The choice not taken is MAST's TAP for everything: the portal alone knows previews and products of all missions.
@@ -23,6 +26,8 @@ use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Resolve
 const EXECUTING_LIMIT: Duration = Duration::from_secs(600);
 /// The portal's memory ends about here, without saying so.
 const PORTAL_ROWS: usize = 500_000;
+/// Rows of the first answer, so that something is soon to be seen; the pages after it are as large as the settings say.
+const FIRST_ROWS: usize = 500;
 /// Rows that HSC and GALEX are asked for at most.
 const CATALOG_ROWS: usize = 50_000;
 
@@ -372,44 +377,63 @@ impl Client {
         let invoke = invoke_of(request, false)?;
         let max_rows = request.max_rows().unwrap_or(usize::MAX);
         let page_size = self.services().page_size.clamp(1, CATALOG_ROWS).min(max_rows.max(1));
+        // Not worth a question of its own where it is most of a page.
+        let first_size = if page_size >= 2 * FIRST_ROWS { FIRST_ROWS } else { page_size };
         let breaker = cache_breaker();
         let mut answer = Answer {
-            text: Self::invoke_text(&invoke.service, &invoke.params, 1, page_size, &breaker),
+            text: Self::invoke_text(&invoke.service, &invoke.params, 1, first_size, &breaker),
             url: format!("{}/api/v0/invoke", self.services().mast.trim_end_matches('/')),
             ..Answer::default()
         };
         let name = invoke.service.trim_start_matches("Mast.").to_owned();
-        let mut number = 1;
-        loop {
-            let text = Self::invoke_text(&invoke.service, &invoke.params, number, page_size, &breaker);
-            let page = self.invoke(&text, cancelled, Some(out), &|page| {
-                let table = self.page_table(page, &name, invoke.config, cancelled)?;
-                out.send(Event::Rows(table));
-                Ok(())
-            })?;
-            let (pages, total) = (page.paging("pagesFiltered"), page.paging("rowsFiltered").or(page.paging("rowsTotal")));
-            let came = page.rows();
+        // Rows of the small first page that the large ones will bring again.
+        let mut shown: HashMap<u64, usize> = HashMap::new();
+        let sent = std::cell::Cell::new(false);
+        // Whether rows had to stay out because enough are there.
+        let hand_on = |page: Page, shown: &mut HashMap<u64, usize>| -> Result<bool> {
+            let fresh = page.fresh(shown);
+            let mut left = max_rows - out.rows();
+            let keep = RowSet::from_fn(fresh.len(), |r| {
+                let kept = fresh[r] && left > 0;
+                left -= usize::from(kept);
+                kept
+            });
+            let (came, kept, new) = (fresh.len(), keep.count(), fresh.iter().filter(|f| **f).count());
             let table = self.page_table(page, &name, invoke.config, cancelled)?;
-            let left = max_rows - out.rows();
-            let table = if table.rows() > left {
-                answer.truncated = true;
-                table.take(&RowSet::from_fn(table.rows(), |r| r < left))?
-            } else {
-                table
-            };
-            if table.rows() > 0 || number == 1 {
+            let table = if kept < came { table.take(&keep)? } else { table };
+            // An empty answer still has columns.
+            if kept > 0 || !sent.replace(true) {
                 out.send(Event::Rows(table));
             }
+            Ok(kept < new)
+        };
+        let mut number = 1;
+        let mut asked = first_size;
+        loop {
+            let text = Self::invoke_text(&invoke.service, &invoke.params, number, asked, &breaker);
+            let cut = std::cell::RefCell::new(&mut shown);
+            let page = self.invoke(&text, cancelled, Some(out), &|page| hand_on(page, &mut cut.borrow_mut()).map(|_| ()))?;
+            let (pages, total) = (page.paging("pagesFiltered"), page.paging("rowsFiltered").or(page.paging("rowsTotal")));
+            let came = page.rows();
+            // Without a word on how many pages there are, a full one may not have been all.
+            let small = asked < page_size && pages.map_or(came >= asked, |pages| pages > 1);
+            let again = if small { page.remember() } else { HashMap::new() };
+            answer.truncated |= hand_on(page, &mut shown)?;
             out.send(Event::Progress {
                 stage: "rows".into(),
                 done: out.rows() as u64,
                 of: total.map(|t| t.min(max_rows) as u64),
             });
-            if number == 1 && total.is_some_and(|t| t > PORTAL_ROWS && max_rows > PORTAL_ROWS) {
+            if number == 1 && asked == first_size && total.is_some_and(|t| t > PORTAL_ROWS && max_rows > PORTAL_ROWS) {
                 out.send(Event::Note(format!(
                     "MAST holds {} rows for this; its portal breaks off near {PORTAL_ROWS}. A smaller radius or a filter is safer",
                     total.unwrap_or(0)
                 )));
+            }
+            if small && out.rows() < max_rows {
+                asked = page_size;
+                shown = again;
+                continue;
             }
             let done = out.rows() >= max_rows || came == 0 || number >= pages.unwrap_or(1);
             if done {

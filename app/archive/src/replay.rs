@@ -182,6 +182,10 @@ impl Route {
     pub fn sequence(method: &str, prefix: &str, replies: Vec<Reply>) -> Self {
         Self::new(method, prefix, move |_, n| replies.get(n.min(replies.len().saturating_sub(1))).cloned())
     }
+    /// What this route says to a request, for a route that chooses among others.
+    pub fn answer(&self, seen: &Seen, before: usize) -> Option<Reply> {
+        (self.handler)(seen, before)
+    }
     /// A whole recorded answer of the portal in pages of the size that is asked for.
     pub fn paged(prefix: &str, whole: Value, manner: Manner) -> Self {
         Self::new("POST", prefix, move |seen, _| Some(page_of(&whole, &seen.mast()).manner(manner)))

@@ -171,7 +171,9 @@ impl Client {
                 if adql.trim().is_empty() {
                     return Err(Error::Unsupported { service: base, what: "the query is empty".into() });
                 }
-                if *asynchronous {
+                if let Some(job) = job_address(adql) {
+                    self.tap_job(job, *max_rows, cancelled, out)
+                } else if *asynchronous {
                     self.tap_async(&base, adql, *max_rows, uploads, cancelled, out)
                 } else {
                     self.tap_sync(&base, adql, *max_rows, uploads, cancelled, out)
@@ -350,14 +352,40 @@ impl Client {
             }
             return Err(Error::service(&service, "it made no job for the query (its answer names no address of a job)"));
         };
-        let result = self.run_job(&job, max_rows, &service, cancelled, out);
+        let result = self.run_job(&job, true, max_rows, &service, cancelled, out);
         if let Err(Error::Cancelled) = result {
             self.drop_job(&job);
         }
-        let end = result?;
+        let end = result.map_err(|e| left_behind(e, &job, out.rows()))?;
         Ok(Answer {
             text: adql.into(),
             url: url.to_string(),
+            truncated: end.truncated,
+            warnings: end.warnings,
+            job_url: Some(job.to_string()),
+            ..Answer::default()
+        })
+    }
+
+    /// Takes up a job that is on the server already. It was not made by this search, so a cancelled search leaves it there.
+    fn tap_job(&self, address: &str, max_rows: Option<usize>, cancelled: Cancelled, out: &Out) -> Result<Answer> {
+        let job = self.http.url(address)?;
+        let service = self.http.service_name(&job);
+        let response = self.http.send(&Call::get(job.clone()).accept("application/xml, text/xml, */*"), cancelled);
+        let response = match response {
+            Err(Error::Status { code: 404 | 410, .. }) => {
+                return Err(Error::service(&service, format!("it knows no job {job} (any more); send the query again")));
+            }
+            other => other?,
+        };
+        let bytes = self.http.read_all(response, 4 << 20, cancelled)?;
+        // One that was made and never started waits for that.
+        let pending = matches!(parse_job(&String::from_utf8_lossy(&bytes)).phase.as_str(), "PENDING" | "HELD");
+        let result = self.run_job(&job, pending, max_rows, &service, cancelled, out);
+        let end = result.map_err(|e| left_behind(e, &job, out.rows()))?;
+        Ok(Answer {
+            text: address.into(),
+            url: job.to_string(),
             truncated: end.truncated,
             warnings: end.warnings,
             job_url: Some(job.to_string()),
@@ -372,13 +400,23 @@ impl Client {
         self.http.farewell(vec![Call::post_form(phase, &[("PHASE", "ABORT")]), remove], Duration::from_millis(120));
     }
 
-    fn run_job(&self, job: &Url, max_rows: Option<usize>, service: &str, cancelled: Cancelled, out: &Out) -> Result<ReadEnd> {
+    fn run_job(
+        &self,
+        job: &Url,
+        start: bool,
+        max_rows: Option<usize>,
+        service: &str,
+        cancelled: Cancelled,
+        out: &Out,
+    ) -> Result<ReadEnd> {
         out.send(Event::Note(format!("Job on the server: {job}")));
-        let phase_url = self.http.url(&format!("{}/phase", trim(job)))?;
-        let mut run = Call::post_form(phase_url, &[("PHASE", "RUN")]);
-        run.follow = false;
-        run.idempotent = false;
-        self.http.send(&run, cancelled)?;
+        if start {
+            let phase_url = self.http.url(&format!("{}/phase", trim(job)))?;
+            let mut run = Call::post_form(phase_url, &[("PHASE", "RUN")]);
+            run.follow = false;
+            run.idempotent = false;
+            self.http.send(&run, cancelled)?;
+        }
         let state = self.wait_for_job(job, service, cancelled, out)?;
         match state.phase.as_str() {
             "COMPLETED" | "ARCHIVED" => {}
@@ -568,6 +606,26 @@ impl Client {
     }
 }
 
+/// The address of a job (`…/async/ID`), where a query is nothing else.
+fn job_address(adql: &str) -> Option<&str> {
+    let text = adql.trim().trim_end_matches(['/', ';']);
+    let web = ["http://", "https://"].iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)));
+    let (_, id) = text.rsplit_once("/async/")?;
+    let plain = !id.is_empty() && !id.contains('/') && !text.contains(char::is_whitespace);
+    (web && plain).then_some(text)
+}
+
+/// A lost connection does not end a job: the error says where it is.
+fn left_behind(error: Error, job: &Url, rows: usize) -> Error {
+    let source = match error {
+        Error::CutOff { service, .. } => Error::CutOff { service, rows },
+        error @ (Error::Network { .. } | Error::Timeout { .. }) => error,
+        error @ Error::Status { code: 500.., .. } => error,
+        other => return other,
+    };
+    Error::JobLeft { job: job.to_string(), source: Box::new(source) }
+}
+
 const PHASES: &[&str] =
     &["PENDING", "QUEUED", "EXECUTING", "COMPLETED", "ERROR", "ABORTED", "UNKNOWN", "HELD", "SUSPENDED", "ARCHIVED"];
 
@@ -755,6 +813,14 @@ mod tests {
         }
         assert!(is_sia2("https://ws.cadc-ccda.hia-iha.nrc-cnrc.gc.ca/argus/sia2/v2query"));
         assert!(!is_sia2("https://irsa.ipac.caltech.edu/cgi-bin/2MASS/IM/nph-im_sia?type=at&ds=asky&"));
+    }
+
+    #[test]
+    fn the_address_of_a_job_is_told_from_a_query() {
+        assert_eq!(job_address(" https://x.org/tap/async/17a/\n"), Some("https://x.org/tap/async/17a"));
+        for text in ["SELECT 'http://x/async/1' FROM t", "http://x/tap/async", "http://x/tap/async/1/results", "x/async/1", ""] {
+            assert_eq!(job_address(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -157,6 +157,47 @@ fn mast_pages_come_one_by_one_with_one_cache_breaker() {
 }
 
 #[test]
+fn a_small_page_of_mast_comes_first_and_no_row_is_lost_or_doubled() {
+    let rows: Vec<_> = (0..2300).map(|i| serde_json::json!({"obsid": i / 2, "name": format!("o{}", i / 2)})).collect();
+    // The large pages come in another order than the small one.
+    let other: Vec<_> = rows.iter().rev().cloned().collect();
+    let page = |rows: Vec<serde_json::Value>| serde_json::json!({"data": rows, "fields": [{"name": "obsid", "type": "int"}]});
+    let small = Route::paged("/api/v0/invoke", page(rows), Manner::Whole);
+    let large = Route::paged("/api/v0/invoke", page(other), Manner::Whole);
+    let both = Route::new("POST", "/api/v0/invoke", move |seen, n| {
+        let route = if seen.mast()["pagesize"] == 500 { &small } else { &large };
+        route.answer(seen, n)
+    });
+    let replay = Replay::start(vec![both]).unwrap();
+    let client = Client::new(Services { page_size: 1000, ..settings(&replay.base()) }).unwrap();
+    let mut sizes = Vec::new();
+    let mut table = Table::default();
+    let answer = client
+        .search(&cone(0.1), GO_ON, &mut |event| {
+            if let Event::Rows(rows) = event {
+                sizes.push(rows.rows());
+                table.append(&rows).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!((sizes[0], table.rows(), answer.truncated, answer.warnings.len()), (500, 2300, false, 0));
+    let mut ids = table.f64s("obsid").unwrap();
+    ids.sort_by(f64::total_cmp);
+    assert!(ids.iter().enumerate().all(|(i, v)| *v == (i / 2) as f64), "each id twice");
+    let asked: Vec<_> = replay
+        .seen_at("/api/v0/invoke")
+        .iter()
+        .map(|s| (s.mast()["page"].as_u64().unwrap(), s.mast()["pagesize"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(asked, [(1, 500), (1, 1000), (2, 1000), (3, 1000)]);
+    // A wish for fewer rows, between the sizes.
+    let few = Request::MastCone { ra_deg: 23.3, dec_deg: 60.6, radius_deg: 0.1, max_rows: Some(1200) };
+    let heard = search(&client, &few);
+    assert_eq!(heard.table.rows(), 1200);
+    assert!(heard.result.unwrap().truncated);
+}
+
+#[test]
 fn executing_is_answered_with_the_same_bytes() {
     let executing = Reply::bytes(r#"{"status":"EXECUTING","msg":"","data":[],"fields":[],"paging":{}}"#);
     let replay = Replay::start(vec![Route::sequence(
@@ -686,6 +727,50 @@ fn an_asynchronous_query_goes_through_its_phases() {
 }
 
 #[test]
+fn a_job_is_found_again_by_its_address_after_a_lost_connection() {
+    let result = fixture("vo/tap/obscore-image.xml");
+    let cut = result.clone().manner(Manner::Cut { after: result.body.len() * 2 / 3 });
+    let replay = Replay::start(vec![
+        Route::post("/tap/async/1337/phase", Reply::redirect(303, "/tap/async/1337")),
+        Route::post("/tap/async", Reply::redirect(303, "/tap/async/1337")),
+        Route::sequence("GET", "/tap/async/1337/results/result", vec![cut, result]),
+        Route::get("/tap/async/1337", fixture("vo/uws/job.xml")),
+    ])
+    .unwrap();
+    let client = client(&replay);
+    let heard = search(&client, &tap_async(&replay.base()));
+    let job = format!("{}/tap/async/1337", replay.base());
+    let error = heard.result.unwrap_err();
+    let Error::JobLeft { job: left, source } = &error else { panic!("{error}") };
+    assert_eq!(left, &job);
+    assert!(matches!(**source, Error::CutOff { rows, .. } if rows == heard.table.rows() && rows > 0), "{source}");
+    assert!(error.to_string().ends_with(&job) && error.to_string().contains("still on the server"), "{error}");
+    // Its address as the query: no new job, no new start.
+    let before = replay.seen().len();
+    let again = Request::Tap {
+        base: format!("{}/tap", replay.base()),
+        adql: format!("{job}\n"),
+        asynchronous: false,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let heard = search(&client, &again);
+    assert_eq!(heard.result.unwrap().job_url.as_deref(), Some(job.as_str()));
+    assert_eq!(heard.table.rows(), 10);
+    assert!(replay.seen()[before..].iter().all(|s| s.method == "GET"));
+    // A job that is gone.
+    let gone = Request::Tap {
+        base: String::new(),
+        adql: format!("{}/elsewhere/async/9", replay.base()),
+        asynchronous: true,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let said = search(&client, &gone).result.unwrap_err().to_string();
+    assert!(said.contains("knows no job") && said.contains("send the query again"), "{said}");
+}
+
+#[test]
 fn a_job_that_fails_says_why() {
     let routes = |error: Reply| {
         vec![
@@ -903,4 +988,27 @@ fn products_are_fetched_once_and_checked() {
             .collect()
     };
     assert_eq!(names(folder.path()).len(), 2, "{:?}", names(folder.path()));
+}
+
+#[test]
+fn the_cache_of_products_keeps_to_its_limit() {
+    let mut body = format!("{:<80}", "SIMPLE  =                    T").into_bytes();
+    body.resize(2880, b' ');
+    let replay = Replay::start(vec![Route::get("/files", Reply::bytes(body))]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let services = Services { cache: Some(folder.path().to_path_buf()), cache_gb: 7e-6, ..settings(&replay.base()) };
+    let client = Client::new(services).unwrap();
+    let fetch = |n: usize| client.fetch(&format!("{}/files/{n}.fits", replay.base()), GO_ON, &mut |_, _| {}).unwrap();
+    let age = |path: &Path, minutes: u64| {
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
+    };
+    let (first, second) = (fetch(1), fetch(2));
+    age(&first, 60);
+    age(&second, 50);
+    // Used again: now the second is the one used longest ago.
+    assert_eq!(fetch(1), first);
+    let third = fetch(3);
+    assert!(first.exists() && !second.exists() && third.exists());
+    assert_eq!(replay.seen().len(), 3);
 }

@@ -371,7 +371,16 @@ pub struct Fits<'a> {
     pub hdus: Vec<Hdu>,
     /// What had to be put up with.
     pub warnings: Vec<String>,
+    /// Where the file ends inside a header: the unit that is left without one, and the cards of it that are there.
+    pub cut_header: Option<(usize, usize)>,
     bytes: Cow<'a, [u8]>,
+}
+
+/// Words for a file that breaks off inside the header of a unit.
+pub(crate) fn header_cut(hdu: usize, cards: usize) -> String {
+    format!(
+        "the file ends inside the header of HDU {hdu}, after {cards} cards without END; what follows is missing, fetch it again"
+    )
 }
 
 /// True when the bytes are FITS (the first card is `SIMPLE  =`, or an extension's).
@@ -405,6 +414,7 @@ impl<'a> Fits<'a> {
             return Err(Error::format(what, "not a FITS file: it does not begin with 'SIMPLE  ='"));
         }
         let mut hdus: Vec<Hdu> = Vec::new();
+        let mut cut_header = None;
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
@@ -419,7 +429,8 @@ impl<'a> Fits<'a> {
                 if hdus.is_empty() && header.get("BITPIX").is_none() {
                     return Err(Error::format(what, "the file ends inside the first header; fetch it again"));
                 }
-                warnings.push(format!("the header of HDU {} has no END card", hdus.len()));
+                cut_header = Some((hdus.len(), used / CARD));
+                warnings.push(header_cut(hdus.len(), used / CARD));
             }
             let start = at.saturating_add(used.next_multiple_of(BLOCK)).min(bytes.len());
             let mut hdu = Hdu { header, number: hdus.len(), data: start..start, truncated: false };
@@ -442,7 +453,24 @@ impl<'a> Fits<'a> {
             at = start.saturating_add(len.checked_next_multiple_of(BLOCK).unwrap_or(usize::MAX - start));
             hdus.push(hdu);
         }
-        Ok(Self { what: what.into(), hdus, warnings, bytes })
+        Ok(Self { what: what.into(), hdus, warnings, cut_header, bytes })
+    }
+
+    /// The units that came whole, in words: `HDU 0 without data, HDU 1 (EVENTS) with a table`.
+    pub(crate) fn whole_units(&self) -> String {
+        let cut = self.cut_header.map_or(usize::MAX, |c| c.0);
+        let words = self.hdus.iter().filter(|h| h.number < cut).map(|h| {
+            let what = match h.kind() {
+                Kind::Empty => "without data",
+                Kind::Image => "with an image",
+                Kind::Table | Kind::AsciiTable => "with a table",
+                Kind::Groups => "with random groups",
+                Kind::Other => "of a kind that is not read",
+            };
+            let name = if h.name().is_empty() { String::new() } else { format!(" ({})", h.name()) };
+            format!("HDU {}{name} {what}", h.number)
+        });
+        words.collect::<Vec<_>>().join(", ")
     }
 
     /// The whole file, without the gzip that was around it.
@@ -774,6 +802,46 @@ fn gunzip(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
     Ok(out)
 }
 
+/// The bytes of `n` big-endian numbers of a column of a tile-compressed table (FITS 4.0, section 10.3).
+pub(crate) fn unpack_column(method: &str, packed: &[u8], n: usize, width: usize) -> std::result::Result<Vec<u8>, String> {
+    use fitskit::tile_compress as codec;
+    let bytes = match method {
+        // 32 numbers take 3 bits at least: more than that is a broken header, and memory asked for in vain.
+        "RICE_1" if n > packed.len().saturating_mul(128) => {
+            return Err(format!("{n} numbers cannot be in {} bytes", packed.len()));
+        }
+        "RICE_1" => match width {
+            1 => codec::rice_decompress_i8(packed, n, 32),
+            2 => codec::rice_decompress_i16(packed, n, 32).map(|v| v.iter().flat_map(|v| v.to_be_bytes()).collect()),
+            4 => codec::rice_decompress_i32(packed, n, 32).map(|v| v.iter().flat_map(|v| v.to_be_bytes()).collect()),
+            other => return Err(format!("RICE_1 of {other} bytes a number is not known")),
+        }
+        .map_err(|e| e.to_string())?,
+        // What would not become smaller may stand as it is.
+        "NOCOMPRESS" => packed.to_vec(),
+        "GZIP_1" | "GZIP_2" if !packed.starts_with(&[0x1f, 0x8b]) && packed.len() == n * width => packed.to_vec(),
+        "GZIP_1" => gunzip(packed)?,
+        "GZIP_2" => unshuffled(gunzip(packed)?, n),
+        other => return Err(format!("the compression '{other}' is not known")),
+    };
+    if bytes.len() != n * width {
+        return Err(format!("{} bytes came out in the place of {}", bytes.len(), n * width));
+    }
+    Ok(bytes)
+}
+
+/// GZIP_2 holds the first bytes of all `n` numbers, then the second bytes, and so on.
+fn unshuffled(raw: Vec<u8>, n: usize) -> Vec<u8> {
+    let width = raw.len() / n.max(1);
+    let mut out = vec![0; raw.len()];
+    for (b, plane) in raw.chunks_exact(n.max(1)).enumerate().take(width) {
+        for (i, v) in plane.iter().enumerate() {
+            out[i * width + b] = *v;
+        }
+    }
+    out
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Method {
     Rice,
@@ -843,14 +911,7 @@ impl Codec {
         if self.method == Method::Gzip1 {
             return Ok(Cow::Owned(raw));
         }
-        let width = raw.len() / n.max(1);
-        let mut out = vec![0; raw.len()];
-        for (b, plane) in raw.chunks_exact(n.max(1)).enumerate().take(width) {
-            for (i, v) in plane.iter().enumerate() {
-                out[i * width + b] = *v;
-            }
-        }
-        Ok(Cow::Owned(out))
+        Ok(Cow::Owned(unshuffled(raw, n)))
     }
     fn ints(&self, packed: &[u8], dims: &[usize]) -> std::result::Result<Vec<i64>, String> {
         use fitskit::tile_compress as codec;

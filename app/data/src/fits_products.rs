@@ -6,7 +6,7 @@
 
 use crate::fits::{Fits, Hdu, Kind};
 use crate::wcs::{Lookup, Wcs};
-use crate::{Image, Part, Result, light_curve, spectrum_layouts};
+use crate::{Error, Image, Part, Result, light_curve, spectrum_layouts};
 
 /// All parts of a FITS file (gzip-compressed or not): spectra and light curves, then images, then
 /// tables, each in the order of the file. `what` is its path or address.
@@ -14,6 +14,14 @@ use crate::{Image, Part, Result, light_curve, spectrum_layouts};
 /// # Errors
 /// [`Error::Format`](crate::Error::Format) when it is not FITS, or when it has data but none could be read.
 pub fn products(what: &str, bytes: &[u8]) -> Result<Vec<Part>> {
+    products_with_warnings(what, bytes).map(|(parts, _)| parts)
+}
+
+/// As [`products`], and what had to be put up with in the file as a whole.
+///
+/// # Errors
+/// As [`products`].
+pub(crate) fn products_with_warnings(what: &str, bytes: &[u8]) -> Result<(Vec<Part>, Vec<String>)> {
     let fits = Fits::open(what, bytes)?;
     let mut parts = Vec::new();
     let mut images = Vec::new();
@@ -29,6 +37,8 @@ pub fn products(what: &str, bytes: &[u8]) -> Result<Vec<Part>> {
                     first_error.get_or_insert(e);
                 }
             },
+            // Its columns are packed bytes, which look like numbers.
+            Kind::Table if hdu.header.is_true("ZTABLE") => has_tables = true,
             Kind::Table => {
                 has_tables = true;
                 let (curve, frame) = light_curve::of_bin_table(&fits, hdu);
@@ -58,9 +68,18 @@ pub fn products(what: &str, bytes: &[u8]) -> Result<Vec<Part>> {
             }
         }
     }
+    if parts.is_empty()
+        && let Some((hdu, cards)) = fits.cut_header
+    {
+        let before = match fits.whole_units() {
+            list if list.is_empty() => "nothing of it can be read".into(),
+            list => format!("before it there is {list}"),
+        };
+        return Err(Error::format(what, format!("{}; {before}", crate::fits::header_cut(hdu, cards))));
+    }
     match first_error {
         Some(e) if parts.is_empty() => Err(e),
-        _ => Ok(parts),
+        _ => Ok((parts, fits.warnings)),
     }
 }
 

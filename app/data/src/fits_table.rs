@@ -11,6 +11,9 @@
 //! of neither T nor F is no value. Variable arrays (`P`, `Q`) come from the heap at `THEAP`. An
 //! array's shape is in [`ColumnMeta::datatype`], rows first. NaN stays NaN.
 //!
+//! Tile-compressed tables (ZTABLE: GZIP_1, GZIP_2 and RICE_1 for each column) are unpacked into the plain table that they were,
+//! and read as that.
+//!
 //! A file that breaks off gives its whole rows, [`Table::truncated`] and a warning that says how
 //! many there should have been.
 //!
@@ -179,7 +182,9 @@ fn hdus(what: &str, bytes: &[u8]) -> Result<(Vec<Hdu>, Vec<String>)> {
                 ));
             }
             None => {
-                if bytes[at..].iter().any(|b| !matches!(b, 0 | b' ' | b'\n' | b'\r')) {
+                if bytes[at..].starts_with(b"XTENSION") {
+                    warnings.push(crate::fits::header_cut(list.len(), (bytes.len() - at) / 80));
+                } else if bytes[at..].iter().any(|b| !matches!(b, 0 | b' ' | b'\n' | b'\r')) {
                     warnings.push(format!(
                         "{} byte(s) behind the last whole part of the file are not FITS and were left out",
                         bytes.len() - at
@@ -246,8 +251,15 @@ fn table_of(what: &str, bytes: &[u8], hdu: &Hdu, primary: Option<&Header>) -> Re
             width * declared
         ));
     }
-    if h.is("ZTABLE") {
-        warnings.push("the table is compressed (ZTABLE); its columns are shown as stored".into());
+    if binary && h.is("ZTABLE") {
+        let (unpacked, trouble) = unpack_table(what, hdu, data, whole)?;
+        let (header, data) = (unpacked.header, unpacked.bytes);
+        let plain = table_of(what, &data, &Hdu { header, data: 0 }, primary)?;
+        return Ok(plain.map(|mut table| {
+            table.truncated |= trouble.iter().any(|(cut, _)| *cut);
+            table.warnings.extend(trouble.into_iter().map(|(_, text)| text));
+            table
+        }));
     }
     let fields = h.size("TFIELDS").min(999);
     let mut specs = Vec::with_capacity(fields);
@@ -307,6 +319,133 @@ fn table_of(what: &str, bytes: &[u8], hdu: &Hdu, primary: Option<&Header>) -> Re
         });
     }
     Ok(Some(table))
+}
+
+struct Unpacked {
+    header: Header,
+    bytes: Vec<u8>,
+}
+
+/// A tile-compressed table (FITS 4.0, section 10.3) as the plain one that it was. Beside it what had to be put up with, and
+/// whether rows are missing for it.
+///
+/// A tile is some rows; each of its columns lies packed on the heap. Lists (P and Q) inside are left out: their descriptors are
+/// packed together with those of the packed lists, and no file of a mission that has them was found.
+fn unpack_table(what: &str, hdu: &Hdu, data: &[u8], tiles_there: usize) -> Result<(Unpacked, Vec<(bool, String)>)> {
+    let h = &hdu.header;
+    let fail = |why: String| Error::format(what, format!("a compressed table (ZTABLE): {why}"));
+    let (width, rows) = (h.size("ZNAXIS1"), h.size("ZNAXIS2"));
+    let tile_rows = if h.size("ZTILELEN") == 0 { rows } else { h.size("ZTILELEN") }.max(1);
+    let fields = h.size("TFIELDS").min(999);
+    let mut trouble = Vec::new();
+    struct Packed {
+        method: String,
+        /// Where its descriptor lies in the row, and whether that is a Q.
+        from: usize,
+        long: bool,
+        /// Where the column lies in the plain row, its bytes there, and those of one number.
+        to: usize,
+        bytes: usize,
+        number: usize,
+        list: bool,
+        name: String,
+    }
+    let mut columns = Vec::with_capacity(fields);
+    let (mut from, mut to) = (0, 0);
+    for i in 1..=fields {
+        let form = h.get(&format!("TFORM{i}")).unwrap_or_default().to_owned();
+        let plain_form = h.get(&format!("ZFORM{i}")).ok_or_else(|| fail(format!("ZFORM{i} is missing")))?.to_owned();
+        let (stored, plain) = (Spec::binary(h, i, &form, from), Spec::binary(h, i, &plain_form, to));
+        let (Some(stored), Some(plain)) = (stored, plain) else {
+            return Err(fail(format!("column {i} is '{form}' of '{plain_form}', which is no FITS format")));
+        };
+        let name = h.get(&format!("TTYPE{i}")).unwrap_or_default().to_owned();
+        let list = plain.heap.is_some();
+        if list {
+            trouble.push((false, format!("column '{name}' holds compressed lists, which are not read; it is left empty")));
+        }
+        // The parts of a complex number are numbers of their own.
+        let number = match plain.letter {
+            b'C' => 4,
+            b'M' => 8,
+            letter => letter_bytes(letter).max(1),
+        };
+        let method = h.get(&format!("ZCTYP{i}")).unwrap_or("GZIP_2").to_owned();
+        let long = stored.bytes == 16;
+        if stored.heap.is_none() {
+            return Err(fail(format!("column {i} is '{form}' and not on the heap")));
+        }
+        columns.push(Packed { method, from, long, to, bytes: plain.bytes, number, list, name });
+        from += stored.bytes;
+        to += plain.bytes;
+    }
+    let packed_width = h.size("NAXIS1");
+    if to > width || from > packed_width {
+        return Err(fail(format!("its columns take {to} bytes a row but ZNAXIS1 is {width}")));
+    }
+    if rows.checked_mul(width).is_none_or(|n| n > 1 << 36) {
+        return Err(fail(format!("it announces {rows} rows of {width} bytes, which cannot be")));
+    }
+    let tiles = rows.div_ceil(tile_rows);
+    let start = h.int("THEAP").and_then(|v| usize::try_from(v).ok()).unwrap_or(packed_width.saturating_mul(h.size("NAXIS2")));
+    let heap = data.get(start..).unwrap_or(&[]);
+    let mut bytes = Vec::new();
+    let mut there = 0;
+    for tile in 0..tiles {
+        let n = tile_rows.min(rows - tile * tile_rows);
+        let unpacked: std::result::Result<Vec<Vec<u8>>, String> = columns
+            .par_iter()
+            .map(|c| {
+                if c.list || c.bytes == 0 {
+                    return Ok(Vec::new());
+                }
+                let why = |why: String| format!("column '{}', rows {} to {}: {why}", c.name, there + 1, there + n);
+                let at = tile * packed_width + c.from;
+                let descriptor = data.get(at..at + if c.long { 16 } else { 8 }).filter(|_| tile < tiles_there);
+                let descriptor = descriptor.ok_or_else(|| why("they are not there".into()))?;
+                let half = |part: &[u8]| part.iter().fold(0u64, |v, b| v << 8 | u64::from(*b));
+                let (len, offset) = descriptor.split_at(descriptor.len() / 2);
+                let (len, offset) = (half(len) as usize, half(offset) as usize);
+                let packed = heap.get(offset..offset.saturating_add(len)).ok_or_else(|| why("they are not there".into()))?;
+                let count = n.checked_mul(c.bytes / c.number).ok_or_else(|| why("there are too many".into()))?;
+                crate::fits::unpack_column(&c.method, packed, count, c.number).map_err(why)
+            })
+            .collect();
+        let unpacked = match unpacked {
+            Ok(unpacked) => unpacked,
+            Err(why) if tile == 0 => return Err(fail(format!("{why}; fetch it again"))),
+            Err(why) => {
+                trouble.push((true, format!("{there} of {rows} rows could be unpacked ({why}); fetch the file again")));
+                break;
+            }
+        };
+        bytes.resize((there + n) * width, 0);
+        for (c, part) in columns.iter().zip(&unpacked).filter(|(_, part)| !part.is_empty()) {
+            for (row, cell) in part.chunks_exact(c.bytes).enumerate() {
+                let at = (there + row) * width + c.to;
+                bytes[at..at + c.bytes].copy_from_slice(cell);
+            }
+        }
+        there += n;
+    }
+    let mut header = Header::default();
+    for card in &h.cards {
+        let stem = card.key.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number = &card.key[stem.len()..];
+        let value = match (stem, number) {
+            ("NAXIS", "1") => width.to_string(),
+            ("NAXIS", "2") => there.to_string(),
+            ("PCOUNT", _) => "0".into(),
+            ("TFORM", i) => h.get(&format!("ZFORM{i}")).unwrap_or_default().to_owned(),
+            ("THEAP" | "ZTABLE" | "ZTILELEN" | "ZNAXIS" | "ZPCOUNT" | "ZFORM" | "ZCTYP" | "ZTHEAP" | "FZTILELN" | "FZALG", _) => {
+                continue;
+            }
+            ("ZHECKSUM" | "ZDATASUM", _) => continue,
+            _ => card.value.clone(),
+        };
+        header.cards.push(Card { key: card.key.clone(), value, comment: card.comment.clone() });
+    }
+    Ok((Unpacked { header, bytes }, trouble))
 }
 
 /// Keywords that say how the file is built, not what it is about.

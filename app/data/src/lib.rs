@@ -41,7 +41,7 @@ pub use image::{Image, Picture, Wcs};
 pub use light_curve::LightCurve;
 pub use npy::{read_npy, write_npy};
 pub use product::Part;
-pub use read::{read, read_bytes, read_table};
+pub use read::{read, read_bytes, read_table, read_with_warnings};
 pub use rowset::RowSet;
 pub use spectrum::{Medium, SpectraColumn, Spectrum};
 pub use table::{Cell, ColumnMeta, Param, Statistics, Table};

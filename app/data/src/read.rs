@@ -21,6 +21,15 @@ use crate::{Error, Part, Result, Table};
 /// # Ok::<(), asterism_data::Error>(())
 /// ```
 pub fn read(path: &Path) -> Result<Vec<Part>> {
+    read_with_warnings(path).map(|(parts, _)| parts)
+}
+
+/// As [`read`], and what is wrong with the file as a whole: images and spectra have no list of warnings of their own, as a
+/// table has.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_warnings(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
     if path.is_dir() {
         return Err(Error::format(path.display().to_string(), "is a folder; open a file in it"));
     }
@@ -34,7 +43,7 @@ pub fn read(path: &Path) -> Result<Vec<Part>> {
 /// # Errors
 /// As [`read`].
 pub fn read_bytes(name: &str, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<Part>> {
-    read_named(Path::new(name), bytes, beside)
+    read_named(Path::new(name), bytes, beside).map(|(parts, _)| parts)
 }
 
 /// The first table of a file.
@@ -57,7 +66,7 @@ pub fn read_table(path: &Path) -> Result<Table> {
     Err(Error::format(path.display().to_string(), format!("holds no table{have}")))
 }
 
-fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<Part>> {
+fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec<Part>, Vec<String>)> {
     let name = path.display().to_string();
     let bytes = unpack(&name, bytes)?;
     let format = sniff(&name, &bytes)?;
@@ -71,11 +80,11 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<
             tables
         }
         Format::Fits => {
-            let parts = crate::fits_products::products(&name, &bytes)?;
+            let (parts, warnings) = crate::fits_products::products_with_warnings(&name, &bytes)?;
             if parts.is_empty() {
                 return Err(Error::format(name, "is a FITS file of headers alone: no table, image or spectrum in it"));
             }
-            return Ok(parts);
+            return Ok((parts, warnings));
         }
         Format::Parquet => vec![crate::parquet::read_parquet(&name, bytes)?],
         Format::Arrow => vec![crate::parquet::read_arrow(&name, bytes)?],
@@ -85,7 +94,7 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<Vec<
         Format::Npy => vec![crate::npy::read_npy_table(&name, &bytes)?],
     };
     fill_names(&mut tables, path);
-    Ok(tables.into_iter().map(Part::Table).collect())
+    Ok((tables.into_iter().map(Part::Table).collect(), Vec::new()))
 }
 
 /// Tables without a name of their own are called as the file.

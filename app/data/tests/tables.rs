@@ -1076,3 +1076,83 @@ fn pages_are_appended_without_loss() {
     assert_eq!((t.rows(), t.cell(0, 1), t.cell(3, 1), t.cell(3, 0)), (4, Cell::Null, text("x"), Cell::Null));
     assert_eq!(Cell::Float(1e-300).to_string(), "1e-300");
 }
+
+#[test]
+fn a_fits_file_cut_inside_a_header_says_so() {
+    let folder = scratch();
+    let at = |name: &str| root().join("tests/fixtures").join(name);
+    let cut = |name: &str, bytes: usize| {
+        let whole = std::fs::read(at(name)).unwrap();
+        let path = folder.path().join("cut.fits");
+        std::fs::write(&path, &whole[..bytes]).unwrap();
+        asterism_data::read_with_warnings(&path)
+    };
+    // Inside the header of the only extension, the table's.
+    let said = cut("fits/core/btable.fits", 2880 + 800).unwrap_err().to_string();
+    assert!(said.contains("ends inside the header of HDU 1, after 10 cards"), "{said}");
+    assert!(said.contains("before it there is HDU 0 without data") && said.contains("fetch it again"), "{said}");
+    // Inside the first header.
+    let said = cut("fits/core/btable.fits", 240).unwrap_err().to_string();
+    assert!(said.contains("ends inside") && said.contains("header"), "{said}");
+    // Behind a whole image: what came is read, and the rest is missed.
+    let whole = std::fs::read(at("fits/core/test0.fits")).unwrap();
+    let second = (0..whole.len()).step_by(2880).filter(|at| whole[*at..].starts_with(b"XTENSION")).nth(1).unwrap();
+    let (parts, warnings) = cut("fits/core/test0.fits", second + 400).unwrap();
+    assert_eq!(parts.len(), 1);
+    assert!(warnings.iter().any(|w| w.contains("ends inside the header of HDU 2")), "{warnings:?}");
+    // Behind a whole table, the table says it.
+    let mut two = std::fs::read(at("fits/core/btable.fits")).unwrap();
+    let extension = two[2880..2880 + 640].to_vec();
+    two.extend(extension);
+    let path = folder.path().join("two.fits");
+    std::fs::write(&path, two).unwrap();
+    let t = tables(&path).remove(0);
+    assert!(!t.truncated && t.warnings.iter().any(|w| w.contains("ends inside the header of HDU 2")), "{:?}", t.warnings);
+}
+
+#[test]
+fn a_tile_compressed_table_is_read_as_the_table_it_was() {
+    let path = root().join("tests/fixtures/fits/compressed/table.fits.fz");
+    let parts = read(&path).unwrap();
+    assert_eq!(parts.len(), 1, "packed columns are no spectrum");
+    let t = tables(&path).remove(0);
+    assert_eq!((t.name.as_str(), t.rows(), t.columns().len(), t.truncated), ("STARS", 250, 11, false));
+    assert!(t.warnings.is_empty(), "{:?}", t.warnings);
+    // What astropy holds in the table before fpack (cfitsio 4.2) packed it, in rows of each of the three tiles.
+    for (row, id, counts, band, flag, unsigned, ra, flux, good, name) in [
+        (0, 9_007_199_254_740_993_i64, Some(0), -5, 0, 4_000_000_000_i64, Some(150.0), 9.640331_f32, true, "star 0"),
+        (3, 9_007_199_254_741_014, None, -2, 9, 4_000_000_003, Some(150.003), 10.317236, true, "star 3"),
+        (7, 9_007_199_254_741_042, Some(701), 2, 21, 4_000_000_007, None, 9.099639, false, "star 7"),
+        (249, 9_007_199_254_742_736, Some(570), 2, 235, 4_000_000_249, Some(150.249), 9.551214, true, "star 249"),
+    ] {
+        assert_eq!(cell(&t, row, "id"), Cell::Int(id));
+        assert_eq!(cell(&t, row, "counts"), counts.map_or(Cell::Null, Cell::Int));
+        assert_eq!((cell(&t, row, "band"), cell(&t, row, "flag").to_string()), (Cell::Int(band), flag.to_string()));
+        assert_eq!(cell(&t, row, "unsigned").to_string(), unsigned.to_string());
+        assert_eq!(t.f64s("ra").unwrap()[row].to_bits(), ra.unwrap_or(f64::NAN).to_bits());
+        assert_eq!(t.f64s("flux").unwrap()[row] as f32, flux);
+        assert_eq!((cell(&t, row, "good"), cell(&t, row, "name")), (Cell::Bool(good), text(name)));
+    }
+    assert_eq!(cell(&t, 249, "grid"), Cell::Array(vec![249.0, -249.0, 1.0]));
+    let Cell::Array(shape) = cell(&t, 3, "shape") else { panic!() };
+    let expected = [-0.71655095_f32, -1.0583177, -0.17485699, -0.3136402];
+    assert_eq!(shape, expected.map(f64::from));
+    assert_eq!(t.columns()[t.column_index("ra").unwrap()].unit.as_deref(), Some("deg"));
+    assert!(!t.params.iter().any(|p| p.name.starts_with('Z') || p.name.starts_with("FZ")), "{:?}", t.params);
+    // Cut off behind the first tile, and in the first one.
+    let whole = std::fs::read(&path).unwrap();
+    let folder = scratch();
+    let cut = folder.path().join("cut.fits.fz");
+    let read_cut = |bytes: usize| {
+        std::fs::write(&cut, &whole[..bytes]).unwrap();
+        read(&cut)
+    };
+    let heap = (0..whole.len()).step_by(2880).nth(3).unwrap();
+    let half = (heap..whole.len()).step_by(200).find_map(|at| read_cut(at).ok()).unwrap();
+    let Part::Table(t) = &half[0] else { panic!() };
+    assert_eq!((t.rows(), t.truncated), (100, true));
+    assert!(t.warnings.iter().any(|w| w.contains("100 of 250 rows could be unpacked")), "{:?}", t.warnings);
+    assert_eq!(cell(t, 3, "name"), text("star 3"));
+    let said = message(read_cut(heap));
+    assert!(said.contains("compressed table") && said.contains("fetch it again"), "{said}");
+}

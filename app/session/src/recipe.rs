@@ -228,6 +228,10 @@ pub struct SelectStep {
     pub map: Option<Spanned<String>>,
     /// Two columns, with `polygon`.
     pub plot: Option<[String; 2]>,
+    /// Columns of right ascension and declination, with `centre` and `polygon`.
+    pub sky: Option<[String; 2]>,
+    /// Centre of the field on the sky, degrees; the polygon's corners are degrees east and north of it (gnomonic projection).
+    pub centre: Option<[f64; 2]>,
     /// Outline in data units.
     pub polygon: Option<Vec<[f64; 2]>>,
     /// A CSV file of ids or row numbers.
@@ -366,7 +370,7 @@ impl Parsed {
                 let span = s.of.as_ref().or(s.map.as_ref()).map_or(0..0, Spanned::span);
                 return Err(self.wrong(
                     span,
-                    format!("selection '{}' needs exactly one of where, polygon (with map or plot), rows", s.name),
+                    format!("selection '{}' needs exactly one of where, polygon (with map, plot or sky), rows", s.name),
                 ));
             }
         }
@@ -767,6 +771,9 @@ pub fn step_select(d: &Dataset, name: &str, steps: &[(SelectMode, Provenance)]) 
             match plot {
                 Plot::Map(id) => s.push_str(&format!("map = {}\n", quoted(&d.maps.iter().find(|m| m.id == *id)?.name))),
                 Plot::Columns { x, y } => s.push_str(&format!("plot = [{}, {}]\n", quoted(x), quoted(y))),
+                Plot::Sky { ra, dec, centre: [a, d] } => {
+                    s.push_str(&format!("sky = [{}, {}]\ncentre = [{a:?}, {d:?}]\n", quoted(ra), quoted(dec)))
+                }
                 Plot::Image(_) => return None,
             }
             let points: Vec<String> = points.iter().map(|p| format!("[{:?}, {:?}]", p[0], p[1])).collect();
@@ -850,5 +857,21 @@ mod tests {
             panic!("accepted")
         };
         assert_eq!(line, 3);
+    }
+
+    #[test]
+    fn an_outline_on_the_sky_is_written_and_read() {
+        let ask = crate::Ask::Sample { name: "a478".into(), filter: None, max_rows: None };
+        let dataset = crate::ledger::probe(&ask, Default::default(), None, Vec::new());
+        let why = Provenance::Shape {
+            plot: Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [359.9, -89.0] },
+            shape: Shape::Polygon(vec![[-0.5, -0.5], [0.5, -0.5], [0.0, 0.25]]),
+        };
+        let text = step_select(&dataset, "cap", &[(SelectMode::Replace, why)]).expect("a recipe can say it");
+        let search = format!("asterism = 1\n[[search]]\nname = {}\nservice = 'sample:a478'\n", quoted(&dataset.name));
+        let parsed = Parsed::new("r.toml", &format!("{search}{text}")).expect("it is read again");
+        let step = &parsed.recipe.select[0];
+        assert_eq!((step.sky.clone(), step.centre), (Some(["ra".into(), "dec".into()]), Some([359.9, -89.0])));
+        assert_eq!(step.polygon.as_deref().map(|p| (p.len(), p[2])), Some((3, [0.0, 0.25])));
     }
 }

@@ -150,11 +150,14 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
         } else {
             let why = match (&step.polygon, &step.rows) {
                 (Some(points), _) => {
-                    let plot = match (&step.map, &step.plot) {
-                        (Some(map), _) => Plot::Map(ran.maps[map.get_ref()].1),
-                        (None, Some([x, y])) => Plot::Columns { x: x.clone(), y: y.clone() },
-                        (None, None) => {
-                            return Err(parsed.wrong(0..0, format!("selection '{}': a polygon needs a map or a plot", step.name)));
+                    let plot = match (&step.map, &step.plot, (&step.sky, step.centre)) {
+                        (Some(map), ..) => Plot::Map(ran.maps[map.get_ref()].1),
+                        (None, Some([x, y]), _) => Plot::Columns { x: x.clone(), y: y.clone() },
+                        (None, None, (Some([ra, dec]), Some(centre))) => Plot::Sky { ra: ra.clone(), dec: dec.clone(), centre },
+                        (None, None, _) => {
+                            let what =
+                                format!("selection '{}': a polygon needs a map, a plot, or sky together with centre", step.name);
+                            return Err(parsed.wrong(0..0, what));
                         }
                     };
                     Provenance::Shape { plot, shape: Shape::Polygon(points.clone()) }

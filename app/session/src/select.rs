@@ -23,6 +23,37 @@ pub enum Plot {
     },
     /// Pixels of an image of the dataset (0-based, centre of the first pixel at 0, 0), by index.
     Image(usize),
+    /// A field on the sky: degrees east and north of a centre in gnomonic projection. Right ascension has no seam there and a
+    /// pole is a place like any other, so a shape means the same on new rows; straight edges are great circles.
+    Sky {
+        /// Column of right ascension, degrees.
+        ra: String,
+        /// Column of declination, degrees.
+        dec: String,
+        /// Right ascension and declination of the centre, degrees.
+        centre: [f64; 2],
+    },
+}
+
+/// Degrees east and north of `centre` in gnomonic projection (Snyder 1987, equations 22-4 and 22-5); all in degrees. NaN for what
+/// is 90° away or more, which the plane does not show.
+pub fn field_from_sky(centre: [f64; 2], ra: f64, dec: f64) -> [f64; 2] {
+    let (sin0, cos0) = centre[1].to_radians().sin_cos();
+    let (sin, cos) = dec.to_radians().sin_cos();
+    let (sin_l, cos_l) = (ra - centre[0]).to_radians().sin_cos();
+    let c = sin0 * sin + cos0 * cos * cos_l;
+    if c.is_nan() || c <= 1e-3 {
+        return [f64::NAN; 2];
+    }
+    [(cos * sin_l / c).to_degrees(), ((cos0 * sin - sin0 * cos * cos_l) / c).to_degrees()]
+}
+
+/// Right ascension (0 to 360) and declination of a place of the field; the way back from [`field_from_sky`].
+pub fn sky_from_field(centre: [f64; 2], [east, north]: [f64; 2]) -> (f64, f64) {
+    let (sin0, cos0) = centre[1].to_radians().sin_cos();
+    let (x, y) = (east.to_radians(), north.to_radians());
+    let ra = centre[0] + x.atan2(cos0 - y * sin0).to_degrees();
+    (ra.rem_euclid(360.0), ((sin0 + y * cos0) / (1.0 + x * x + y * y).sqrt()).clamp(-1.0, 1.0).asin().to_degrees())
 }
 
 /// An outline in data units.
@@ -151,6 +182,10 @@ pub fn positions(dataset: &Dataset, plot: &Plot) -> Result<Vec<[f64; 2]>> {
             Ok(x.into_iter().zip(y).map(|(x, y)| [x, y]).collect())
         }
         Plot::Image(index) => image_positions(dataset, *index),
+        Plot::Sky { ra, dec, centre } => {
+            let (ra, dec) = (dataset.table.f64s(ra)?, dataset.table.f64s(dec)?);
+            Ok(ra.par_iter().zip(&dec).map(|(ra, dec)| field_from_sky(*centre, *ra, *dec)).collect())
+        }
     }
 }
 
@@ -283,6 +318,73 @@ mod tests {
         assert!(Shape::Polygon(star.clone()).contains([0.0, 0.0]));
         assert!(!Shape::Polygon(star.clone()).contains([2.0, 0.0]));
         assert!(!Shape::Polygon(star).contains([f64::NAN, 0.0]));
+    }
+
+    fn on_the_sky(places: &[[f64; 2]]) -> Dataset {
+        let mut table = asterism_data::Table::default();
+        let column = |i: usize| places.iter().map(|p| Some(p[i])).collect::<Vec<_>>();
+        table.with_nullable_f64("ra", column(0), Default::default()).unwrap();
+        table.with_nullable_f64("dec", column(1), Default::default()).unwrap();
+        let ask = crate::Ask::File { path: "sky.csv".into(), filter: None, max_rows: None };
+        crate::ledger::probe(&ask, table, None, Vec::new())
+    }
+
+    fn around(centre: [f64; 2], corners: &[[f64; 2]]) -> Provenance {
+        let polygon = corners.iter().map(|p| field_from_sky(centre, p[0], p[1])).collect();
+        Provenance::Shape { plot: Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre }, shape: Shape::Polygon(polygon) }
+    }
+
+    #[test]
+    fn an_outline_across_the_seam_of_right_ascension_keeps_both_sides() {
+        let rows = on_the_sky(&[
+            [359.5, 0.0],
+            [0.5, 0.0],
+            [358.5, 0.0],
+            [1.5, 0.0],
+            [180.0, 0.0],
+            [0.0, 0.9],
+            [360.0, -1.5],
+            [f64::NAN, 0.0],
+        ]);
+        let corners = [[359.0, -1.0], [1.0, -1.0], [361.0, 1.0], [-1.0, 1.0]];
+        // The centre may lie on either side, or be written either way.
+        for centre in [[0.0, 0.0], [359.7, 0.2], [0.2, -0.3], [-0.1, 0.0]] {
+            let found = rows_of(&rows, &around(centre, &corners)).unwrap();
+            assert_eq!(found.iter().collect::<Vec<_>>(), [0, 1, 5], "{centre:?}");
+        }
+    }
+
+    #[test]
+    fn an_outline_over_a_pole_keeps_what_is_around_it() {
+        for sign in [1.0, -1.0] {
+            let rows = on_the_sky(&[
+                [10.0, 90.0 * sign],
+                [100.0, 89.8 * sign],
+                [280.0, 89.6 * sign],
+                // Between two corners the side is a great circle, which is nearer to the pole than they are.
+                [45.0, 89.25 * sign],
+                [0.0, 89.25 * sign],
+                [190.0, 88.9 * sign],
+                [10.0, -90.0 * sign],
+            ]);
+            let corners = [0.0, 90.0, 180.0, 270.0].map(|ra| [ra, 89.2 * sign]);
+            for centre in [[0.0, 90.0 * sign], [77.0, 89.5 * sign], [359.0, 88.0 * sign]] {
+                let found = rows_of(&rows, &around(centre, &corners)).unwrap();
+                assert_eq!(found.iter().collect::<Vec<_>>(), [0, 1, 2, 4], "{centre:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_field_turns_back_into_the_sky() {
+        for centre in [[10.0, 41.0], [359.9, -89.0], [0.0, 90.0]] {
+            for offset in [[0.0, 0.0], [0.3, -0.2], [-5.0, 4.0], [40.0, 40.0]] {
+                let (ra, dec) = sky_from_field(centre, offset);
+                let back = field_from_sky(centre, ra, dec);
+                assert!((0..2).all(|i| (back[i] - offset[i]).abs() < 1e-9), "{centre:?} {offset:?} {back:?}");
+            }
+        }
+        assert!(field_from_sky([0.0, 0.0], 180.0, 0.0)[0].is_nan());
     }
 
     #[test]

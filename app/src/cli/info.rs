@@ -17,12 +17,16 @@ pub struct Info {
 
 /// Say what is in a file.
 pub fn info(a: &Info) -> Outcome {
-    let parts = data::read(&a.path)?;
-    let warnings: Vec<&String> =
+    let (parts, of_file) = data::read_with_warnings(&a.path)?;
+    let mut warnings: Vec<&String> =
         parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(&t.warnings) } else { None }).flatten().collect();
+    // What a table says of the file already is not said twice.
+    let has_tables = parts.iter().any(|p| matches!(p, Part::Table(_)));
+    let of_file: Vec<&String> = of_file.iter().filter(|w| !has_tables && !warnings.contains(w)).collect();
+    warnings.extend(&of_file);
     let truncated = parts.iter().any(|p| matches!(p, Part::Table(t) if t.truncated));
     let described: Vec<Value> = parts.iter().map(describe).collect();
-    let text = parts.iter().map(say).collect::<Vec<_>>().join("\n");
+    let text = parts.iter().map(say).chain(of_file.iter().map(|w| format!("warning: {w}"))).collect::<Vec<_>>().join("\n");
     Ok(Done { json: json!({"path": a.path.display().to_string(), "parts": described, "warnings": warnings}), text, truncated })
 }
 

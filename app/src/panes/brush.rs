@@ -172,7 +172,7 @@ impl Brush {
     ) {
         let why = Provenance::Shape { plot: plot.clone(), shape: shape.clone() };
         // Columns lie in f64 in the table: the exact answer is there, unless that would be felt.
-        let exact = if matches!(plot, Plot::Columns { .. }) && on.at.xy.len() < 300_000 {
+        let exact = if matches!(plot, Plot::Columns { .. } | Plot::Sky { .. }) && on.at.xy.len() < 300_000 {
             select::rows_of(on.dataset, &why).ok()
         } else {
             None

@@ -12,7 +12,7 @@ use asterism_data::stretch::Cuts;
 use asterism_render::colour::Lut;
 use asterism_render::{ImageLook, Stretch};
 use asterism_session::{Dataset, ImageLayer, Layer, Plot, select};
-use egui::{Align2, FontId, Pos2, Rect, RichText, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, RichText, Sense, Stroke, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
 use super::brush::{Brush, On, row_lines, tip};
@@ -399,15 +399,26 @@ impl ImagePane {
             painter.text(origin + v * 31.0, Align2::CENTER_CENTER, name, FontId::proportional(SMALL), cx.theme.accent);
         }
         let bar = pos2(rect.left() + 14.0, rect.bottom() - 16.0);
-        painter.line_segment([bar, bar + vec2(length_pt as f32, 0.0)], Stroke::new(2.0, cx.theme.accent));
-        painter.text(
-            bar + vec2(length_pt as f32 / 2.0, -4.0),
-            Align2::CENTER_BOTTOM,
-            label,
-            FontId::proportional(SMALL),
-            cx.theme.accent,
-        );
+        paint_scale_bar(&painter, bar, length_pt as f32, &label, cx.theme.accent, cx.theme.frame);
     }
+}
+
+/// Air between the bar and its text, points.
+const BAR_GAP: f32 = 4.0;
+const BAR_WIDTH: f32 = 2.0;
+
+/// A bar with its length above it, both with a halo, so that they read on any image.
+fn paint_scale_bar(painter: &egui::Painter, bar: Pos2, length: f32, label: &str, ink: Color32, ground: Color32) {
+    let ends = [bar, bar + vec2(length, 0.0)];
+    let halo = ground.gamma_multiply(0.8);
+    painter.rect_filled(Rect::from_two_pos(ends[0], ends[1]).expand(BAR_WIDTH / 2.0 + 1.0), 1.0, halo);
+    painter.line_segment(ends, Stroke::new(BAR_WIDTH, ink));
+    let at = bar + vec2(length / 2.0, -BAR_WIDTH / 2.0 - BAR_GAP);
+    let font = FontId::proportional(SMALL);
+    for (dx, dy) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)] {
+        painter.text(at + vec2(dx, dy), Align2::CENTER_BOTTOM, label, font.clone(), halo);
+    }
+    painter.text(at, Align2::CENTER_BOTTOM, label, font, ink);
 }
 
 /// Centre and scale that show the rows with as much of the image around them, within the whole.
@@ -489,6 +500,24 @@ mod tests {
         let (length, label) = scale_bar(2.0, 100.0);
         assert_eq!((length, label.as_str()), (60.0, "2′"));
         assert!(length <= 100.0);
+    }
+
+    #[test]
+    fn the_text_of_a_scale_bar_stands_clear_of_it() {
+        let ctx = egui::Context::default();
+        let (ink, ground) = (Color32::RED, Color32::WHITE);
+        let out = ctx.run_ui(egui::RawInput::default(), |ui| {
+            paint_scale_bar(ui.painter(), pos2(50.0, 100.0), 80.0, "10″", ink, ground);
+        });
+        let mut texts = 0;
+        for clipped in &out.shapes {
+            if let egui::Shape::Text(text) = &clipped.shape {
+                texts += 1;
+                let halo = if text.fallback_color == ink { 0.0 } else { 1.0 };
+                assert!(text.visual_bounding_rect().bottom() <= 100.0 - 1.0 - 4.0 + halo + 0.01, "{text:?}");
+            }
+        }
+        assert_eq!(texts, 9, "eight of the halo, and the text");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Positions on the sky: the whole of it in Mollweide or Aitoff, or a field in gnomonic projection.
 //!
 //! Positions are projected once for each choice of projection and centre, in a named thread, and
-//! drawn like any scatter. East is at the left, as on the sky. On the field an outline selects by
-//! right ascension and declination, and its corners are kept in degrees, so it can be run again on
-//! new rows. Formulas: Snyder 1987 (USGS PP 1395); the graticule is redrawn with the view.
+//! drawn like any scatter. East is at the left, as on the sky. On the field an outline is kept in
+//! degrees east and north of the field's centre, so it can be run again on new rows, across 0° of
+//! right ascension and over a pole as anywhere else. The centre stays where it is as rows arrive,
+//! and is that of the outline that is kept, so that what was drawn stays where it was drawn.
+//! Formulas: Snyder 1987 (USGS PP 1395); the graticule is redrawn with the view.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use asterism_session::{Dataset, Plot};
+use asterism_session::{Dataset, Document, Plot, Provenance};
 use egui::{Align2, FontId, Pos2, RichText, Sense, Stroke, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
@@ -58,16 +60,20 @@ impl Default for SkyPane {
 
 #[derive(Default)]
 struct State {
-    places: Work<(DataKey, Projection), Result<Placed, String>>,
+    places: Work<(DataKey, Projection, Option<[u64; 2]>), Result<Placed, String>>,
     brush: Brush,
     shown: Option<(u32, Projection)>,
+    /// The dataset's field as it was first placed.
+    centre: Option<(u32, [f64; 2])>,
 }
 
 struct Placed {
     /// On the plane, radians, x growing to the left of the screen (east).
     plane: Stored,
-    /// Right ascension (running on past 0° and 360° around the middle) and declination, degrees.
-    degrees: Stored,
+    /// On a field: degrees east and north of the centre.
+    field: Stored,
+    /// Right ascension and declination of the middle, degrees.
+    centre: [f64; 2],
     map: Flat,
     home: Range2,
 }
@@ -179,7 +185,11 @@ fn wrap(l: f64) -> f64 {
     (l + PI).rem_euclid(2.0 * PI) - PI
 }
 
-fn place(dataset: &Dataset, projection: Projection) -> Result<Placed, String> {
+/// A field keeps its centre while the rows are about there, degrees.
+const STAYS_DEG: f64 = 40.0;
+
+/// Project the rows; a field around `centre` (degrees) where there is one and the rows are near it.
+fn place(dataset: &Dataset, projection: Projection, centre: Option<[f64; 2]>) -> Result<Placed, String> {
     let (ra, dec) = dataset.sky_columns().ok_or("the table has no columns of right ascension and declination in degrees")?;
     let (ra, dec) = (dataset.table.f64s(&ra).map_err(|e| e.to_string())?, dataset.table.f64s(&dec).map_err(|e| e.to_string())?);
     let sky: Vec<[f64; 2]> = ra.iter().zip(&dec).map(|(a, d)| [a.to_radians(), d.to_radians()]).collect();
@@ -207,7 +217,18 @@ fn place(dataset: &Dataset, projection: Projection) -> Result<Placed, String> {
         Projection::Automatic if widest < 20f64.to_radians() => Kind::Tan,
         Projection::Automatic => Kind::Mollweide,
     };
-    let map = Flat { kind, ra0: if kind == Kind::Tan { ra0 } else { PI }, dec0 };
+    // Whole ten-thousandths of a degree, so that a recipe can say it in few digits.
+    let round = |v: f64| (v.to_degrees() * 1e4).round() / 1e4;
+    let cos_away = |[a, d]: [f64; 2]| {
+        let (a, d) = (a.to_radians(), d.to_radians());
+        dec0.sin() * d.sin() + dec0.cos() * d.cos() * (a - ra0).cos()
+    };
+    let centre = centre.filter(|c| cos_away(*c) > STAYS_DEG.to_radians().cos()).unwrap_or([round(ra0), round(dec0)]);
+    let map = if kind == Kind::Tan {
+        Flat { kind, ra0: centre[0].to_radians(), dec0: centre[1].to_radians() }
+    } else {
+        Flat { kind, ra0: PI, dec0 }
+    };
     let plane: Vec<[f64; 2]> =
         sky.iter().map(|[a, d]| if a.is_finite() && d.is_finite() { map.plane(*a, *d) } else { [f64::NAN; 2] }).collect();
     let home = match kind {
@@ -215,26 +236,35 @@ fn place(dataset: &Dataset, projection: Projection) -> Result<Placed, String> {
         Kind::Mollweide => Range2 { x: [-2.9, 2.9], y: [-1.5, 1.5] },
         Kind::Aitoff => Range2 { x: [-3.25, 3.25], y: [-1.65, 1.65] },
     };
-    let degrees: Vec<[f64; 2]> = sky.iter().map(|[a, d]| [(map.ra0 + wrap(a - map.ra0)).to_degrees(), d.to_degrees()]).collect();
-    Ok(Placed { plane: Stored::of(&plane, next_key()), degrees: Stored::of(&degrees, next_key()), map, home })
+    let field: Vec<[f64; 2]> = plane.iter().map(|p| offsets(*p)).collect();
+    Ok(Placed { plane: Stored::of(&plane, next_key()), field: Stored::of(&field, next_key()), centre, map, home })
 }
 
-/// Right ascension and declination in degrees on the screen, for outlines.
-struct SkyTransform {
+/// Degrees east and north from the plane, whose x grows to the west; and the same way back, since both only turn x round.
+fn offsets([x, y]: [f64; 2]) -> [f64; 2] {
+    [-x.to_degrees(), y.to_degrees()]
+}
+
+/// Degrees east and north of the centre on the screen, for outlines on a field.
+struct FieldTransform {
     frame: Frame,
-    map: Flat,
 }
 
-impl Transform for SkyTransform {
-    fn pt_from_data(&self, p: [f64; 2]) -> Pos2 {
-        self.frame.pt_from_data(self.map.plane(p[0].to_radians(), p[1].to_radians()))
+impl Transform for FieldTransform {
+    fn pt_from_data(&self, [east, north]: [f64; 2]) -> Pos2 {
+        self.frame.pt_from_data([-east.to_radians(), north.to_radians()])
     }
     fn data_from_pt(&self, p: Pos2) -> [f64; 2] {
-        match self.map.sky(self.frame.data_from_pt(p)) {
-            // Near the middle of the field right ascension runs on past 0° and 360°, as an outline needs it.
-            Some((ra, dec)) => [(self.map.ra0 + wrap(ra - self.map.ra0)).to_degrees(), dec.to_degrees()],
-            None => [f64::NAN; 2],
-        }
+        offsets(self.frame.data_from_pt(p))
+    }
+}
+
+/// The centre of the outline that the document keeps, where it was drawn on these columns.
+fn kept_centre(doc: &Document, columns: Option<&(String, String)>) -> Option<[f64; 2]> {
+    let (_, why) = doc.selection.steps.last()?;
+    match (why, columns?) {
+        (Provenance::Shape { plot: Plot::Sky { ra, dec, centre }, .. }, (r, d)) if ra == r && dec == d => Some(*centre),
+        _ => None,
     }
 }
 
@@ -279,8 +309,13 @@ impl SkyPane {
         }
         self.state.shown = Some((dataset.id, self.projection));
         let (of, projection) = (dataset.clone(), self.projection);
-        let key = (DataKey::of(&dataset), projection);
-        self.state.places.get(ui.ctx(), "sky-places", key, move || place(&of, projection));
+        let centre = kept_centre(doc, dataset.sky_columns().as_ref()).or(self
+            .state
+            .centre
+            .filter(|(id, _)| *id == dataset.id)
+            .map(|(_, centre)| centre));
+        let key = (DataKey::of(&dataset), projection, centre.map(|c| c.map(f64::to_bits)));
+        self.state.places.get(ui.ctx(), "sky-places", key, move || place(&of, projection, centre));
         let made = self.state.places.newest_for(|k| k.0.id == dataset.id && k.1 == projection);
         let placed = match made.as_deref() {
             Some(Ok(placed)) => placed,
@@ -290,6 +325,9 @@ impl SkyPane {
             }
             None => return,
         };
+        if placed.map.kind == Kind::Tan {
+            self.state.centre = Some((dataset.id, placed.centre));
+        }
         let rect = ui.available_rect_before_wrap();
         ui.advance_cursor_after_rect(rect);
         let response = ui.interact(rect, ui.scope_id().with("sky"), Sense::click_and_drag());
@@ -362,12 +400,11 @@ impl SkyPane {
         frame: &Frame,
         response: &egui::Response,
     ) -> bool {
-        // On the field outlines are drawn in degrees; a straight edge there is nearly one on the sky.
         let columns = dataset.sky_columns().filter(|_| placed.map.kind == Kind::Tan);
-        let plot = columns.map(|(x, y)| Plot::Columns { x, y });
-        let transform = SkyTransform { frame: *frame, map: placed.map };
+        let plot = columns.map(|(ra, dec)| Plot::Sky { ra, dec, centre: placed.centre });
+        let transform = FieldTransform { frame: *frame };
         let on = match &plot {
-            Some(plot) => On { dataset, at: &placed.degrees, plot: Some(plot), transform: &transform, x_column: None },
+            Some(plot) => On { dataset, at: &placed.field, plot: Some(plot), transform: &transform, x_column: None },
             None => On { dataset, at: &placed.plane, plot: None, transform: frame, x_column: None },
         };
         let brushed = self.state.brush.update(ui, cx, &on, response);
@@ -479,6 +516,26 @@ mod tests {
         // Snyder's table: Mollweide at 45° of latitude has y = 0.59204 * 2 ** 0.5.
         let y = Flat { kind: Kind::Mollweide, ra0: 0.0, dec0: 0.0 }.plane(0.0, PI / 4.0)[1];
         assert!((y / 2f64.sqrt() - 0.59204).abs() < 1e-4, "{y}");
+    }
+
+    #[test]
+    fn an_outline_is_kept_where_it_was_drawn() {
+        let rect = egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(400.0, 300.0));
+        for centre in [[0.0, 0.0], [359.9, 20.0], [12.0, 89.7], [12.0, -90.0]] {
+            let map = Flat { kind: Kind::Tan, ra0: f64::to_radians(centre[0]), dec0: f64::to_radians(centre[1]) };
+            let frame = super::super::image::frame_of(rect, [0.0, 0.0], 1e4, true);
+            let transform = FieldTransform { frame };
+            for p in [pos2(200.0, 150.0), pos2(30.0, 20.0), pos2(390.0, 280.0)] {
+                // What the pane shows at a place is what the kept outline means there.
+                let offset = transform.data_from_pt(p);
+                let (ra, dec) = asterism_session::select::sky_from_field(centre, offset);
+                let shown = frame.pt_from_data(map.plane(ra.to_radians(), dec.to_radians()));
+                assert!(
+                    shown.distance(p) < 1e-2 && transform.pt_from_data(offset).distance(p) < 1e-2,
+                    "{centre:?} {p:?} {shown:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use asterism_data::{Medium, RowSet, SpectraColumn, Table};
 use asterism_render::decimate::m4;
 use asterism_session::{Dataset, Document, ProductKind};
 use egui::epaint::{BandPoint, BandShape};
-use egui::{Color32, FontId, Painter, Rect, Shape, Stroke, Ui, pos2, vec2};
+use egui::{Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{self, DataKey, colour_of};
@@ -172,6 +172,16 @@ fn stack(matrix: &Matrix, keep: impl Fn(usize) -> bool, of: usize) -> Stack {
 #[derive(Deserialize)]
 struct LineList {
     lines: Vec<Line>,
+    bands: Vec<Band>,
+}
+
+/// A molecular band: a range of wavelengths.
+#[derive(Deserialize)]
+struct Band {
+    name: String,
+    from_angstrom: f64,
+    to_angstrom: f64,
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -184,11 +194,37 @@ struct Line {
     rank: u8,
 }
 
-fn lines() -> &'static [Line] {
-    static LINES: OnceLock<Vec<Line>> = OnceLock::new();
-    LINES.get_or_init(|| {
-        serde_json::from_str::<LineList>(include_str!("../../../assets/lines.json")).map(|l| l.lines).unwrap_or_default()
+fn line_list() -> &'static LineList {
+    static LIST: OnceLock<LineList> = OnceLock::new();
+    LIST.get_or_init(|| {
+        serde_json::from_str(include_str!("../../../assets/lines.json"))
+            .unwrap_or_else(|_| LineList { lines: Vec::new(), bands: Vec::new() })
     })
+}
+
+fn lines() -> &'static [Line] {
+    &line_list().lines
+}
+
+/// Rows of names of bands at the foot of the plot.
+const BAND_ROWS: usize = 3;
+
+/// Where the names of bands stand: left end and row (0 is the lowest) for each, in the order given. A name stands in the middle of
+/// the part of its band that is in sight, in the lowest row where it touches no other; without room it is left out.
+fn band_names(bands: &[[f32; 2]], widths: &[f32], [left, right]: [f32; 2]) -> Vec<Option<(f32, usize)>> {
+    let mut rows: [Vec<[f32; 2]>; BAND_ROWS] = Default::default();
+    let one = |(band, width): (&[f32; 2], &f32)| {
+        if right - left < *width {
+            return None;
+        }
+        let middle = (band[0].max(left) + band[1].min(right)) / 2.0;
+        let from = (middle - width / 2.0).clamp(left, right - width);
+        let free = |row: &Vec<[f32; 2]>| row.iter().all(|t| from + width <= t[0] || from >= t[1]);
+        let row = rows.iter().position(free)?;
+        rows[row].push([from, from + width]);
+        Some((from, row))
+    };
+    bands.iter().zip(widths).map(one).collect()
 }
 
 impl SpectraPane {
@@ -367,9 +403,41 @@ impl SpectraPane {
         home
     }
 
+    /// Molecular bands as soft spans. Their names and where they stand come back, to be drawn over the lines: at the foot, where no
+    /// line's name is.
+    fn bands(&self, painter: &Painter, cx: &Cx<'_>, frame: &Frame, metres: f64, z: f64) -> Vec<(Pos2, Arc<egui::Galley>)> {
+        let ends = [frame.rect.left(), frame.rect.right()];
+        let mut spans = Vec::new();
+        let mut names = Vec::new();
+        for band in &line_list().bands {
+            let shift = if band.kind == "telluric" { 1.0 } else { 1.0 + z };
+            let x = |angstrom: f64| frame.pt_from_data([angstrom * 1e-10 * shift / metres, 0.0]).x;
+            let (a, b) = (x(band.from_angstrom), x(band.to_angstrom));
+            let span = [a.min(b), a.max(b)];
+            let in_sight = span[0] < ends[1] && span[1] > ends[0];
+            // A span as wide as the view tells nothing.
+            if !in_sight || (span[0] <= ends[0] && span[1] >= ends[1]) {
+                continue;
+            }
+            let rect = Rect::from_x_y_ranges(span[0].max(ends[0])..=span[1].min(ends[1]), frame.rect.y_range());
+            let soft = if band.kind == "telluric" { 0.07 } else { 0.12 };
+            painter.rect_filled(rect, 0.0, cx.theme.third.gamma_multiply(soft));
+            spans.push(span);
+            names.push(painter.layout_no_wrap(band.name.clone(), FontId::proportional(SMALL - 1.0), cx.theme.third));
+        }
+        let widths: Vec<f32> = names.iter().map(|g| g.size().x + 8.0).collect();
+        let places = band_names(&spans, &widths, ends);
+        let at = |(galley, place): (Arc<egui::Galley>, Option<(f32, usize)>)| {
+            let (x, row) = place?;
+            Some((pos2(x + 4.0, frame.rect.bottom() - 2.0 - (row + 1) as f32 * galley.size().y), galley))
+        };
+        names.into_iter().zip(places).filter_map(at).collect()
+    }
+
     fn marks(&self, painter: &Painter, cx: &Cx<'_>, frame: &Frame, spectra: &SpectraColumn) {
         let Some(metres) = metres_in(&spectra.axis_unit) else { return };
         let z = if self.rest { 0.0 } else { cx.shared.redshift };
+        let bands = self.bands(painter, cx, frame, metres, z);
         let mut at: Vec<(f32, &Line)> = lines()
             .iter()
             .filter_map(|l| {
@@ -405,6 +473,14 @@ impl SpectraPane {
                 taken.push(span);
                 named.push((x, name));
             }
+        }
+        for (at, galley) in bands {
+            painter.rect_filled(
+                Rect::from_min_size(at, galley.size()).expand2(vec2(2.0, 0.0)),
+                2.0,
+                cx.theme.pane.gamma_multiply(0.6),
+            );
+            painter.galley(at, galley, cx.theme.third);
         }
     }
 
@@ -517,6 +593,21 @@ mod tests {
         let s = stack(&m, |r| r < 3, 3);
         assert_eq!((s.median[0], s.used), (1.0, 3));
         assert!(stack(&m, |_| false, 0).median[0].is_nan());
+    }
+
+    #[test]
+    fn names_of_bands_stand_in_their_band_and_touch_no_other() {
+        assert!(line_list().bands.iter().any(|b| b.name == "TiO" && b.from_angstrom < b.to_angstrom));
+        // Two that overlap, one apart, one half in sight, and two more at the place of the first two.
+        let bands = [[100.0, 200.0], [150.0, 210.0], [400.0, 440.0], [-50.0, 20.0], [100.0, 200.0], [100.0, 200.0]];
+        let widths = [40.0; 6];
+        let at = band_names(&bands, &widths, [0.0, 600.0]);
+        assert_eq!(at[0], Some((130.0, 0)));
+        assert_eq!(at[1], Some((160.0, 1)));
+        assert_eq!(at[2], Some((400.0, 0)));
+        assert_eq!(at[3], Some((0.0, 0)));
+        assert_eq!((at[4], at[5]), (Some((130.0, 2)), None));
+        assert_eq!(band_names(&bands[..1], &widths, [0.0, 30.0]), [None]);
     }
 
     #[test]

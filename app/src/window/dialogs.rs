@@ -1,10 +1,15 @@
 //! File dialogs, in a thread of their own so that no frame waits; the keys; what this is.
 //!
-//! Where the desktop has no dialogs at all (no portal and no zenity), the answer is "nothing" at
-//! once: then a line to type the path into takes their place.
+//! Where the desktop has no dialogs at all (no portal and no zenity), a line to type the path into
+//! takes their place. `rfd` answers "nothing" then, as it does when a person cancels, and a portal
+//! that is asked for and never comes may take half a minute to fail. What tells the two apart is
+//! what `rfd` logs: it says an error about zenity, its last resort, when no dialog could be shown.
+//! So the log of the program listens for that and for nothing else. Looking for a portal on the
+//! bus beforehand was not taken: a portal may be there without a chooser of files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use asterism_session::{ExportRows, Settings};
@@ -49,6 +54,50 @@ struct Answer {
     paths: Vec<PathBuf>,
     suggested: String,
     waited: Duration,
+    /// No dialog could be shown.
+    failed: bool,
+}
+
+/// Listens to `rfd` alone.
+struct Listener;
+
+static LISTENER: Listener = Listener;
+/// Set when `rfd` said that it could show no dialog.
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+impl log::Log for Listener {
+    fn enabled(&self, metadata: &log::Metadata) -> bool {
+        metadata.level() == log::Level::Error && metadata.target().split("::").next() == Some("rfd")
+    }
+    fn log(&self, record: &log::Record) {
+        if self.enabled(record.metadata()) && record.args().to_string().contains("zenity") {
+            FAILED.store(true, Ordering::Relaxed);
+        }
+    }
+    fn flush(&self) {}
+}
+
+/// Whether what `rfd` says is heard: only one listener can be, and the first one stays.
+fn listening() -> bool {
+    static SET: OnceLock<bool> = OnceLock::new();
+    *SET.get_or_init(|| {
+        let set = log::set_logger(&LISTENER).is_ok();
+        if set {
+            log::set_max_level(log::LevelFilter::Error);
+        }
+        set
+    })
+}
+
+/// Whether an answer without a path means that there was no dialog. In doubt it does: a line too many can be closed, and a save
+/// that does nothing cannot be seen.
+fn no_dialog(waited: Duration, heard: bool, said: bool, zenity: bool) -> bool {
+    waited < TOO_QUICK || said || (!heard && !zenity)
+}
+
+/// Whether the program is there to be run.
+fn in_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 struct Prompt {
@@ -66,6 +115,8 @@ pub struct State {
     pub about: bool,
     answered: Arc<Mutex<Vec<Answer>>>,
     busy: bool,
+    /// There were none when one was last asked for.
+    no_dialogs: bool,
     prompt: Option<Prompt>,
 }
 
@@ -83,9 +134,15 @@ impl State {
         if self.busy || self.prompt.is_some() {
             return;
         }
+        if self.no_dialogs {
+            self.ask(purpose, &suggested);
+            return;
+        }
         let (answered, ctx, name) = (self.answered.clone(), ctx.clone(), suggested.clone());
         let work = move || {
             let start = Instant::now();
+            let heard = listening();
+            FAILED.store(false, Ordering::Relaxed);
             let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
             if let Some(ending) = Path::new(&name).extension().map(|e| e.to_string_lossy().into_owned()) {
                 dialog = dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(&name);
@@ -102,25 +159,36 @@ impl State {
             } else {
                 dialog.save_file().into_iter().collect()
             };
-            answered.lock().push(Answer { purpose, paths, suggested: name, waited: start.elapsed() });
+            let waited = start.elapsed();
+            let desktop = cfg!(any(target_os = "macos", target_os = "windows"));
+            let failed =
+                paths.is_empty() && !desktop && no_dialog(waited, heard, FAILED.load(Ordering::Relaxed), in_path("zenity"));
+            answered.lock().push(Answer { purpose, paths, suggested: name, waited, failed });
             ctx.request_repaint();
         };
         match std::thread::Builder::new().name("file-dialog".into()).spawn(work) {
             Ok(_) => self.busy = true,
-            Err(_) => self.prompt = Some(Prompt { purpose, text: suggested, fresh: true }),
+            Err(_) => self.ask(purpose, &suggested),
         }
+    }
+
+    /// A line to type the path into.
+    fn ask(&mut self, purpose: Purpose, suggested: &str) {
+        let home = std::env::current_dir().unwrap_or_default();
+        let text = if suggested.is_empty() { String::new() } else { home.join(suggested).display().to_string() };
+        self.prompt = Some(Prompt { purpose, text, fresh: true });
     }
 
     /// Paths that came in.
     pub fn answers(&mut self) -> Vec<(Purpose, PathBuf)> {
         let mut out = Vec::new();
-        for answer in std::mem::take(&mut *self.answered.lock()) {
+        let answered = std::mem::take(&mut *self.answered.lock());
+        for answer in answered {
             self.busy = false;
-            if answer.paths.is_empty() && answer.waited < TOO_QUICK {
-                let home = std::env::current_dir().unwrap_or_default();
-                let text =
-                    if answer.suggested.is_empty() { String::new() } else { home.join(&answer.suggested).display().to_string() };
-                self.prompt = Some(Prompt { purpose: answer.purpose, text, fresh: true });
+            if answer.failed {
+                // A hand may have been that quick; a failure after a wait will be one again.
+                self.no_dialogs = answer.waited >= TOO_QUICK;
+                self.ask(answer.purpose, &answer.suggested);
             }
             out.extend(answer.paths.into_iter().map(|p| (answer.purpose, with_ending(p, &answer.suggested))));
         }
@@ -299,6 +367,54 @@ fn about(app: &mut App, ui: &mut Ui) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dialog_that_failed_is_told_from_one_that_was_cancelled() {
+        let long = Duration::from_secs(25);
+        // Cancelled by hand, with a portal or with zenity.
+        assert!(!no_dialog(long, true, false, false) && !no_dialog(long, true, false, true));
+        // Failed, however long it took.
+        assert!(no_dialog(long, true, true, false) && no_dialog(Duration::from_millis(5), true, false, true));
+        // Nobody listens: in doubt a line to type into.
+        assert!(no_dialog(long, false, false, false) && !no_dialog(long, false, false, true));
+    }
+
+    #[test]
+    fn a_failure_after_a_long_wait_opens_the_line_to_type_into() {
+        let mut state = State::default();
+        let answer = |failed| Answer {
+            purpose: Purpose::Session,
+            paths: Vec::new(),
+            suggested: "x.asterism".into(),
+            waited: Duration::from_secs(25),
+            failed,
+        };
+        state.busy = true;
+        state.answered.lock().push(answer(false));
+        assert!(state.answers().is_empty() && !state.modal() && !state.busy);
+        state.answered.lock().push(answer(true));
+        assert!(state.answers().is_empty() && state.modal());
+        assert!(state.prompt.as_ref().is_some_and(|p| p.text.ends_with("x.asterism")));
+        // Nobody waits for the portal a second time.
+        state.prompt = None;
+        state.pick(&egui::Context::default(), Purpose::Picture, "y.png".into());
+        assert!(state.modal() && !state.busy);
+    }
+
+    #[test]
+    fn what_rfd_says_of_its_last_resort_is_heard() {
+        use log::Log;
+        let say = |target: &str, text: &str| {
+            let args = format_args!("{text}");
+            LISTENER.log(&log::Record::builder().level(log::Level::Error).target(target).args(args).build());
+        };
+        FAILED.store(false, Ordering::Relaxed);
+        say("rfd::backend::xdg_desktop_portal::portal", "Failed to connect to session bus: no");
+        say("wgpu_hal", "zenity");
+        assert!(!FAILED.load(Ordering::Relaxed), "zenity may still come");
+        say("rfd::backend::xdg_desktop_portal", "Failed to save file with zenity: No such file or directory (os error 2)");
+        assert!(FAILED.load(Ordering::Relaxed));
+    }
 
     #[test]
     fn an_ending_is_added_only_where_there_is_none() {

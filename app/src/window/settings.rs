@@ -6,6 +6,9 @@ use egui::Ui;
 use super::{Action, App, kit};
 use crate::theme;
 
+/// What the portal is asked for at most; the archive crate holds larger wishes to it.
+const MOST_OF_A_PAGE: usize = 50_000;
+
 /// Whether it is open.
 #[derive(Default)]
 pub struct State {
@@ -71,8 +74,17 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             kit::row(ui, &theme, "Tries", "How often a request is tried again", |ui| {
                 ui.add(egui::DragValue::new(&mut services.retries).range(0..=10))
             });
-            kit::row(ui, &theme, "Page of MAST", "Rows of one page", |ui| {
-                ui.add(egui::DragValue::new(&mut services.page_size).range(100..=500_000).speed(100))
+            let help =
+                "Rows of one page, 1 to 50,000. A first page of 500 goes before larger ones, so that rows are soon in sight";
+            kit::row(ui, &theme, "Page of MAST", help, |ui| {
+                ui.add(egui::DragValue::new(&mut services.page_size).range(1..=MOST_OF_A_PAGE).speed(100))
+            });
+            head(ui, "Products on this disk");
+            let help = "The files used longest ago go when the cache of products grows above it; 0 for no limit";
+            kit::row(ui, &theme, "Keep at most", help, |ui| {
+                ui.add(
+                    egui::DragValue::new(&mut services.cache_gb).range(0.0..=100_000.0).speed(0.1).max_decimals(1).suffix(" GB"),
+                )
             });
             head(ui, "Services");
             saved(ui, &theme, &mut services.saved);
