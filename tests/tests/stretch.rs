@@ -78,3 +78,19 @@ fn a_pixel_between_cuts_of_every_kind_gets_the_same_grey() {
         }
     }
 }
+
+/// Subsets are told apart by colour: no two alike, each to be seen on the dark and on the light ground.
+#[test]
+fn colours_of_subsets_are_apart_and_seen_on_both_grounds() {
+    let colours = asterism_session::session::SUBSET_COLOURS;
+    for (i, a) in colours.iter().enumerate() {
+        let dark = asterism_render::colour::contrast(*a, [0x15, 0x17, 0x1b]);
+        let light = asterism_render::colour::contrast(*a, [0xff; 3]);
+        // Okabe and Ito's yellow is the faintest on white.
+        assert!(dark > 2.9 && light > 1.25, "{a:?}: {dark:.2} on dark, {light:.2} on light");
+        for b in &colours[..i] {
+            let apart: i32 = a.iter().zip(b).map(|(p, q)| (i32::from(*p) - i32::from(*q)).abs()).sum();
+            assert!(apart > 40, "{a:?} and {b:?} are {apart} apart");
+        }
+    }
+}

@@ -28,8 +28,9 @@ use crate::select::{self, Plot, Provenance, Shape};
 use crate::settings::Settings;
 use crate::store;
 
-/// Colours given to subsets in turn: Okabe and Ito's, without black, the loudest first.
-pub const SUBSET_COLOURS: [[u8; 3]; 7] = [
+/// Colours given to subsets in turn: Okabe and Ito's, without black, the loudest first; then those of Glasbey's set that
+/// stand apart from them and from both grounds.
+pub const SUBSET_COLOURS: [[u8; 3]; 24] = [
     [0xe6, 0x9f, 0x00],
     [0x00, 0x9e, 0x73],
     [0x56, 0xb4, 0xe9],
@@ -37,6 +38,23 @@ pub const SUBSET_COLOURS: [[u8; 3]; 7] = [
     [0xd5, 0x5e, 0x00],
     [0xf0, 0xe4, 0x42],
     [0x00, 0x72, 0xb2],
+    [0x02, 0x88, 0x00],
+    [0xb6, 0x00, 0xff],
+    [0xb0, 0xa5, 0xff],
+    [0x94, 0xad, 0x84],
+    [0x9a, 0x69, 0x00],
+    [0xd3, 0x00, 0x8c],
+    [0xc8, 0x6f, 0x66],
+    [0x00, 0xc9, 0x46],
+    [0xff, 0x28, 0xfd],
+    [0xff, 0x34, 0x65],
+    [0x8d, 0x9b, 0xb2],
+    [0x82, 0x91, 0x26],
+    [0xbc, 0x92, 0x58],
+    [0xe5, 0x8f, 0xff],
+    [0xc2, 0x44, 0xbd],
+    [0x85, 0xd4, 0x01],
+    [0xd7, 0x00, 0x00],
 ];
 
 /// Steps of undo that are kept.
@@ -1509,6 +1527,11 @@ pub fn compute_map_with(
     let total = dataset.table.rows();
     let monitor = Spread { handle, rows: &v.rows, total };
     let e = reduce::embed_with_graph(v.x.view(), v.weights.as_ref().map(|w| w.view()), params, graph, &monitor)?;
+    let dims = e.coords.ncols();
+    let packed: Vec<f32> = e.coords.iter().copied().collect();
+    let values = spread(&packed, dims, &v.rows, total);
+    // The map is to be seen while it is judged.
+    handle.frame(&values, dims, &[]);
     handle.progress(reduce::Progress { stage: "quality", done: 0, of: 0 });
     // Without a figure for trust a map is still a map.
     let quality = (v.rows.len() >= 20)
@@ -1518,9 +1541,6 @@ pub fn compute_map_with(
             q.row_trust = spread(&q.row_trust, 1, &v.rows, total);
             Arc::new(q)
         });
-    let dims = e.coords.ncols();
-    let packed: Vec<f32> = e.coords.iter().copied().collect();
-    let values = spread(&packed, dims, &v.rows, total);
     let xy = values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
     let graph = e.graph.clone();
     let map = Map {

@@ -203,7 +203,12 @@ fn maps(rail: &mut Rail<'_>, ui: &mut Ui, maps: &[std::sync::Arc<Map>], current:
         let colour = if front { theme.text } else { theme.second };
         ui.painter().text(pos2(rect.left(), y), Align2::LEFT_CENTER, name_of(map.params.method), font, colour);
         let how = if map.complete { how(map) } else { format!("{}, stopped", how(map)) };
-        ui.painter().text(pos2(rect.left() + kit::LABEL_PT + 4.0, y), Align2::LEFT_CENTER, how, theme::body(), colour);
+        let figure = if over { String::new() } else { figure(map) };
+        let figure_width = ui.painter().layout_no_wrap(figure.clone(), theme::body(), theme.third).size().x;
+        let how_left = rect.left() + kit::LABEL_PT + 4.0;
+        let room = rect.right() - how_left - figure_width.max(18.0) - 8.0;
+        let galley = kit::elided(ui, &how, theme::body(), colour, room.max(0.0));
+        ui.painter().galley(pos2(how_left, y - galley.size().y / 2.0), galley, colour);
         let mut deleted = false;
         if over {
             let cross = egui::Rect::from_center_size(pos2(rect.right() - 8.0, y), vec2(18.0, 18.0));
@@ -215,7 +220,7 @@ fn maps(rail: &mut Rail<'_>, ui: &mut Ui, maps: &[std::sync::Arc<Map>], current:
                 deleted = true;
             }
         } else {
-            ui.painter().text(pos2(rect.right(), y), Align2::RIGHT_CENTER, figure(map), theme::body(), theme.third);
+            ui.painter().text(pos2(rect.right(), y), Align2::RIGHT_CENTER, figure, theme::body(), theme.third);
         }
         if response.clicked() && !deleted {
             rail.commands.push(Command::ShowMap { id: map.id });
