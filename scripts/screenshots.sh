@@ -84,7 +84,8 @@ shot refine
 close
 for name in spex ogle3 hdf; do
     start '' "sample:$name"
-    sleep 8
+    # The largest one is judged for a while after its map stands still.
+    if [ "$name" = ogle3 ]; then sleep 25; else sleep 8; fi
     shot "$name"
     close
 done
