@@ -184,3 +184,27 @@ fn the_other_tools_draw_what_their_names_say() {
     );
     assert_eq!(selected(&w), before, "panning selects nothing");
 }
+
+/// On a slow machine a whole stroke can come between two frames: it is the stroke that was drawn, with the key that was held.
+#[test]
+fn a_stroke_between_two_frames_loses_no_corner_and_no_key() {
+    let (mut w, frame) = mapped();
+    let (x, y) = ([0.02, 0.6], [0.02, 0.98]);
+    let (wanted, edge) = inside(&w, &frame, part(&frame, x, y));
+    let way = around(frame.rect, x, y);
+    let button =
+        |pos, pressed, modifiers| egui::Event::PointerButton { pos, button: egui::PointerButton::Primary, pressed, modifiers };
+    // The cursor comes to where the stroke begins.
+    w.event(egui::Event::PointerMoved(way[0]));
+    w.step();
+    // Button down with Shift, all corners, and Shift up again: one frame.
+    let events = &mut w.input_mut().events;
+    events.push(egui::Event::PointerMoved(way[0]));
+    events.push(button(way[0], true, Modifiers::SHIFT));
+    events.extend(way[1..].iter().map(|p| egui::Event::PointerMoved(*p)));
+    w.step();
+    w.event(button(way[way.len() - 1], false, Modifiers::NONE));
+    w.step();
+    w.step();
+    assert_rows(&w, &wanted, &edge, "the stroke of one frame");
+}

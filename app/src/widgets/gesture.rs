@@ -80,6 +80,8 @@ enum State {
 #[derive(Default)]
 pub struct Gesture {
     state: State,
+    /// Keys held when the button went down last.
+    pressed_with: egui::Modifiers,
 }
 
 impl Gesture {
@@ -98,10 +100,27 @@ impl Gesture {
         brush_pt: f32,
         outline: Option<&Shape>,
     ) -> Outcome {
-        let (modifiers, pointer, press_origin, pressed_for, escape) = ui.input(|i| {
+        let (now, pointer, press_origin, pressed_for, escape) = ui.input(|i| {
             let pressed_for = i.pointer.press_start_time().map_or(0.0, |t| i.time - t);
             (i.modifiers, i.pointer.latest_pos(), i.pointer.press_origin(), pressed_for, i.key_pressed(Key::Escape))
         });
+        // A frame may take long: every place the pointer went through in it counts, and so do the keys that were held
+        // when the button went down, even if they are up by now.
+        let mut way: Vec<Pos2> = Vec::new();
+        ui.input(|i| {
+            for event in &i.events {
+                match event {
+                    egui::Event::PointerMoved(p) => way.push(*p),
+                    egui::Event::PointerButton { button: PointerButton::Primary, pressed: true, modifiers, .. } => {
+                        way.clear();
+                        self.pressed_with = *modifiers;
+                    }
+                    _ => {}
+                }
+            }
+        });
+        let modifiers =
+            if matches!(self.state, State::Idle) && response.is_pointer_button_down_on() { self.pressed_with | now } else { now };
         if escape && (self.active() || matches!(self.state, State::Armed(_))) {
             self.state = State::Dead;
             ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, Key::Escape));
@@ -143,14 +162,16 @@ impl Gesture {
                 }
                 let origin = press_origin.unwrap_or(pointer);
                 if response.drag_started_by(PointerButton::Primary)
-                    || (response.dragged_by(PointerButton::Primary) && pointer.distance(origin) > 3.0)
+                    || (response.is_pointer_button_down_on() && way.iter().chain([&pointer]).any(|p| p.distance(origin) > 3.0))
                 {
                     if on_edge && let Some(shape) = outline {
                         self.state = State::Moving { shape: shape.clone(), from: origin, now: pointer };
                         return Outcome::Ready;
                     }
                     if with_key.is_some() || tool != Tool::Pan {
-                        self.state = State::Drawing { tool: drawing_tool, mode: with_key, points: vec![origin, pointer] };
+                        let mut points = vec![origin];
+                        walk(&mut points, way.into_iter().chain([pointer]), response.rect);
+                        self.state = State::Drawing { tool: drawing_tool, mode: with_key, points };
                         return Outcome::Ready;
                     }
                     self.state = State::Theirs;
@@ -180,11 +201,7 @@ impl Gesture {
                     pointer.y.clamp(response.rect.top(), response.rect.bottom()),
                 );
                 match tool {
-                    Tool::Lasso | Tool::Pan | Tool::Brush => {
-                        if points.last().is_none_or(|last| last.distance(pointer) >= 2.0) {
-                            points.push(pointer);
-                        }
-                    }
+                    Tool::Lasso | Tool::Pan | Tool::Brush => walk(points, way.into_iter().chain([pointer]), response.rect),
                     Tool::Box | Tool::Circle | Tool::Range => {
                         points.truncate(1);
                         points.push(pointer);
@@ -234,6 +251,16 @@ impl Gesture {
     pub fn paint(&self, ui: &Ui, colour: Color32) {
         if let State::Armed(at) = self.state {
             ui.painter().circle_stroke(at, 9.0, Stroke::new(1.5, colour));
+        }
+    }
+}
+
+/// Go on along these places, each at least 2 points from the last, kept inside.
+fn walk(points: &mut Vec<Pos2>, way: impl Iterator<Item = Pos2>, inside: Rect) {
+    for p in way {
+        let p = pos2(p.x.clamp(inside.left(), inside.right()), p.y.clamp(inside.top(), inside.bottom()));
+        if points.last().is_none_or(|last| last.distance(p) >= 2.0) {
+            points.push(p);
         }
     }
 }
