@@ -336,6 +336,9 @@ impl Session {
                     self.step("close table", true);
                     let gone = self.doc.datasets.remove(index);
                     self.jobs.iter().filter(|j| j.dataset == gone.id).for_each(|j| j.cancel());
+                    // Large, and made again when they are wanted.
+                    self.graphs.remove(&gone.id);
+                    self.density = None;
                     if self.doc.active >= index && self.doc.active > 0 {
                         self.doc.active -= 1;
                     }
@@ -1233,6 +1236,9 @@ impl Session {
     }
     fn session_opened(&mut self, doc: Document, path: PathBuf) {
         self.jobs.iter().for_each(|j| j.cancel());
+        // Of tables that are not in front any more; ids of the file may be the same ones.
+        self.graphs.clear();
+        self.density = None;
         self.step("open session", true);
         self.next_id = self.next_id.max(store::highest_id(&doc) + 1);
         self.doc = doc;

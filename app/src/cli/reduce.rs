@@ -7,7 +7,7 @@ use asterism_session::data::{self, ColumnMeta};
 use asterism_session::features::{self, FeatureColumn, FeatureKind, Features};
 use asterism_session::reduce::{self, Params, Scale};
 use asterism_session::store::{SavedMap, open_map, quality_figures, save_map};
-use asterism_session::{Blanks, Normalise, Outliers, ProductKind, export, products, session};
+use asterism_session::{Blanks, CurveColumns, Normalise, Outliers, ProductKind, export, products, session};
 use clap::Args;
 use ndarray::{Array2, ArrayView2};
 use serde_json::{Value, json};
@@ -241,11 +241,11 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
             let start = Instant::now();
             let kind = read_products(&mut dataset, name)?;
             seconds["products"] = json!(start.elapsed().as_secs_f64());
-            let mut f = features::suggest(&dataset);
-            if let FeatureKind::Spectra { normalise, .. } = &mut f.of {
-                *normalise = Normalise::Median;
-            }
-            products::of_values(Features { name: format!("{} of {name}", kind.word()), ..f })
+            let f = match (kind, CurveColumns::find(&dataset.table)) {
+                (ProductKind::LightCurves, Some(curves)) => features::light_curves(&dataset, &curves),
+                _ => features::suggest(&dataset),
+            };
+            Features { name: format!("{} of {name}", kind.word()), ..f }
         }
         (Some(name), _) => {
             let spectra = dataset.spectra.as_deref().filter(|s| dataset.table.column_index(name) == Some(s.flux));
