@@ -47,6 +47,12 @@ pub struct Shared {
     pub brush_radius_pt: f32,
     /// Redshift for line markers in spectra.
     pub redshift: f64,
+    /// Map and place on it under the cursor, in the frame before.
+    pub map_at: Option<(u32, [f64; 2])>,
+    /// The same, as this frame finds it.
+    pub map_at_next: Option<(u32, [f64; 2])>,
+    /// A column that a view asks the map to be coloured by; the first map takes it.
+    pub colour_by: Option<String>,
 }
 
 /// Given to each pane for one frame.

@@ -6,6 +6,7 @@ mod drive;
 mod house;
 mod picture;
 mod products;
+mod recipe;
 mod recovery;
 mod samples;
 mod search;

@@ -203,6 +203,11 @@ pub enum Command {
     },
     /// Select nothing.
     ClearSelection,
+    /// Select the rows most alike to those selected: nearest to their mean in the vectors of the features.
+    SelectAlike {
+        /// How many.
+        k: usize,
+    },
     /// Select every row.
     SelectAll,
     /// Select the others.
@@ -333,6 +338,13 @@ pub enum Command {
         /// Which.
         path: PathBuf,
     },
+    /// Do what a recipe says, step by step, in this session. Its exports and pictures are left to *Take*.
+    OpenRecipe {
+        /// The TOML file.
+        path: PathBuf,
+    },
+    /// Leave the rest of the recipe; what it made so far stays.
+    StopRecipe,
     /// Write the path so far as a recipe.
     SaveRecipe {
         /// Where.

@@ -444,6 +444,45 @@ pub fn settled(dataset: &Dataset, features: &Features) -> Features {
     features
 }
 
+/// What the dimensions of vectors stand against: wavelengths in the unit of the table's spectra, or phases, with a label. `None` for
+/// columns and images.
+pub fn axis(dataset: &Dataset, features: &Features, dims: usize) -> Option<(Vec<f64>, String)> {
+    let axis: (Vec<f64>, String) = match &features.of {
+        FeatureKind::Spectra { grid, .. } => {
+            let spectra = dataset.spectra.as_ref()?;
+            let factor = asterism_data::spectrum::metres_in(&spectra.axis_unit).unwrap_or(1e-10);
+            let own = || spectra.grid.clone();
+            let given = grid.as_deref().and_then(|g| g.parse::<Grid>().ok());
+            let points = given.map(|g| g.points_m().iter().map(|m| m / factor).collect()).or_else(own)?;
+            (points, spectra.axis_unit.clone())
+        }
+        FeatureKind::LightCurves { bins, period, .. } => {
+            let label = if period.is_empty() { "part of the time" } else { "phase" };
+            ((0..*bins).map(|i| (i as f64 + 0.5) / *bins as f64).collect(), label.into())
+        }
+        FeatureKind::Columns(_) | FeatureKind::Images { .. } => return None,
+    };
+    (axis.0.len() == dims).then_some(axis)
+}
+
+/// A vector in the units of its columns again: scaling and transforms taken back.
+pub fn in_units(features: &Features, prepared: &Prepared, vector: &[f32]) -> Vec<f64> {
+    let one = |(i, v): (usize, &f32)| {
+        let (centre, scale) =
+            (prepared.scaler.centre.get(i).copied().unwrap_or(0.0), prepared.scaler.scale.get(i).copied().unwrap_or(1.0));
+        let v = f64::from(*v) * scale + centre;
+        match &features.of {
+            FeatureKind::Columns(columns) => match columns.get(i).map(|c| c.transform) {
+                Some(Transform::Log) => 10f64.powf(v),
+                Some(Transform::Asinh) => v.sinh() * prepared.softening.get(i).copied().unwrap_or(1.0),
+                Some(Transform::None) | None => v,
+            },
+            _ => v,
+        }
+    };
+    vector.iter().enumerate().map(one).collect()
+}
+
 /// A grid that most spectra of a column share, where they do not lie on one anyway: from the 75th
 /// percentile of their first wavelengths to the 25th of their last (if that leaves nothing, from
 /// median to median), with as many points as half of them have there, 64 to 1,000.

@@ -12,6 +12,7 @@ pub mod command;
 pub mod curves;
 pub mod document;
 pub mod error;
+pub mod explain;
 pub mod export;
 pub mod features;
 pub mod jobs;
@@ -24,6 +25,7 @@ pub mod sample;
 pub mod select;
 pub mod session;
 pub mod settings;
+pub mod sky;
 pub mod store;
 
 pub use asterism_archive as archive;

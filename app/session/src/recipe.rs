@@ -16,9 +16,10 @@ use crate::document::{Dataset, Document};
 use crate::error::{Error, Result};
 use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform};
 use crate::select::{Plot, Provenance, Shape};
+use crate::sky::Projection;
 
 /// A whole recipe.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// Version of the form: 1.
@@ -50,7 +51,7 @@ pub struct Recipe {
 }
 
 /// `[[search]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchStep {
     /// For later steps.
@@ -76,7 +77,7 @@ pub struct SearchStep {
 }
 
 /// One filter or several.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(untagged)]
 pub enum Filters {
     /// None.
@@ -99,7 +100,7 @@ impl Filters {
 }
 
 /// `[[features]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeaturesStep {
     /// For later steps.
@@ -124,7 +125,7 @@ pub struct FeaturesStep {
 }
 
 /// `spectra = { … }`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpectraStep {
     /// Column of fluxes in array cells, or of addresses or paths of spectra.
@@ -138,7 +139,7 @@ pub struct SpectraStep {
 }
 
 /// `light_curves = { … }`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CurvesStep {
     /// Column of brightnesses in array cells, or of addresses or paths of light curves.
@@ -152,7 +153,7 @@ pub struct CurvesStep {
 }
 
 /// `images = { size = 32 }`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesStep {
     /// Side of a cut-out in pixels; of the pictures of a column, once they are shrunk.
@@ -163,7 +164,7 @@ pub struct ImagesStep {
 }
 
 /// `[[map]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MapStep {
     /// For later steps.
@@ -193,10 +194,20 @@ pub struct MapStep {
     pub neighbours: Option<usize>,
     /// UMAP.
     pub min_dist: Option<f64>,
+    /// UMAP: `pca` or `spectral`.
+    pub start: Option<reduce::Start>,
+    /// t-SNE: after the early phase; 0 for automatic.
+    pub momentum: Option<f64>,
+    /// t-SNE: a wider surrounding too.
+    pub multiscale: Option<bool>,
+    /// t-SNE: end once the map hardly improves.
+    pub settle: Option<bool>,
+    /// t-SNE, UMAP, PaCMAP: principal components taken first; 0 for none.
+    pub pca_dims: Option<usize>,
 }
 
 /// `[[cluster]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterStep {
     /// For later steps; the subsets get numbers behind it.
@@ -214,7 +225,7 @@ pub struct ClusterStep {
 }
 
 /// `[[select]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SelectStep {
     /// Name of the subset.
@@ -230,8 +241,10 @@ pub struct SelectStep {
     pub plot: Option<[String; 2]>,
     /// Columns of right ascension and declination, with `centre` and `polygon`.
     pub sky: Option<[String; 2]>,
-    /// Centre of the field on the sky, degrees; the polygon's corners are degrees east and north of it (gnomonic projection).
+    /// Centre of the field on the sky, degrees; the polygon's corners are degrees east and north of it on the plane.
     pub centre: Option<[f64; 2]>,
+    /// `field` (gnomonic, when left out), `mollweide`, `aitoff`.
+    pub projection: Option<Spanned<String>>,
     /// Outline in data units.
     pub polygon: Option<Vec<[f64; 2]>>,
     /// A CSV file of ids or row numbers.
@@ -239,7 +252,7 @@ pub struct SelectStep {
 }
 
 /// `[[refine]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefineStep {
     /// For later steps.
@@ -257,7 +270,7 @@ pub struct RefineStep {
 }
 
 /// `[[export]]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportStep {
     /// A search or a selection.
@@ -365,6 +378,9 @@ impl Parsed {
             if let Some(expr) = &s.expr {
                 asterism_data::Expr::parse(expr.get_ref()).map_err(|e| self.wrong(expr.span(), e.to_string()))?;
             }
+            if let Some(p) = &s.projection {
+                p.get_ref().parse::<Projection>().map_err(|e| self.wrong(p.span(), e))?;
+            }
             let ways = usize::from(s.expr.is_some()) + usize::from(s.polygon.is_some()) + usize::from(s.rows.is_some());
             if ways != 1 {
                 let span = s.of.as_ref().or(s.map.as_ref()).map_or(0..0, Spanned::span);
@@ -444,6 +460,11 @@ impl MapStep {
         p.epochs = self.epochs.unwrap_or(p.epochs);
         p.neighbours = self.neighbours.unwrap_or(p.neighbours);
         p.min_dist = self.min_dist.unwrap_or(p.min_dist);
+        p.start = self.start.unwrap_or(p.start);
+        p.momentum = self.momentum.unwrap_or(p.momentum);
+        p.multiscale = self.multiscale.unwrap_or(p.multiscale);
+        p.settle = self.settle.unwrap_or(p.settle);
+        p.pca_dims = self.pca_dims.unwrap_or(p.pca_dims);
         p
     }
 }
@@ -732,10 +753,13 @@ fn word<T: Serialize>(value: &T) -> String {
 
 /// `[[map]]` of a dataset.
 pub fn step_map(map: &crate::document::Map, features: &str) -> String {
-    let p = &map.params;
+    map_text(&map.name, &map.params, features)
+}
+
+fn map_text(name: &str, p: &reduce::Params, features: &str) -> String {
     let mut s = format!(
         "[[map]]\nname = {}\nof = {}\nmethod = {}\nseed = {}\n",
-        quoted(&map.name),
+        quoted(name),
         quoted(features),
         quoted(&p.method.to_string()),
         p.seed
@@ -755,6 +779,21 @@ pub fn step_map(map: &crate::document::Map, features: &str) -> String {
         )),
         reduce::Method::Pacmap => s.push_str(&format!("dims = {}\nneighbours = {}\n", p.dims, p.neighbours)),
     }
+    // What is seldom changed stands there only when it was.
+    let usual = reduce::Params::default();
+    let mut changed = |differs: bool, text: String| {
+        if differs {
+            s.push_str(&text);
+        }
+    };
+    if p.method == reduce::Method::Tsne {
+        changed(p.momentum != usual.momentum, format!("momentum = {:?}\n", p.momentum));
+        changed(p.multiscale != usual.multiscale, format!("multiscale = {}\n", p.multiscale));
+        changed(p.settle != usual.settle, format!("settle = {}\n", p.settle));
+    }
+    changed(p.method == reduce::Method::Umap && p.start == reduce::Start::Spectral, "start = \"spectral\"\n".into());
+    let neighbours = matches!(p.method, reduce::Method::Tsne | reduce::Method::Umap | reduce::Method::Pacmap);
+    changed(neighbours && p.pca_dims != usual.pca_dims, format!("pca_dims = {}\n", p.pca_dims));
     s
 }
 
@@ -771,8 +810,11 @@ pub fn step_select(d: &Dataset, name: &str, steps: &[(SelectMode, Provenance)]) 
             match plot {
                 Plot::Map(id) => s.push_str(&format!("map = {}\n", quoted(&d.maps.iter().find(|m| m.id == *id)?.name))),
                 Plot::Columns { x, y } => s.push_str(&format!("plot = [{}, {}]\n", quoted(x), quoted(y))),
-                Plot::Sky { ra, dec, centre: [a, d] } => {
-                    s.push_str(&format!("sky = [{}, {}]\ncentre = [{a:?}, {d:?}]\n", quoted(ra), quoted(dec)))
+                Plot::Sky { ra, dec, centre: [a, d], projection } => {
+                    s.push_str(&format!("sky = [{}, {}]\ncentre = [{a:?}, {d:?}]\n", quoted(ra), quoted(dec)));
+                    if *projection != Projection::Field {
+                        s.push_str(&format!("projection = {}\n", quoted(projection.word())));
+                    }
                 }
                 Plot::Image(_) => return None,
             }
@@ -860,17 +902,38 @@ mod tests {
     }
 
     #[test]
+    fn every_parameter_of_a_map_is_written_and_read() {
+        let mut p = reduce::Params { seed: 3, perplexity: 12.5, iterations: 260, exaggeration: 1.5, ..reduce::Params::default() };
+        (p.momentum, p.multiscale, p.settle, p.pca_dims) = (0.8, true, false, 20);
+        let umap = reduce::Params {
+            method: reduce::Method::Umap,
+            start: reduce::Start::Spectral,
+            neighbours: 9,
+            min_dist: 0.25,
+            epochs: 77,
+            ..reduce::Params::default()
+        };
+        for p in [p, umap, reduce::Params::default()] {
+            let text = map_text("m", &p, "f");
+            let head = "asterism = 1\n[[search]]\nname = 's'\nservice = 'sample:a478'\n[[features]]\nname = 'f'\nof = 's'\n";
+            let parsed = Parsed::new("r.toml", &format!("{head}{text}")).expect("it is read again");
+            assert_eq!(parsed.recipe.map[0].params(), p, "{text}");
+        }
+    }
+
+    #[test]
     fn an_outline_on_the_sky_is_written_and_read() {
         let ask = crate::Ask::Sample { name: "a478".into(), filter: None, max_rows: None };
         let dataset = crate::ledger::probe(&ask, Default::default(), None, Vec::new());
         let why = Provenance::Shape {
-            plot: Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [359.9, -89.0] },
+            plot: Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [359.9, -89.0], projection: Projection::Mollweide },
             shape: Shape::Polygon(vec![[-0.5, -0.5], [0.5, -0.5], [0.0, 0.25]]),
         };
         let text = step_select(&dataset, "cap", &[(SelectMode::Replace, why)]).expect("a recipe can say it");
         let search = format!("asterism = 1\n[[search]]\nname = {}\nservice = 'sample:a478'\n", quoted(&dataset.name));
         let parsed = Parsed::new("r.toml", &format!("{search}{text}")).expect("it is read again");
         let step = &parsed.recipe.select[0];
+        assert_eq!(step.projection.as_ref().map(|p| p.get_ref().as_str()), Some("mollweide"));
         assert_eq!((step.sky.clone(), step.centre), (Some(["ra".into(), "dec".into()]), Some([359.9, -89.0])));
         assert_eq!(step.polygon.as_deref().map(|p| (p.len(), p[2])), Some((3, [0.0, 0.25])));
     }

@@ -1,15 +1,23 @@
-//! Running a recipe without a window: the same commands as the window's, one after the other.
+//! Running a recipe: the same commands as the window's, one after the other.
+//!
+//! A [`Play`] is the recipe cut into parts. Each part gives the session a command or takes in what the one before it
+//! found; between two parts the session's jobs end. With no window [`run`] waits for them; in the window
+//! [`Session::poll`] goes on with the next part, so that maps move and nothing blocks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::command::{ClusterOn, Command, ExportRows, SelectMode};
+use crate::command::{Ask, ClusterOn, Command, ExportRows, SelectMode};
 use crate::document::Dataset;
 use crate::error::{Error, Result};
-use crate::recipe::{DrawStep, Parsed};
+use crate::features::Features;
+use crate::products::ProductKind;
+use crate::recipe::{ClusterStep, DrawStep, ExportStep, MapStep, Parsed, RefineStep, SearchStep, SelectStep};
 use crate::select::{Plot, Provenance, Shape};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -22,16 +30,25 @@ pub struct Ran {
     pub report: Vec<Value>,
     /// Pictures that were asked for; drawing is the program's part.
     pub draws: Vec<DrawStep>,
-    /// Dataset id by the name of its search.
-    pub searches: HashMap<String, u32>,
-    /// (Dataset id, map id) by name.
-    pub maps: HashMap<String, (u32, u32)>,
-    /// (Dataset id, subset ids) by name.
-    pub subsets: HashMap<String, (u32, Vec<u32>)>,
+    /// What its names stand for.
+    pub names: Names,
     /// Files written.
     pub files: Vec<PathBuf>,
     /// Any search was cut off.
     pub truncated: bool,
+}
+
+/// What the names of a recipe's steps stand for in the session.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Dataset id by the name of its search.
+    pub searches: HashMap<String, u32>,
+    /// (Dataset id, features) by name.
+    pub features: HashMap<String, (u32, Features)>,
+    /// (Dataset id, map id) by name.
+    pub maps: HashMap<String, (u32, u32)>,
+    /// (Dataset id, subset ids) by name.
+    pub subsets: HashMap<String, (u32, Vec<u32>)>,
 }
 
 /// Run a recipe; exports go to `out`. `tell` gets a line for each step.
@@ -39,76 +56,241 @@ pub struct Ran {
 /// # Errors
 /// With the line of a wrong word, or what a step failed of. What was written before stays.
 pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&str)) -> Result<Ran> {
-    let text = std::fs::read_to_string(file).map_err(|e| asterism_data::Error::io(file, e))?;
-    let parsed = Parsed::new(&file.display().to_string(), &text)?;
+    let mut play = Play::new(file, Some(out))?;
     std::fs::create_dir_all(out).map_err(|e| asterism_data::Error::io(out, e))?;
-    let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let mut ran = Ran {
-        session: Session::new(settings),
-        report: Vec::new(),
-        draws: parsed.recipe.draw.clone(),
-        searches: HashMap::new(),
-        maps: HashMap::new(),
-        subsets: HashMap::new(),
-        files: Vec::new(),
-        truncated: false,
-    };
-    for step in &parsed.recipe.search {
-        let start = Instant::now();
-        tell(&format!("search {}", step.name));
-        let services = ran.session.settings().services.clone();
-        let client = ran.session.client();
-        let ask = crate::recipe::ask_of(&parsed, step, &folder, &services, &mut |name| {
-            let client = client.as_ref().map_err(|e| Error::said(e.to_string()))?;
-            let found = client.resolve(name, &|| false)?;
-            Ok((found.ra_deg, found.dec_deg))
-        })?;
-        ran.session.apply(Command::Search { name: step.name.clone(), ask })?;
-        ran.session.wait(&mut |_| {})?;
-        let d = ran.front()?;
-        ran.searches.insert(step.name.clone(), d.id);
-        ran.truncated |= d.table.truncated;
-        ran.report.push(json!({"step": "search", "name": step.name, "rows": d.table.rows(), "columns": d.table.columns().len(),
-            "truncated": d.table.truncated, "warnings": d.table.warnings, "seconds": start.elapsed().as_secs_f64()}));
+    let mut session = Session::new(settings);
+    while play.next(&mut session, tell)? {
+        session.wait(&mut |_| {})?;
     }
-    let mut features = HashMap::new();
-    for step in &parsed.recipe.features {
-        let id = ran.searches[step.of.get_ref()];
-        features.insert(step.name.clone(), (id, step.features()));
+    let Play { report, parsed, names, files, truncated, .. } = play;
+    Ok(Ran { session, report, draws: parsed.recipe.draw.clone(), names, files, truncated })
+}
+
+type Part = Box<dyn FnOnce(&mut Play, &mut Session) -> Result<()> + Send>;
+
+/// A recipe on its way.
+pub struct Play {
+    parsed: Arc<Parsed>,
+    /// Relative paths count from here.
+    folder: PathBuf,
+    parts: VecDeque<Part>,
+    total: usize,
+    names: Names,
+    report: Vec<Value>,
+    files: Vec<PathBuf>,
+    truncated: bool,
+    /// When the step at work began.
+    start: Instant,
+    /// Lines for the person, not told yet.
+    lines: Vec<String>,
+    /// The question of the search at work, once a name in it was looked up.
+    ask: Arc<Mutex<Option<Ask>>>,
+    /// Features of the map at work, and the column whose products are read for them.
+    features: Option<(Features, Option<(String, ProductKind)>)>,
+    /// Subsets that were there before the clusters at work.
+    before: Vec<u32>,
+}
+
+impl Play {
+    /// Read a recipe and cut it into parts. With no `out` nothing is written: its exports and pictures are left out.
+    ///
+    /// # Errors
+    /// With the line of a wrong word.
+    pub fn new(file: &Path, out: Option<&Path>) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|e| asterism_data::Error::io(file, e))?;
+        let parsed = Arc::new(Parsed::new(&file.display().to_string(), &text)?);
+        let mut play = Self {
+            parsed: parsed.clone(),
+            folder: file.parent().map_or_else(PathBuf::new, Path::to_path_buf),
+            parts: VecDeque::new(),
+            total: 0,
+            names: Names::default(),
+            report: Vec::new(),
+            files: Vec::new(),
+            truncated: false,
+            start: Instant::now(),
+            lines: Vec::new(),
+            ask: Arc::default(),
+            features: None,
+            before: Vec::new(),
+        };
+        for step in &parsed.recipe.search {
+            let step = step.clone();
+            let again = step.clone();
+            play.then(move |p, s| p.question(s, &again));
+            let again = step.clone();
+            play.then(move |p, s| p.search(s, &again));
+            play.then(move |p, s| p.searched(s, &step));
+        }
+        for step in &parsed.recipe.features {
+            let step = step.clone();
+            play.then(move |p, _| {
+                let id = p.names.searches[step.of.get_ref()];
+                p.names.features.insert(step.name.clone(), (id, step.features()));
+                Ok(())
+            });
+        }
+        for step in &parsed.recipe.map {
+            let step = step.clone();
+            let again = step.clone();
+            play.then(move |p, s| {
+                p.begin(format!("map {}", again.name));
+                p.read_features(s, again.of.get_ref())
+            });
+            let again = step.clone();
+            play.then(move |p, s| {
+                p.set_features(s)?;
+                s.apply(Command::StartMap { name: again.name.clone(), params: again.params() })
+            });
+            play.then(move |p, s| p.mapped(s, &step));
+        }
+        for step in &parsed.recipe.cluster {
+            let step = step.clone();
+            let again = step.clone();
+            play.then(move |p, s| {
+                p.begin(format!("cluster {}", again.name));
+                if p.names.maps.contains_key(again.of.get_ref()) { Ok(()) } else { p.read_features(s, again.of.get_ref()) }
+            });
+            let again = step.clone();
+            play.then(move |p, s| p.cluster(s, &again));
+            play.then(move |p, s| p.clustered(s, &step));
+        }
+        for step in &parsed.recipe.select {
+            let step = step.clone();
+            let again = step.clone();
+            play.then(move |p, s| p.select(s, &again));
+            play.then(move |p, s| p.selected(s, &step));
+        }
+        for step in &parsed.recipe.refine {
+            let step = step.clone();
+            let again = step.clone();
+            play.then(move |p, s| p.refine(s, &again));
+            play.then(move |p, s| p.refined(s, &step));
+        }
+        if let Some(out) = out.map(Path::to_path_buf) {
+            for step in &parsed.recipe.export {
+                let step = step.clone();
+                let out = out.clone();
+                play.then(move |p, s| p.export(s, &step, &out));
+            }
+            let kept = out.join("session.asterism");
+            play.then(move |p, s| {
+                p.files.push(kept.clone());
+                s.apply(Command::SaveSession { to: kept })
+            });
+        }
+        play.total = play.parts.len();
+        Ok(play)
     }
-    for step in &parsed.recipe.map {
-        let start = Instant::now();
-        tell(&format!("map {}", step.name));
-        let (id, f) = features[step.of.get_ref()].clone();
-        ran.activate(id)?;
-        ran.set_features(f, tell)?;
-        ran.session.apply(Command::StartMap { name: step.name.clone(), params: step.params() })?;
-        ran.session.wait(&mut |_| {})?;
-        let d = ran.front()?;
+    /// Do the next part. False when none was left. The session's jobs must have ended since the part before.
+    ///
+    /// # Errors
+    /// What the part failed of, with the line of the recipe where a word of it was wrong.
+    pub fn next(&mut self, session: &mut Session, tell: &mut dyn FnMut(&str)) -> Result<bool> {
+        let Some(part) = self.parts.pop_front() else { return Ok(false) };
+        let outcome = part(self, session);
+        self.lines.drain(..).for_each(|line| tell(&line));
+        outcome.map(|()| true)
+    }
+    /// Share of the parts that are done, 0 … 1.
+    pub fn fraction(&self) -> f32 {
+        1.0 - self.parts.len() as f32 / self.total.max(1) as f32
+    }
+    /// The recipe's file.
+    pub fn file(&self) -> &str {
+        &self.parsed.file
+    }
+    /// Exports and pictures that the recipe names.
+    pub fn leaves(&self) -> usize {
+        self.parsed.recipe.export.iter().map(|e| e.to.len()).sum::<usize>() + self.parsed.recipe.draw.len()
+    }
+
+    fn then(&mut self, part: impl FnOnce(&mut Self, &mut Session) -> Result<()> + Send + 'static) {
+        self.parts.push_back(Box::new(part));
+    }
+    fn begin(&mut self, line: String) {
+        self.start = Instant::now();
+        self.lines.push(line);
+    }
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// The question of a search; a name in it is looked up in a job.
+    fn question(&mut self, session: &mut Session, step: &SearchStep) -> Result<()> {
+        self.begin(format!("search {}", step.name));
+        let services = session.settings().services.clone();
+        let (parsed, step, folder, ask) = (self.parsed.clone(), step.clone(), self.folder.clone(), self.ask.clone());
+        let client = session.client();
+        session.start(format!("Question of {}", step.name), 0, false, move |handle| {
+            *ask.lock() = Some(crate::recipe::ask_of(&parsed, &step, &folder, &services, &mut |name| {
+                handle.say("looking up", 0, 0);
+                let found = client.as_ref().map_err(|e| Error::said(e.to_string()))?.resolve(name, &|| handle.cancelled())?;
+                Ok((found.ra_deg, found.dec_deg))
+            })?);
+            Ok(())
+        });
+        Ok(())
+    }
+    fn search(&mut self, session: &mut Session, step: &SearchStep) -> Result<()> {
+        let ask = self.ask.lock().take();
+        let ask = ask.ok_or_else(|| Error::said(format!("search '{}' was ended", step.name)))?;
+        session.apply(Command::Search { name: step.name.clone(), ask })
+    }
+    fn searched(&mut self, session: &mut Session, step: &SearchStep) -> Result<()> {
+        let d = front(session)?;
+        self.names.searches.insert(step.name.clone(), d.id);
+        self.truncated |= d.table.truncated;
+        self.report.push(json!({"step": "search", "name": step.name, "rows": d.table.rows(), "columns": d.table.columns().len(),
+            "truncated": d.table.truncated, "warnings": d.table.warnings, "seconds": self.seconds()}));
+        Ok(())
+    }
+
+    /// Bring the table of these features to the front; the products that they name are fetched first.
+    fn read_features(&mut self, session: &mut Session, name: &str) -> Result<()> {
+        let (id, features) = self.names.features[name].clone();
+        activate(session, id)?;
+        let wanted = crate::products::wanted(&front(session)?.table, &features);
+        self.features = Some((features, wanted.clone()));
+        let Some((column, kind)) = wanted else { return Ok(()) };
+        self.lines.push(format!("read {} of column {column}", kind.word()));
+        session.apply(Command::ReadProducts { column, kind, rows: ExportRows::All })
+    }
+    fn set_features(&mut self, session: &mut Session) -> Result<()> {
+        let Some((mut features, read)) = self.features.take() else { return Ok(()) };
+        if let Some((column, kind)) = read {
+            features = crate::products::of_values(features);
+            let said = session.notices().last().map_or(String::new(), |n| n.text.clone());
+            self.report.push(json!({"step": "products", "column": column, "kind": kind.word(), "said": said,
+                "seconds": self.seconds()}));
+        }
+        session.apply(Command::SetFeatures { features })
+    }
+    fn mapped(&mut self, session: &mut Session, step: &MapStep) -> Result<()> {
+        let d = front(session)?;
         let map = d.map().ok_or_else(|| Error::said(format!("map '{}' was not made", step.name)))?;
-        ran.maps.insert(step.name.clone(), (id, map.id));
+        self.names.maps.insert(step.name.clone(), (d.id, map.id));
         let quality = map.quality.as_ref().map(|q| crate::store::quality_figures(q));
-        ran.report.push(json!({"step": "map", "name": step.name, "rows": map.fitted, "figures": map.figures, "quality": quality,
-            "stages": map.seconds, "seconds": start.elapsed().as_secs_f64()}));
+        self.report
+            .push(json!({"step": "map", "name": step.name, "rows": map.fitted, "figures": map.figures, "quality": quality,
+            "stages": map.seconds, "seconds": self.seconds()}));
+        Ok(())
     }
-    for step in &parsed.recipe.cluster {
-        let start = Instant::now();
-        tell(&format!("cluster {}", step.name));
-        let on = match ran.maps.get(step.of.get_ref()).copied() {
+
+    fn cluster(&mut self, session: &mut Session, step: &ClusterStep) -> Result<()> {
+        let on = match self.names.maps.get(step.of.get_ref()).copied() {
             Some((id, map)) => {
-                ran.activate(id)?;
-                ran.session.apply(Command::ShowMap { id: map })?;
+                activate(session, id)?;
+                session.apply(Command::ShowMap { id: map })?;
                 ClusterOn::Map
             }
             None => {
-                let (id, f) = features[step.of.get_ref()].clone();
-                ran.activate(id)?;
-                ran.set_features(f, tell)?;
+                self.set_features(session)?;
                 ClusterOn::Vectors
             }
         };
-        let before: Vec<u32> = ran.front()?.subsets.iter().map(|s| s.id).collect();
-        let command = match step.method.get_ref().as_str() {
+        self.before = front(session)?.subsets.iter().map(|s| s.id).collect();
+        session.apply(match step.method.get_ref().as_str() {
             "kmeans" => Command::KMeans { k: step.k.unwrap_or(8), on },
             "gmm" => Command::Mixture { k: step.k.unwrap_or(0), on },
             _ => Command::Hdbscan {
@@ -116,110 +298,121 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
                 min_samples: step.min_samples.unwrap_or(0),
                 on,
             },
-        };
-        ran.session.apply(command)?;
-        ran.session.wait(&mut |_| {})?;
-        let d = ran.front()?;
-        let made: Vec<u32> = d.subsets.iter().map(|s| s.id).filter(|id| !before.contains(id)).collect();
-        for (n, id) in made.iter().enumerate() {
-            ran.session.apply(Command::EditSubset {
-                id: *id,
-                name: Some(format!("{} {}", step.name, n + 1)),
-                colour: None,
-                visible: None,
-            })?;
-        }
-        let sizes: Vec<usize> = d.subsets.iter().filter(|s| made.contains(&s.id)).map(|s| s.rows.count()).collect();
-        ran.report.push(json!({"step": "cluster", "name": step.name, "clusters": made.len(), "sizes": sizes, "seconds": start.elapsed().as_secs_f64()}));
-        ran.subsets.insert(step.name.clone(), (d.id, made));
+        })
     }
-    for step in &parsed.recipe.select {
-        tell(&format!("select {}", step.name));
+    fn clustered(&mut self, session: &mut Session, step: &ClusterStep) -> Result<()> {
+        let d = front(session)?;
+        let made: Vec<_> = d.subsets.iter().filter(|s| !self.before.contains(&s.id)).collect();
+        for (n, subset) in made.iter().enumerate() {
+            let name = Some(format!("{} {}", step.name, n + 1));
+            session.apply(Command::EditSubset { id: subset.id, name, colour: None, visible: None })?;
+        }
+        let sizes: Vec<usize> = made.iter().map(|s| s.rows.count()).collect();
+        self.report.push(
+            json!({"step": "cluster", "name": step.name, "clusters": made.len(), "sizes": sizes, "seconds": self.seconds()}),
+        );
+        self.names.subsets.insert(step.name.clone(), (d.id, made.iter().map(|s| s.id).collect()));
+        Ok(())
+    }
+
+    fn select(&mut self, session: &mut Session, step: &SelectStep) -> Result<()> {
+        self.begin(format!("select {}", step.name));
+        let parsed = self.parsed.clone();
         let dataset = match (&step.of, &step.map) {
-            (Some(of), _) => ran.searches[of.get_ref()],
-            (None, Some(map)) => ran.maps[map.get_ref()].0,
+            (Some(of), _) => self.names.searches[of.get_ref()],
+            (None, Some(map)) => self.names.maps[map.get_ref()].0,
             (None, None) => return Err(parsed.wrong(0..0, format!("selection '{}' does not say of which search", step.name))),
         };
-        ran.activate(dataset)?;
-        let d = ran.front()?;
+        activate(session, dataset)?;
+        session.apply(Command::ClearSelection)?;
+        let d = front(session)?;
         if let Some(expr) = &step.expr {
-            ran.session
+            return session
                 .apply(Command::SelectWhere { expr: expr.get_ref().clone(), mode: Some(SelectMode::Replace) })
-                .and_then(|()| ran.session.wait(&mut |_| {}))
-                .map_err(|e| parsed.wrong(expr.span(), e.to_string()))?;
-        } else {
-            let why = match (&step.polygon, &step.rows) {
-                (Some(points), _) => {
-                    let plot = match (&step.map, &step.plot, (&step.sky, step.centre)) {
-                        (Some(map), ..) => Plot::Map(ran.maps[map.get_ref()].1),
-                        (None, Some([x, y]), _) => Plot::Columns { x: x.clone(), y: y.clone() },
-                        (None, None, (Some([ra, dec]), Some(centre))) => Plot::Sky { ra: ra.clone(), dec: dec.clone(), centre },
-                        (None, None, _) => {
-                            let what =
-                                format!("selection '{}': a polygon needs a map, a plot, or sky together with centre", step.name);
-                            return Err(parsed.wrong(0..0, what));
-                        }
-                    };
-                    Provenance::Shape { plot, shape: Shape::Polygon(points.clone()) }
-                }
-                (None, Some(path)) => {
-                    let rows =
-                        rows_of_file(&d, &folder.join(path.get_ref())).map_err(|e| parsed.wrong(path.span(), e.to_string()))?;
-                    Provenance::Rows { note: path.get_ref().clone(), rows }
-                }
-                (None, None) => continue,
-            };
-            let rows = crate::select::rows_of(&d, &why)?;
-            ran.session.apply(Command::Select { rows, why, mode: Some(SelectMode::Replace) })?;
+                .map_err(|e| parsed.wrong(expr.span(), e.to_string()));
         }
-        let count = ran.session.doc().selection.rows.count();
-        if count > 0 {
-            ran.session.apply(Command::SaveSubset { name: step.name.clone() })?;
-            let id = ran.front()?.subsets.last().map(|s| s.id);
-            ran.subsets.insert(step.name.clone(), (dataset, id.into_iter().collect()));
-        } else {
-            tell(&format!("  selection {} is empty", step.name));
-            ran.subsets.insert(step.name.clone(), (dataset, Vec::new()));
-        }
-        ran.report.push(json!({"step": "select", "name": step.name, "rows": count}));
-    }
-    for step in &parsed.recipe.refine {
-        let start = Instant::now();
-        tell(&format!("refine {}", step.name));
-        let (dataset, subsets) = ran.subsets[step.of.get_ref()].clone();
-        ran.activate(dataset)?;
-        let Some(first) = subsets.first() else {
-            return Err(parsed.wrong(
-                step.of.span(),
-                format!("selection '{}' is empty: there is nothing to make a rule of", step.of.get_ref()),
-            ));
+        let why = match (&step.polygon, &step.rows) {
+            (Some(points), _) => Provenance::Shape { plot: self.plot(step)?, shape: Shape::Polygon(points.clone()) },
+            (None, Some(path)) => {
+                let rows =
+                    rows_of_file(&d, &self.folder.join(path.get_ref())).map_err(|e| parsed.wrong(path.span(), e.to_string()))?;
+                Provenance::Rows { note: path.get_ref().clone(), rows }
+            }
+            (None, None) => return Ok(()),
         };
-        ran.session.apply(Command::SelectSubset { id: *first, mode: Some(SelectMode::Replace) })?;
-        ran.session.apply(Command::FitRule { columns: step.columns.clone(), balance: step.balance.unwrap_or(0.5) })?;
-        ran.session.wait(&mut |_| {})?;
-        let d = ran.front()?;
-        let rule = d.rule.as_ref().ok_or_else(|| Error::said("no rule was found"))?;
-        let mut line = json!({"step": "refine", "name": step.name, "rule": rule.sql(), "adql": rule.adql(&d.ask), "mast": rule.mast_filters(),
-            "purity": rule.purity(), "completeness": rule.completeness(), "matched": rule.matched(), "seconds": start.elapsed().as_secs_f64()});
-        if step.again {
-            ran.session.apply(Command::SearchAgain)?;
-            ran.session.wait(&mut |_| {})?;
-            let d = ran.front()?;
-            if let Some(entry) = d.ledger.last() {
-                line["again"] = json!({"rows": entry.rows, "gained": entry.gained, "kept": entry.kept, "lost": entry.lost, "truncated": entry.truncated});
+        let rows = crate::select::rows_of(&d, &why)?;
+        session.apply(Command::Select { rows, why, mode: Some(SelectMode::Replace) })
+    }
+    /// The axes in which a polygon stands.
+    fn plot(&self, step: &SelectStep) -> Result<Plot> {
+        match (&step.map, &step.plot, (&step.sky, step.centre)) {
+            (Some(map), ..) => Ok(Plot::Map(self.names.maps[map.get_ref()].1)),
+            (None, Some([x, y]), _) => Ok(Plot::Columns { x: x.clone(), y: y.clone() }),
+            (None, None, (Some([ra, dec]), Some(centre))) => {
+                let projection = step.projection.as_ref().and_then(|p| p.get_ref().parse().ok()).unwrap_or_default();
+                Ok(Plot::Sky { ra: ra.clone(), dec: dec.clone(), centre, projection })
+            }
+            (None, None, _) => {
+                let what = format!("selection '{}': a polygon needs a map, a plot, or sky together with centre", step.name);
+                Err(self.parsed.wrong(0..0, what))
             }
         }
-        ran.report.push(line);
     }
-    for step in &parsed.recipe.export {
-        let name = step.of.get_ref();
-        let whole = [ExportRows::All];
-        let (dataset, rows): (u32, Vec<ExportRows>) = match (ran.subsets.get(name), ran.searches.get(name)) {
-            (Some((d, subsets)), _) => (*d, subsets.iter().map(|s| ExportRows::Subset(*s)).collect()),
-            (None, Some(d)) => (*d, whole.to_vec()),
-            (None, None) => continue,
+    fn selected(&mut self, session: &mut Session, step: &SelectStep) -> Result<()> {
+        let count = session.doc().selection.rows.count();
+        let dataset = front(session)?.id;
+        let mut made = Vec::new();
+        if count > 0 {
+            session.apply(Command::SaveSubset { name: step.name.clone() })?;
+            made.extend(front(session)?.subsets.last().map(|s| s.id));
+        } else {
+            self.lines.push(format!("  selection {} is empty", step.name));
+        }
+        self.names.subsets.insert(step.name.clone(), (dataset, made));
+        self.report.push(json!({"step": "select", "name": step.name, "rows": count}));
+        Ok(())
+    }
+
+    fn refine(&mut self, session: &mut Session, step: &RefineStep) -> Result<()> {
+        self.begin(format!("refine {}", step.name));
+        let (dataset, subsets) = self.names.subsets[step.of.get_ref()].clone();
+        activate(session, dataset)?;
+        let Some(first) = subsets.first() else {
+            let what = format!("selection '{}' is empty: there is nothing to make a rule of", step.of.get_ref());
+            return Err(self.parsed.wrong(step.of.span(), what));
         };
-        ran.activate(dataset)?;
+        session.apply(Command::SelectSubset { id: *first, mode: Some(SelectMode::Replace) })?;
+        session.apply(Command::FitRule { columns: step.columns.clone(), balance: step.balance.unwrap_or(0.5) })
+    }
+    fn refined(&mut self, session: &mut Session, step: &RefineStep) -> Result<()> {
+        let d = front(session)?;
+        let rule = d.rule.as_ref().ok_or_else(|| Error::said("no rule was found"))?;
+        let line = json!({"step": "refine", "name": step.name, "rule": rule.sql(), "adql": rule.adql(&d.ask), "mast": rule.mast_filters(),
+            "purity": rule.purity(), "completeness": rule.completeness(), "matched": rule.matched(), "seconds": self.seconds()});
+        self.report.push(line);
+        if !step.again {
+            return Ok(());
+        }
+        self.parts.push_front(Box::new(|p, s| {
+            let d = front(s)?;
+            if let (Some(entry), Some(line)) = (d.ledger.last(), p.report.last_mut()) {
+                line["again"] = json!({"rows": entry.rows, "gained": entry.gained, "kept": entry.kept, "lost": entry.lost, "truncated": entry.truncated});
+            }
+            Ok(())
+        }));
+        session.apply(Command::SearchAgain)
+    }
+
+    /// Every file of an export, each in a part of its own.
+    fn export(&mut self, session: &mut Session, step: &ExportStep, out: &Path) -> Result<()> {
+        let name = step.of.get_ref().clone();
+        let (dataset, rows): (u32, Vec<ExportRows>) = match (self.names.subsets.get(&name), self.names.searches.get(&name)) {
+            (Some((d, subsets)), _) => (*d, subsets.iter().map(|s| ExportRows::Subset(*s)).collect()),
+            (None, Some(d)) => (*d, vec![ExportRows::All]),
+            (None, None) => return Ok(()),
+        };
+        activate(session, dataset)?;
+        let mut files: Vec<(String, PathBuf, ExportRows)> = Vec::new();
         for to in &step.to {
             for (n, rows) in rows.iter().enumerate() {
                 let mut path = out.join(to);
@@ -228,49 +421,42 @@ pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&st
                     let ending = path.extension().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
                     path.set_file_name(format!("{stem}-{}.{ending}", n + 1));
                 }
-                tell(&format!("export {}", path.display()));
-                ran.session.apply(Command::Export { rows: *rows, to: path.clone() })?;
-                ran.session.wait(&mut |_| {})?;
-                let count = ran.session.export_rows(*rows)?.count();
-                ran.report.push(json!({"step": "export", "of": name, "to": to, "rows": count}));
-                ran.files.push(path);
+                files.push((to.clone(), path, *rows));
             }
         }
+        for (to, path, rows) in files.into_iter().rev() {
+            let name = name.clone();
+            self.parts.push_front(Box::new(move |p, s| {
+                p.lines.push(format!("export {}", path.display()));
+                let count = s.export_rows(rows)?.count();
+                p.report.push(json!({"step": "export", "of": name, "to": to, "rows": count}));
+                p.files.push(path.clone());
+                s.apply(Command::Export { rows, to: path })
+            }));
+        }
+        Ok(())
     }
-    let kept = out.join("session.asterism");
-    ran.session.apply(Command::SaveSession { to: kept.clone() })?;
-    ran.session.wait(&mut |_| {})?;
-    ran.files.push(kept);
-    Ok(ran)
+}
+
+fn front(session: &Session) -> Result<Arc<Dataset>> {
+    session.doc().dataset().cloned().ok_or_else(|| Error::said("the search gave no table"))
+}
+
+/// Bring a dataset to the front.
+fn activate(session: &mut Session, id: u32) -> Result<()> {
+    match session.doc().datasets.iter().position(|d| d.id == id) {
+        Some(index) => session.apply(Command::Activate { index }),
+        None => Err(Error::said("a table of the recipe was closed")),
+    }
 }
 
 impl Ran {
-    fn front(&self) -> Result<std::sync::Arc<Dataset>> {
-        self.session.doc().dataset().cloned().ok_or_else(|| Error::said("the search gave no table"))
-    }
-    /// Features of the dataset in front; the products that they name are read first.
-    fn set_features(&mut self, mut features: crate::Features, tell: &mut dyn FnMut(&str)) -> Result<()> {
-        let start = Instant::now();
-        if let Some((column, kind)) = crate::products::wanted(&self.front()?.table, &features) {
-            tell(&format!("read {} of column {column}", kind.word()));
-            self.session.apply(Command::ReadProducts { column: column.clone(), kind, rows: ExportRows::All })?;
-            self.session.wait(&mut |_| {})?;
-            features = crate::products::of_values(features);
-            let said = self.session.notices().last().map_or(String::new(), |n| n.text.clone());
-            self.report.push(json!({"step": "products", "column": column, "kind": kind.word(), "said": said,
-                "seconds": start.elapsed().as_secs_f64()}));
-        }
-        self.session.apply(Command::SetFeatures { features })
-    }
     /// Bring a dataset to the front.
     ///
     /// # Errors
     /// As [`Session::apply`].
     pub fn activate(&mut self, id: u32) -> Result<()> {
-        if let Some(index) = self.session.doc().datasets.iter().position(|d| d.id == id) {
-            self.session.apply(Command::Activate { index })?;
-        }
-        Ok(())
+        activate(&mut self.session, id)
     }
 }
 

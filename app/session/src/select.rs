@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::SelectMode;
 use crate::document::Dataset;
 use crate::error::{Error, Result};
+use crate::sky::{Flat, Projection};
 
 /// Two axes that a shape was drawn on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,9 @@ pub enum Plot {
     },
     /// Pixels of an image of the dataset (0-based, centre of the first pixel at 0, 0), by index.
     Image(usize),
-    /// A field on the sky: degrees east and north of a centre in gnomonic projection. Right ascension has no seam there and a
-    /// pole is a place like any other, so a shape means the same on new rows; straight edges are great circles.
+    /// The plane of a projection of the sky: degrees east and north of a centre. On a field (gnomonic) right ascension has no
+    /// seam and a pole is a place like any other, and straight edges are great circles; on the whole sky a shape holds what it
+    /// goes round in that projection.
     Sky {
         /// Column of right ascension, degrees.
         ra: String,
@@ -32,28 +34,10 @@ pub enum Plot {
         dec: String,
         /// Right ascension and declination of the centre, degrees.
         centre: [f64; 2],
+        /// How the sphere becomes flat.
+        #[serde(default)]
+        projection: Projection,
     },
-}
-
-/// Degrees east and north of `centre` in gnomonic projection (Snyder 1987, equations 22-4 and 22-5); all in degrees. NaN for what
-/// is 90° away or more, which the plane does not show.
-pub fn field_from_sky(centre: [f64; 2], ra: f64, dec: f64) -> [f64; 2] {
-    let (sin0, cos0) = centre[1].to_radians().sin_cos();
-    let (sin, cos) = dec.to_radians().sin_cos();
-    let (sin_l, cos_l) = (ra - centre[0]).to_radians().sin_cos();
-    let c = sin0 * sin + cos0 * cos * cos_l;
-    if c.is_nan() || c <= 1e-3 {
-        return [f64::NAN; 2];
-    }
-    [(cos * sin_l / c).to_degrees(), ((cos0 * sin - sin0 * cos * cos_l) / c).to_degrees()]
-}
-
-/// Right ascension (0 to 360) and declination of a place of the field; the way back from [`field_from_sky`].
-pub fn sky_from_field(centre: [f64; 2], [east, north]: [f64; 2]) -> (f64, f64) {
-    let (sin0, cos0) = centre[1].to_radians().sin_cos();
-    let (x, y) = (east.to_radians(), north.to_radians());
-    let ra = centre[0] + x.atan2(cos0 - y * sin0).to_degrees();
-    (ra.rem_euclid(360.0), ((sin0 + y * cos0) / (1.0 + x * x + y * y).sqrt()).clamp(-1.0, 1.0).asin().to_degrees())
 }
 
 /// An outline in data units.
@@ -182,9 +166,10 @@ pub fn positions(dataset: &Dataset, plot: &Plot) -> Result<Vec<[f64; 2]>> {
             Ok(x.into_iter().zip(y).map(|(x, y)| [x, y]).collect())
         }
         Plot::Image(index) => image_positions(dataset, *index),
-        Plot::Sky { ra, dec, centre } => {
+        Plot::Sky { ra, dec, centre, projection } => {
             let (ra, dec) = (dataset.table.f64s(ra)?, dataset.table.f64s(dec)?);
-            Ok(ra.par_iter().zip(&dec).map(|(ra, dec)| field_from_sky(*centre, *ra, *dec)).collect())
+            let flat = Flat::new(*projection, *centre);
+            Ok(ra.par_iter().zip(&dec).map(|(ra, dec)| flat.offsets(*ra, *dec)).collect())
         }
     }
 }
@@ -330,8 +315,10 @@ mod tests {
     }
 
     fn around(centre: [f64; 2], corners: &[[f64; 2]]) -> Provenance {
-        let polygon = corners.iter().map(|p| field_from_sky(centre, p[0], p[1])).collect();
-        Provenance::Shape { plot: Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre }, shape: Shape::Polygon(polygon) }
+        let flat = Flat::new(Projection::Field, centre);
+        let polygon = corners.iter().map(|p| flat.offsets(p[0], p[1])).collect();
+        let plot = Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre, projection: Projection::Field };
+        Provenance::Shape { plot, shape: Shape::Polygon(polygon) }
     }
 
     #[test]
@@ -376,15 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn the_field_turns_back_into_the_sky() {
-        for centre in [[10.0, 41.0], [359.9, -89.0], [0.0, 90.0]] {
-            for offset in [[0.0, 0.0], [0.3, -0.2], [-5.0, 4.0], [40.0, 40.0]] {
-                let (ra, dec) = sky_from_field(centre, offset);
-                let back = field_from_sky(centre, ra, dec);
-                assert!((0..2).all(|i| (back[i] - offset[i]).abs() < 1e-9), "{centre:?} {offset:?} {back:?}");
-            }
+    fn an_outline_on_the_whole_sky_keeps_what_it_goes_round() {
+        let rows = on_the_sky(&[[180.0, 0.0], [150.0, 30.0], [0.0, 80.0], [200.0, 85.0], [0.0, -80.0], [90.0, 0.0]]);
+        for projection in [Projection::Mollweide, Projection::Aitoff] {
+            // A cap of declination over 60 degrees goes round the pole: a band at the top of the plane.
+            let flat = Flat::new(projection, [180.0, 0.0]);
+            let edge: Vec<[f64; 2]> = (0..=60).map(|i| flat.offsets(0.001 + f64::from(i) * 5.9999, 60.0)).collect();
+            let mut polygon = edge;
+            polygon.extend([[-170.0, 100.0], [170.0, 100.0]]);
+            let plot = Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [180.0, 0.0], projection };
+            let why = Provenance::Shape { plot, shape: Shape::Polygon(polygon) };
+            assert_eq!(rows_of(&rows, &why).unwrap().iter().collect::<Vec<_>>(), [2, 3], "{projection:?}");
         }
-        assert!(field_from_sky([0.0, 0.0], 180.0, 0.0)[0].is_nan());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::jobs::{self, Finish, Handle, Job, JobId, Live, Notice, NoticeLevel};
 use crate::ledger;
 use crate::products::{self, ProductKind};
 use crate::rule;
+use crate::run::Play;
 use crate::select::{self, Plot, Provenance, Shape};
 use crate::settings::Settings;
 use crate::store;
@@ -113,6 +114,8 @@ pub struct Session {
     density: Option<(DensityKey, Arc<reduce::Density>)>,
     /// Datasets whose newest rows may still want a place on the map.
     place_next: Vec<u32>,
+    /// The recipe on its way, and the first job that is its own.
+    play: Option<(Play, JobId)>,
 }
 
 /// Seconds since 1970.
@@ -150,6 +153,7 @@ impl Session {
             place_next: Vec::new(),
             graphs: HashMap::new(),
             density: None,
+            play: None,
         }
     }
     /// Called by jobs whenever something changed.
@@ -245,7 +249,7 @@ impl Session {
     fn dataset_by_id(&self, id: u32) -> Option<Arc<Dataset>> {
         self.doc.datasets.iter().find(|d| d.id == id).cloned()
     }
-    fn start(
+    pub(crate) fn start(
         &mut self,
         name: impl Into<String>,
         dataset: u32,
@@ -284,7 +288,44 @@ impl Session {
                 self.ensure_placed(id);
             }
         }
-        any
+        any | self.play_on()
+    }
+    /// The next part of the recipe, once the jobs of the part before have ended.
+    fn play_on(&mut self) -> bool {
+        if self.play.is_none() || self.busy() {
+            return false;
+        }
+        let Some((mut play, since)) = self.play.take() else { return false };
+        let file = play.file().to_owned();
+        let ended = self.jobs.iter().any(|j| j.id >= since && j.state() == jobs::JobState::Cancelled);
+        if ended || !self.failures.is_empty() {
+            // The failure itself stands in the log already.
+            self.notice(NoticeLevel::Warning, format!("{file} stopped there; what it made so far is here"));
+            return true;
+        }
+        let mut lines = Vec::new();
+        let outcome = play.next(self, &mut |line| lines.push(line.to_owned()));
+        lines.into_iter().for_each(|line| self.notice(NoticeLevel::Info, format!("Recipe: {}", line.trim())));
+        match outcome {
+            Ok(true) => self.play = Some((play, since)),
+            Ok(false) => {
+                let leaves = match play.leaves() {
+                    0 => String::new(),
+                    n => format!(
+                        "; {n} file{} that it writes were left out: use Take, or asterism run",
+                        if n == 1 { "" } else { "s" }
+                    ),
+                };
+                self.notice(NoticeLevel::Info, format!("{file} is done{leaves}"));
+            }
+            Err(e) => self.notice(NoticeLevel::Error, format!("{e}; what it made so far is here")),
+        }
+        (self.waker)();
+        true
+    }
+    /// The recipe on its way: its file, and the share that is done.
+    pub fn playing(&self) -> Option<(&str, f32)> {
+        self.play.as_ref().map(|(play, _)| (play.file(), play.fraction()))
     }
     /// Wait until no job runs, telling how it stands about ten times a second.
     ///
@@ -294,7 +335,7 @@ impl Session {
         loop {
             self.poll();
             tell(self);
-            if !self.busy() {
+            if !self.busy() && self.play.is_none() {
                 self.poll();
                 break;
             }
@@ -385,6 +426,7 @@ impl Session {
                 }
                 Ok(())
             }
+            Command::SelectAlike { k } => self.select_alike(k),
             Command::SelectAll => {
                 let rows = RowSet::full(self.front()?.table.rows());
                 self.select(&rows, Provenance::Rows { note: "all".into(), rows: rows.clone() }, Some(SelectMode::Replace))
@@ -497,6 +539,20 @@ impl Session {
                 });
                 Ok(())
             }
+            Command::OpenRecipe { path } => {
+                let play = Play::new(&path, None)?;
+                self.failures.clear();
+                self.play = Some((play, self.next_job));
+                (self.waker)();
+                Ok(())
+            }
+            Command::StopRecipe => {
+                if let Some((play, since)) = self.play.take() {
+                    self.jobs.iter().filter(|j| j.id >= since).for_each(|j| j.cancel());
+                    self.notice(NoticeLevel::Info, format!("{} was left; what it made so far is here", play.file()));
+                }
+                Ok(())
+            }
             Command::SaveRecipe { to } => {
                 crate::export::write_whole(&to, crate::recipe::of_document(&self.doc).as_bytes())?;
                 self.notice(NoticeLevel::Info, format!("Wrote the recipe to {}", to.display()));
@@ -591,6 +647,42 @@ impl Session {
             handle.fact(move |s| {
                 if s.doc.dataset().is_some_and(|d| d.id == id)
                     && let Err(e) = s.select(&rows, Provenance::Where { expr }, mode)
+                {
+                    s.notice(NoticeLevel::Error, e.to_string());
+                }
+            });
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// The rows nearest to the mean of the selected ones.
+    fn select_alike(&mut self, k: usize) -> Result<()> {
+        let dataset = self.front()?;
+        if !self.doc.selection.any() {
+            return Err(Error::said("select one row or several first: those most alike to them are looked for"));
+        }
+        let (id, chosen) = (dataset.id, self.doc.selection.rows.clone());
+        self.start(format!("Rows alike in {}", dataset.name), id, false, move |handle| {
+            handle.say("vectors", 0, 0);
+            let (x, rows) = matrix(&dataset, None)?;
+            let mut target = vec![0.0f64; x.ncols()];
+            let mut count = 0.0;
+            for (i, _) in rows.iter().enumerate().filter(|(_, row)| **row < chosen.len() && chosen.contains(**row)) {
+                target.iter_mut().zip(x.row(i)).for_each(|(t, v)| *t += f64::from(*v));
+                count += 1.0;
+            }
+            if count == 0.0 {
+                return Err(Error::said("the selected rows have no vectors: every column of the features is blank there"));
+            }
+            handle.say("comparing", 0, 0);
+            let target: Vec<f32> = target.iter().map(|t| (t / count) as f32).collect();
+            let near = reduce::nearest_to(x.view(), &target, k)?;
+            let found = RowSet::from_rows(dataset.table.rows(), near.iter().map(|(i, _)| rows[*i]));
+            handle.fact(move |s| {
+                let why = Provenance::Rows { note: format!("the {k} rows most alike"), rows: found.clone() };
+                if s.doc.dataset().is_some_and(|d| d.id == id)
+                    && let Err(e) = s.select(&found, why, Some(SelectMode::Replace))
                 {
                     s.notice(NoticeLevel::Error, e.to_string());
                 }

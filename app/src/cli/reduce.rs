@@ -22,7 +22,7 @@ pub struct Reduce {
     /// The table with its map, or the coordinates alone in `.npy`.
     #[arg(short, long)]
     output: PathBuf,
-    /// pca, tsne or autoencoder.
+    /// pca, tsne, umap, pacmap or autoencoder.
     #[arg(long, default_value = "tsne")]
     method: String,
     /// Columns or expressions; by default all numeric ones that are neither ids nor positions.
@@ -55,6 +55,24 @@ pub struct Reduce {
     /// t-SNE: late exaggeration.
     #[arg(long, default_value_t = 1.0)]
     exaggeration: f64,
+    /// t-SNE: how much of each step goes on in the next; 0 for automatic.
+    #[arg(long)]
+    momentum: Option<f64>,
+    /// t-SNE: look at a wider surrounding too.
+    #[arg(long)]
+    multiscale: bool,
+    /// t-SNE: go on to the last iteration even when the map hardly improves.
+    #[arg(long)]
+    no_early_stop: bool,
+    /// UMAP: where the layout starts.
+    #[arg(long, value_parser = ["pca", "spectral"])]
+    start: Option<String>,
+    /// t-SNE, UMAP, PaCMAP: with more dimensions, that many principal components are taken first; 0 for never.
+    #[arg(long)]
+    pca_dims: Option<usize>,
+    /// Say which columns that the map was not made of explain it.
+    #[arg(long)]
+    explain: bool,
     /// UMAP, PaCMAP: how many neighbours of each row count; 0 for automatic.
     #[arg(long, default_value_t = 0)]
     neighbours: usize,
@@ -104,6 +122,16 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
     };
     p.iterations = a.iterations.unwrap_or(p.iterations);
     p.epochs = a.epochs.unwrap_or(p.epochs);
+    p.momentum = a.momentum.unwrap_or(p.momentum);
+    p.multiscale = a.multiscale;
+    p.settle = !a.no_early_stop;
+    p.pca_dims = a.pca_dims.unwrap_or(p.pca_dims);
+    if a.start.as_deref() == Some("spectral") {
+        p.start = reduce::Start::Spectral;
+    }
+    if !(0.0..=0.99).contains(&p.momentum) {
+        return Err(Ended::Usage(format!("momentum {} cannot be: 0 to 0.99 can", p.momentum)));
+    }
     if !a.layers.is_empty() {
         p.layers.clone_from(&a.layers);
     }
@@ -306,7 +334,16 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
     }
     let quality = map.quality.as_ref().filter(|_| a.quality).map(|q| json!(quality_figures(q)));
     let width = map.prepared.as_ref().map_or(0, |p| p.names.len());
-    Ok(done(a, rows, width, &json!(map.figures), quality, seconds, &out.warnings, out.truncated))
+    let mut done = done(a, rows, width, &json!(map.figures), quality, seconds, &out.warnings, out.truncated);
+    if a.explain {
+        let found = asterism_session::explain::explain(&dataset, &map, &bar)?;
+        for e in found.iter().take(10).filter(|e| e.most() >= 0.01) {
+            let shares: Vec<String> = e.axes.iter().map(|s| format!("{:.0} %", s * 100.0)).collect();
+            done.text += &format!("\nnot used, and explains the map: {} ({})", e.column, shares.join(", "));
+        }
+        done.json["explain"] = found.iter().map(|e| json!({"column": e.column, "axes": e.axes})).collect();
+    }
+    Ok(done)
 }
 
 /// Read the products that a column of addresses or paths names: spectra, or else light curves.

@@ -292,7 +292,7 @@ pub fn run(a: &Run, common: &Common) -> Outcome {
         let of = names
             .iter()
             .filter_map(|n| n.split_once(':').map(|(_, of)| of))
-            .find_map(|of| ran.searches.get(of).copied().or_else(|| ran.maps.get(of).map(|m| m.0)));
+            .find_map(|of| ran.names.searches.get(of).copied().or_else(|| ran.names.maps.get(of).map(|m| m.0)));
         if let Some(id) = of {
             ran.activate(id)?;
         }

@@ -24,6 +24,11 @@ pub fn numeric(dataset: &Dataset) -> Vec<String> {
 /// A small menu button that chooses a column, or takes an expression. `none` offers an empty choice
 /// under that name. True when it changed.
 pub fn pick(ui: &mut Ui, cx: &Cx<'_>, what: &str, none: Option<&str>, value: &mut String) -> bool {
+    pick_of(ui, cx, what, none, &[], value)
+}
+
+/// As [`pick`], with names that stand before the table's.
+pub fn pick_of(ui: &mut Ui, cx: &Cx<'_>, what: &str, none: Option<&str>, first: &[String], value: &mut String) -> bool {
     let Some(dataset) = cx.session.doc().dataset() else { return false };
     let mut changed = false;
     let shown = if value.is_empty() { none.unwrap_or("choose") } else { value.as_str() };
@@ -51,7 +56,8 @@ pub fn pick(ui: &mut Ui, cx: &Cx<'_>, what: &str, none: Option<&str>, value: &mu
                 changed = true;
                 ui.close();
             }
-            for name in numeric(dataset).into_iter().filter(|n| needle.is_empty() || n.to_lowercase().contains(&needle)) {
+            let names = first.iter().cloned().chain(numeric(dataset));
+            for name in names.filter(|n| needle.is_empty() || n.to_lowercase().contains(&needle)) {
                 if ui.selectable_label(*value == name, label(dataset, &name)).clicked() {
                     *value = name;
                     changed = true;

@@ -63,7 +63,8 @@ impl JobsPane {
     /// Draw it.
     pub fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
         let jobs = cx.session.jobs().to_vec();
-        if jobs.is_empty() {
+        let playing = cx.session.playing().map(|(file, done)| (file.to_owned(), done));
+        if jobs.is_empty() && playing.is_none() {
             super::empty(
                 ui,
                 cx.theme,
@@ -75,6 +76,9 @@ impl JobsPane {
         self.rates.retain(|id, _| jobs.iter().any(|j| j.id == *id && j.alive()));
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             egui::Frame::new().inner_margin(10.0).show(ui, |ui| {
+                if let Some((file, done)) = playing {
+                    recipe(ui, cx, &file, done);
+                }
                 for job in jobs.iter().rev() {
                     self.line(ui, cx, job);
                 }
@@ -147,6 +151,26 @@ impl JobsPane {
         let y = ui.cursor().top() - 2.0;
         ui.painter().hline(ui.max_rect().x_range(), y, Stroke::new(1.0, cx.theme.hairline));
     }
+}
+
+/// The recipe on its way, above its jobs.
+fn recipe(ui: &mut Ui, cx: &mut Cx<'_>, file: &str, done: f32) {
+    let name = std::path::Path::new(file).file_name().map_or_else(|| file.into(), |n| n.to_string_lossy());
+    ui.horizontal(|ui| {
+        ui.set_min_height(24.0);
+        let label = egui::Label::new(RichText::new(format!("Recipe {name}")).color(cx.theme.text)).truncate();
+        ui.add_sized(vec2(240.0, 20.0), label).on_hover_text(file);
+        let text = RichText::new(format!("{:.0} %", done * 100.0)).small();
+        ui.add(ProgressBar::new(done).text(text).desired_width(160.0).fill(cx.theme.accent_fill));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let stop = ui.button("Stop").accessible_name("Stop the recipe");
+            if stop.on_hover_text("Leave the rest of it; what it made so far stays").clicked() {
+                cx.commands.push(Command::StopRecipe);
+            }
+        });
+    });
+    let y = ui.cursor().top() - 2.0;
+    ui.painter().hline(ui.max_rect().x_range(), y, Stroke::new(1.0, cx.theme.hairline));
 }
 
 /// `0.4 s`, `12 s`, `3 min`.

@@ -6,12 +6,15 @@
 
 pub mod brush;
 pub mod columns;
+pub mod components;
+pub mod explain;
 pub mod gallery;
 pub mod histogram;
 pub mod image;
 pub mod jobs;
 pub mod light_curve;
 pub mod log;
+pub mod maps;
 mod products;
 pub mod rows;
 pub mod scatter;
@@ -48,6 +51,12 @@ pub enum Pane {
     Gallery(Box<gallery::GalleryPane>),
     /// Positions on the sky.
     Sky(Box<sky::SkyPane>),
+    /// What the axes of a map stand for, and the way back from a place on it.
+    Components(components::ComponentsPane),
+    /// What else explains the map.
+    Explain(explain::ExplainPane),
+    /// The maps made so far.
+    Maps(maps::MapsPane),
     /// Named selections.
     Subsets(subsets::SubsetsPane),
     /// Background work.
@@ -69,6 +78,9 @@ impl Pane {
             ("Gallery", || Self::Gallery(Box::default())),
             ("Histograms", || Self::Histogram(Box::default())),
             ("Sky", || Self::Sky(Box::default())),
+            ("Components of the map", || Self::Components(components::ComponentsPane::default())),
+            ("What explains the map", || Self::Explain(explain::ExplainPane::default())),
+            ("Maps side by side", || Self::Maps(maps::MapsPane::default())),
             ("Subsets", || Self::Subsets(subsets::SubsetsPane::default())),
             ("Jobs", || Self::Jobs(jobs::JobsPane::default())),
             ("Log", || Self::Log(log::LogPane::default())),
@@ -86,6 +98,9 @@ impl Pane {
             Self::Histogram(_) => "Histograms".into(),
             Self::Gallery(_) => "Gallery".into(),
             Self::Sky(_) => "Sky".into(),
+            Self::Components(p) => p.title(cx),
+            Self::Explain(_) => "What explains the map".into(),
+            Self::Maps(_) => "Maps".into(),
             Self::Subsets(_) => "Subsets".into(),
             Self::Jobs(p) => p.title(cx),
             Self::Log(p) => p.title(cx),
@@ -108,6 +123,9 @@ impl Pane {
             Self::Histogram(p) => p.ui(ui, cx),
             Self::Gallery(p) => p.ui(ui, cx),
             Self::Sky(p) => p.ui(ui, cx),
+            Self::Components(p) => p.ui(ui, cx),
+            Self::Explain(p) => p.ui(ui, cx),
+            Self::Maps(p) => p.ui(ui, cx),
             Self::Subsets(p) => p.ui(ui, cx),
             Self::Jobs(p) => p.ui(ui, cx),
             Self::Log(p) => p.ui(ui, cx),
@@ -125,6 +143,9 @@ impl Pane {
             Self::Histogram(p) => p.tail_ui(ui, cx),
             Self::Gallery(p) => p.tail_ui(ui, cx),
             Self::Sky(p) => p.tail_ui(ui, cx),
+            Self::Components(p) => p.tail_ui(ui, cx),
+            Self::Explain(p) => p.tail_ui(ui, cx),
+            Self::Maps(p) => p.tail_ui(ui, cx),
             Self::Subsets(p) => p.tail_ui(ui, cx),
             Self::Jobs(p) => p.tail_ui(ui, cx),
             Self::Log(p) => p.tail_ui(ui, cx),

@@ -83,7 +83,7 @@ struct State {
     /// Positions of a map, made from these coordinates.
     map: Option<(Arc<Vec<[f32; 2]>>, Placement)>,
     columns: Work<(DataKey, String, String), Result<Placement, String>>,
-    colours: Work<(DataKey, String, String), Result<Arc<ByColumn>, String>>,
+    colours: Work<(DataKey, String, String, u64), Result<Arc<ByColumn>, String>>,
     sizes: Work<(DataKey, String), Result<(Arc<Vec<f32>>, u64), String>>,
     brush: Brush,
     /// What the view belonged to.
@@ -198,7 +198,8 @@ impl ScatterPane {
             }
         });
         columns::pick(ui, cx, "size", Some("one"), &mut self.size);
-        columns::pick(ui, cx, "colour", Some("subset"), &mut self.colour);
+        let own = self.map(&dataset).map_or_else(Vec::new, |m| own_columns(m));
+        columns::pick_of(ui, cx, "colour", Some("subset"), &own, &mut self.colour);
         match &mut self.of {
             Placed::Columns { x, y } => {
                 let changed = columns::pick(ui, cx, "y", None, y) | columns::pick(ui, cx, "x", None, x);
@@ -287,6 +288,11 @@ impl ScatterPane {
                 (self.placed(xy), format!("{name} 1"), format!("{name} 2"))
             }
         };
+        if self.is_map()
+            && let Some(column) = cx.shared.colour_by.take()
+        {
+            self.colour = column;
+        }
         let own = self.colours(ui, cx, &dataset);
         let sizes = self.sizes(ui, &dataset);
         let axes = Axes {
@@ -333,6 +339,9 @@ impl ScatterPane {
         legend(ui, cx, &frame, &look, doc, own.as_deref(), &self.colour, &self.lut, placement.missing);
         if let Some(at) = shown.response.hover_pos() {
             let p = frame.data_from_pt(at);
+            if !moving && let Some(id) = map_id {
+                cx.shared.map_at_next = Some((id, p));
+            }
             let per = frame.data_per_pt();
             let text = |v: f64, per: f64| format::minus(&format!("{v:.*}", (-per.log10().floor()).clamp(0.0, 10.0) as usize));
             cx.shared.position = format!("{x_label} {}   {y_label} {}", text(p[0], per[0]), text(p[1], per[1]));
@@ -383,9 +392,19 @@ impl ScatterPane {
             return None;
         }
         let (of, column, lut) = (dataset.clone(), self.colour.clone(), self.lut.clone());
-        let key = (DataKey::of(dataset), column.clone(), lut.clone());
+        // What a map says of its rows is no column of the table.
+        let map = self.map(dataset).filter(|m| dataset.table.column_index(&column).is_none() && own_columns(m).contains(&column));
+        let map = map.cloned();
+        let key = (DataKey::of(dataset), column.clone(), lut.clone(), map.as_ref().map_or(0, |m| m.generation));
         let id = key.0.id;
-        self.state.colours.get(ui.ctx(), "scatter-colours", key, move || by_column(&of, &column, &lut).map(Arc::new));
+        self.state.colours.get(ui.ctx(), "scatter-colours", key, move || match map {
+            Some(map) => {
+                let of_map = asterism_session::export::map_columns(&map).into_iter().find(|(name, ..)| *name == column);
+                let values = of_map.map_or_else(Vec::new, |(_, v, _)| v.into_iter().map(f64::from).collect());
+                Ok(Arc::new(ramp(&values, &lut)))
+            }
+            None => by_column(&of, &column, &lut).map(Arc::new),
+        });
         let made = self.state.colours.newest_for(|k| k.0.id == id)?;
         match &*made {
             Ok(by) => Some(by.clone()),
@@ -481,11 +500,27 @@ fn by_column(dataset: &Dataset, column: &str, lut: &str) -> Result<ByColumn, Str
         return Ok(ByColumn { own: OwnColours { rgba: Arc::new(rgba), key: next_key() }, legend: ColourLegend::Classes(legend) });
     }
     let values = select::column_or_expression(dataset, column).map_err(|e| e.to_string())?;
-    let (low, high) = ends(&values);
+    Ok(ramp(&values, lut))
+}
+
+/// What a map says of each of its rows and what can colour them: how far its place may be trusted, how badly it is reconstructed.
+fn own_columns(map: &Map) -> Vec<String> {
+    let mut names = Vec::new();
+    if map.quality.as_ref().is_some_and(|q| !q.row_trust.is_empty()) {
+        names.push("trust".to_owned());
+    }
+    if map.row_error.is_some() {
+        names.push("reconstruction_error".to_owned());
+    }
+    names
+}
+
+fn ramp(values: &[f64], lut: &str) -> ByColumn {
+    let (low, high) = ends(values);
     let lut = Lut::from_name(lut).unwrap_or(Lut::Viridis);
-    let rgba = colour::pack_values(lut, &values, low, high);
+    let rgba = colour::pack_values(lut, values, low, high);
     let missing = values.iter().filter(|v| !v.is_finite()).count();
-    Ok(ByColumn { own: OwnColours { rgba: Arc::new(rgba), key: next_key() }, legend: ColourLegend::Ramp { low, high, missing } })
+    ByColumn { own: OwnColours { rgba: Arc::new(rgba), key: next_key() }, legend: ColourLegend::Ramp { low, high, missing } }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call, and each is a different thing")]

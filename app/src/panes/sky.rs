@@ -1,14 +1,15 @@
 //! Positions on the sky: the whole of it in Mollweide or Aitoff, or a field in gnomonic projection.
 //!
 //! Positions are projected once for each choice of projection and centre, in a named thread, and
-//! drawn like any scatter. East is at the left, as on the sky. On the field an outline is kept in
-//! degrees east and north of the field's centre, so it can be run again on new rows, across 0° of
+//! drawn like any scatter. East is at the left, as on the sky. An outline is kept in degrees east and
+//! north of the centre on the plane, so it can be run again on new rows; on a field across 0° of
 //! right ascension and over a pole as anywhere else. The centre stays where it is as rows arrive,
 //! and is that of the outline that is kept, so that what was drawn stays where it was drawn.
-//! Formulas: Snyder 1987 (USGS PP 1395); the graticule is redrawn with the view.
+//! The graticule is redrawn with the view.
 
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::f64::consts::PI;
 
+use asterism_session::sky::{Flat, Projection, wrap};
 use asterism_session::{Dataset, Document, Plot, Provenance};
 use egui::{Align2, FontId, Pos2, RichText, Sense, Stroke, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
@@ -21,10 +22,10 @@ use crate::theme::SMALL;
 use crate::widgets::gesture::Transform;
 use crate::widgets::{Cache, Frame, Range2, ViewId, Work, axes, format};
 
-/// How the sphere becomes flat.
+/// What the person chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Projection {
+pub enum Choice {
     /// A field when all rows lie within 40°, else Mollweide.
     #[default]
     Automatic,
@@ -41,7 +42,7 @@ pub enum Projection {
 #[serde(default)]
 pub struct SkyPane {
     /// Projection.
-    pub projection: Projection,
+    pub projection: Choice,
     /// Radius of a mark, points.
     pub radius_pt: f32,
     /// Middle of the view on the plane, and points a unit of it (radians); `None` for all.
@@ -54,15 +55,15 @@ pub struct SkyPane {
 
 impl Default for SkyPane {
     fn default() -> Self {
-        Self { projection: Projection::Automatic, radius_pt: 1.8, view: None, slot: Cache::default(), state: Cache::default() }
+        Self { projection: Choice::Automatic, radius_pt: 1.8, view: None, slot: Cache::default(), state: Cache::default() }
     }
 }
 
 #[derive(Default)]
 struct State {
-    places: Work<(DataKey, Projection, Option<[u64; 2]>), Result<Placed, String>>,
+    places: Work<(DataKey, Choice, Option<[u64; 2]>), Result<Placed, String>>,
     brush: Brush,
-    shown: Option<(u32, Projection)>,
+    shown: Option<(u32, Choice)>,
     /// The dataset's field as it was first placed.
     centre: Option<(u32, [f64; 2])>,
 }
@@ -70,126 +71,22 @@ struct State {
 struct Placed {
     /// On the plane, radians, x growing to the left of the screen (east).
     plane: Stored,
-    /// On a field: degrees east and north of the centre.
-    field: Stored,
+    /// The same as degrees east and north of the centre.
+    offsets: Stored,
     /// Right ascension and declination of the middle, degrees.
     centre: [f64; 2],
     map: Flat,
     home: Range2,
 }
 
-/// A projection with its centre: plane from sky and back. Angles in radians.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Flat {
-    kind: Kind,
-    ra0: f64,
-    dec0: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Mollweide,
-    Aitoff,
-    Tan,
-}
-
-impl Flat {
-    /// Plane from sky; x grows to the west, so that east is at the left.
-    fn plane(&self, ra: f64, dec: f64) -> [f64; 2] {
-        let l = wrap(ra - self.ra0);
-        match self.kind {
-            Kind::Mollweide => {
-                let mut t = dec;
-                if dec.abs() < FRAC_PI_2 - 1e-9 {
-                    for _ in 0..12 {
-                        let f = 2.0 * t + (2.0 * t).sin() - PI * dec.sin();
-                        let step = f / (2.0 + 2.0 * (2.0 * t).cos()).max(1e-9);
-                        t -= step;
-                        if step.abs() < 1e-12 {
-                            break;
-                        }
-                    }
-                }
-                [-(8f64.sqrt() / PI) * l * t.cos(), 2f64.sqrt() * t.sin()]
-            }
-            Kind::Aitoff => {
-                let a = (dec.cos() * (l / 2.0).cos()).clamp(-1.0, 1.0).acos();
-                let s = if a.abs() < 1e-12 { 1.0 } else { a.sin() / a };
-                [-2.0 * dec.cos() * (l / 2.0).sin() / s, dec.sin() / s]
-            }
-            Kind::Tan => {
-                let c = self.dec0.sin() * dec.sin() + self.dec0.cos() * dec.cos() * l.cos();
-                if c <= 1e-3 {
-                    return [f64::NAN; 2];
-                }
-                [-dec.cos() * l.sin() / c, (self.dec0.cos() * dec.sin() - self.dec0.sin() * dec.cos() * l.cos()) / c]
-            }
-        }
-    }
-    /// Sky from plane, where the plane has one.
-    fn sky(&self, [x, y]: [f64; 2]) -> Option<(f64, f64)> {
-        let x = -x;
-        let (l, dec) = match self.kind {
-            Kind::Mollweide => {
-                let t = (y / 2f64.sqrt()).clamp(-1.0, 1.0).asin();
-                let l = PI * x / (8f64.sqrt() * t.cos().max(1e-12));
-                if l.abs() > PI + 1e-9 || y.abs() > 2f64.sqrt() {
-                    return None;
-                }
-                (l, ((2.0 * t + (2.0 * t).sin()) / PI).clamp(-1.0, 1.0).asin())
-            }
-            Kind::Aitoff => {
-                // Newton in two dimensions from a good start; a few steps reach 1e-10 inside the outline.
-                if (x / PI).powi(2) + (y / FRAC_PI_2).powi(2) > 1.0 {
-                    return None;
-                }
-                let (mut l, mut dec) = (x, y);
-                for _ in 0..30 {
-                    let at = |l: f64, d: f64| {
-                        let p = Self { kind: Kind::Aitoff, ra0: 0.0, dec0: 0.0 }.plane(l, d);
-                        [-p[0], p[1]]
-                    };
-                    let p = at(l, dec);
-                    let (ex, ey) = (p[0] - x, p[1] - y);
-                    if ex.abs() + ey.abs() < 1e-11 {
-                        break;
-                    }
-                    let h = 1e-6;
-                    let (pl, pd) = (at(l + h, dec), at(l, dec + h));
-                    let (a, b, c, d) = ((pl[0] - p[0]) / h, (pd[0] - p[0]) / h, (pl[1] - p[1]) / h, (pd[1] - p[1]) / h);
-                    let det = a * d - b * c;
-                    if det.abs() < 1e-9 {
-                        break;
-                    }
-                    l = (l - (d * ex - b * ey) / det).clamp(-PI, PI);
-                    dec = (dec - (a * ey - c * ex) / det).clamp(-FRAC_PI_2, FRAC_PI_2);
-                }
-                (l, dec)
-            }
-            Kind::Tan => {
-                let rho = x.hypot(y);
-                let c = rho.atan();
-                if rho == 0.0 {
-                    (0.0, self.dec0)
-                } else {
-                    let dec = (c.cos() * self.dec0.sin() + y * c.sin() * self.dec0.cos() / rho).clamp(-1.0, 1.0).asin();
-                    ((x * c.sin()).atan2(rho * self.dec0.cos() * c.cos() - y * self.dec0.sin() * c.sin()), dec)
-                }
-            }
-        };
-        Some(((self.ra0 + l).rem_euclid(2.0 * PI), dec))
-    }
-}
-
-fn wrap(l: f64) -> f64 {
-    (l + PI).rem_euclid(2.0 * PI) - PI
-}
+/// The middle of the whole sky, degrees.
+const ALL_SKY: [f64; 2] = [180.0, 0.0];
 
 /// A field keeps its centre while the rows are about there, degrees.
 const STAYS_DEG: f64 = 40.0;
 
 /// Project the rows; a field around `centre` (degrees) where there is one and the rows are near it.
-fn place(dataset: &Dataset, projection: Projection, centre: Option<[f64; 2]>) -> Result<Placed, String> {
+fn place(dataset: &Dataset, projection: Choice, centre: Option<[f64; 2]>) -> Result<Placed, String> {
     let (ra, dec) = dataset.sky_columns().ok_or("the table has no columns of right ascension and declination in degrees")?;
     let (ra, dec) = (dataset.table.f64s(&ra).map_err(|e| e.to_string())?, dataset.table.f64s(&dec).map_err(|e| e.to_string())?);
     let sky: Vec<[f64; 2]> = ra.iter().zip(&dec).map(|(a, d)| [a.to_radians(), d.to_radians()]).collect();
@@ -211,11 +108,11 @@ fn place(dataset: &Dataset, projection: Projection, centre: Option<[f64; 2]>) ->
         .fold(1.0, f64::min)
         .acos();
     let kind = match projection {
-        Projection::Mollweide => Kind::Mollweide,
-        Projection::Aitoff => Kind::Aitoff,
-        Projection::Field => Kind::Tan,
-        Projection::Automatic if widest < 20f64.to_radians() => Kind::Tan,
-        Projection::Automatic => Kind::Mollweide,
+        Choice::Mollweide => Projection::Mollweide,
+        Choice::Aitoff => Projection::Aitoff,
+        Choice::Field => Projection::Field,
+        Choice::Automatic if widest < 20f64.to_radians() => Projection::Field,
+        Choice::Automatic => Projection::Mollweide,
     };
     // Whole ten-thousandths of a degree, so that a recipe can say it in few digits.
     let round = |v: f64| (v.to_degrees() * 1e4).round() / 1e4;
@@ -224,20 +121,17 @@ fn place(dataset: &Dataset, projection: Projection, centre: Option<[f64; 2]>) ->
         dec0.sin() * d.sin() + dec0.cos() * d.cos() * (a - ra0).cos()
     };
     let centre = centre.filter(|c| cos_away(*c) > STAYS_DEG.to_radians().cos()).unwrap_or([round(ra0), round(dec0)]);
-    let map = if kind == Kind::Tan {
-        Flat { kind, ra0: centre[0].to_radians(), dec0: centre[1].to_radians() }
-    } else {
-        Flat { kind, ra0: PI, dec0 }
-    };
+    let centre = if kind == Projection::Field { centre } else { ALL_SKY };
+    let map = Flat::new(kind, centre);
     let plane: Vec<[f64; 2]> =
         sky.iter().map(|[a, d]| if a.is_finite() && d.is_finite() { map.plane(*a, *d) } else { [f64::NAN; 2] }).collect();
     let home = match kind {
-        Kind::Tan => Range2::of_points(plane.iter().copied()),
-        Kind::Mollweide => Range2 { x: [-2.9, 2.9], y: [-1.5, 1.5] },
-        Kind::Aitoff => Range2 { x: [-3.25, 3.25], y: [-1.65, 1.65] },
+        Projection::Field => Range2::of_points(plane.iter().copied()),
+        Projection::Mollweide => Range2 { x: [-2.9, 2.9], y: [-1.5, 1.5] },
+        Projection::Aitoff => Range2 { x: [-3.25, 3.25], y: [-1.65, 1.65] },
     };
-    let field: Vec<[f64; 2]> = plane.iter().map(|p| offsets(*p)).collect();
-    Ok(Placed { plane: Stored::of(&plane, next_key()), field: Stored::of(&field, next_key()), centre, map, home })
+    let offsets: Vec<[f64; 2]> = plane.iter().map(|p| offsets(*p)).collect();
+    Ok(Placed { plane: Stored::of(&plane, next_key()), offsets: Stored::of(&offsets, next_key()), centre, map, home })
 }
 
 /// Degrees east and north from the plane, whose x grows to the west; and the same way back, since both only turn x round.
@@ -245,12 +139,12 @@ fn offsets([x, y]: [f64; 2]) -> [f64; 2] {
     [-x.to_degrees(), y.to_degrees()]
 }
 
-/// Degrees east and north of the centre on the screen, for outlines on a field.
-struct FieldTransform {
+/// Degrees east and north of the centre on the screen, for outlines.
+struct OffsetTransform {
     frame: Frame,
 }
 
-impl Transform for FieldTransform {
+impl Transform for OffsetTransform {
     fn pt_from_data(&self, [east, north]: [f64; 2]) -> Pos2 {
         self.frame.pt_from_data([-east.to_radians(), north.to_radians()])
     }
@@ -263,7 +157,11 @@ impl Transform for FieldTransform {
 fn kept_centre(doc: &Document, columns: Option<&(String, String)>) -> Option<[f64; 2]> {
     let (_, why) = doc.selection.steps.last()?;
     match (why, columns?) {
-        (Provenance::Shape { plot: Plot::Sky { ra, dec, centre }, .. }, (r, d)) if ra == r && dec == d => Some(*centre),
+        (Provenance::Shape { plot: Plot::Sky { ra, dec, centre, projection: Projection::Field }, .. }, (r, d))
+            if ra == r && dec == d =>
+        {
+            Some(*centre)
+        }
         _ => None,
     }
 }
@@ -271,14 +169,14 @@ fn kept_centre(doc: &Document, columns: Option<&(String, String)>) -> Option<[f6
 impl SkyPane {
     /// Controls at the end of the tab bar.
     pub fn tail_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
-        let name = |p: Projection| match p {
-            Projection::Automatic => "automatic",
-            Projection::Mollweide => "Mollweide",
-            Projection::Aitoff => "Aitoff",
-            Projection::Field => "field",
+        let name = |p: Choice| match p {
+            Choice::Automatic => "automatic",
+            Choice::Mollweide => "Mollweide",
+            Choice::Aitoff => "Aitoff",
+            Choice::Field => "field",
         };
         ui.menu_button(RichText::new(name(self.projection)).color(cx.theme.second), |ui| {
-            for p in [Projection::Automatic, Projection::Mollweide, Projection::Aitoff, Projection::Field] {
+            for p in [Choice::Automatic, Choice::Mollweide, Choice::Aitoff, Choice::Field] {
                 if ui.selectable_label(self.projection == p, name(p)).clicked() {
                     self.projection = p;
                     self.view = None;
@@ -325,7 +223,7 @@ impl SkyPane {
             }
             None => return,
         };
-        if placed.map.kind == Kind::Tan {
+        if placed.map.kind == Projection::Field {
             self.state.centre = Some((dataset.id, placed.centre));
         }
         let rect = ui.available_rect_before_wrap();
@@ -400,11 +298,11 @@ impl SkyPane {
         frame: &Frame,
         response: &egui::Response,
     ) -> bool {
-        let columns = dataset.sky_columns().filter(|_| placed.map.kind == Kind::Tan);
-        let plot = columns.map(|(ra, dec)| Plot::Sky { ra, dec, centre: placed.centre });
-        let transform = FieldTransform { frame: *frame };
+        let projection = placed.map.kind;
+        let plot = dataset.sky_columns().map(|(ra, dec)| Plot::Sky { ra, dec, centre: placed.centre, projection });
+        let transform = OffsetTransform { frame: *frame };
         let on = match &plot {
-            Some(plot) => On { dataset, at: &placed.field, plot: Some(plot), transform: &transform, x_column: None },
+            Some(plot) => On { dataset, at: &placed.offsets, plot: Some(plot), transform: &transform, x_column: None },
             None => On { dataset, at: &placed.plane, plot: None, transform: frame, x_column: None },
         };
         let brushed = self.state.brush.update(ui, cx, &on, response);
@@ -438,7 +336,7 @@ impl SkyPane {
                 painter.line(run, stroke);
             }
         };
-        if map.kind == Kind::Tan {
+        if map.kind == Projection::Field {
             let deg = 1f64.to_radians();
             let middle = map.sky(frame.data_from_pt(frame.rect.center())).unwrap_or((map.ra0, map.dec0));
             let span = (f64::from(frame.rect.height()) * frame.data_per_pt()[1] / deg).max(1e-9);
@@ -503,32 +401,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn projections_turn_back() {
-        for kind in [Kind::Mollweide, Kind::Aitoff, Kind::Tan] {
-            let map = Flat { kind, ra0: 1.1, dec0: if kind == Kind::Tan { 0.3 } else { 0.0 } };
-            for (ra, dec) in [(1.1, 0.3), (1.2, 0.1), (0.9, 0.5), (1.4, -0.2)] {
-                let (a, d) = map.sky(map.plane(ra, dec)).expect("inside");
-                assert!(wrap(a - ra).abs() < 1e-8 && (d - dec).abs() < 1e-8, "{kind:?} {ra} {dec} gave {a} {d}");
-            }
-            // East is at the left.
-            assert!(map.plane(1.2, map.dec0)[0] < 0.0);
-        }
-        // Snyder's table: Mollweide at 45° of latitude has y = 0.59204 * 2 ** 0.5.
-        let y = Flat { kind: Kind::Mollweide, ra0: 0.0, dec0: 0.0 }.plane(0.0, PI / 4.0)[1];
-        assert!((y / 2f64.sqrt() - 0.59204).abs() < 1e-4, "{y}");
-    }
-
-    #[test]
     fn an_outline_is_kept_where_it_was_drawn() {
         let rect = egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(400.0, 300.0));
         for centre in [[0.0, 0.0], [359.9, 20.0], [12.0, 89.7], [12.0, -90.0]] {
-            let map = Flat { kind: Kind::Tan, ra0: f64::to_radians(centre[0]), dec0: f64::to_radians(centre[1]) };
+            let map = Flat::new(Projection::Field, centre);
             let frame = super::super::image::frame_of(rect, [0.0, 0.0], 1e4, true);
-            let transform = FieldTransform { frame };
+            let transform = OffsetTransform { frame };
             for p in [pos2(200.0, 150.0), pos2(30.0, 20.0), pos2(390.0, 280.0)] {
                 // What the pane shows at a place is what the kept outline means there.
                 let offset = transform.data_from_pt(p);
-                let (ra, dec) = asterism_session::select::sky_from_field(centre, offset);
+                let (ra, dec) = map.sky_of_offsets(offset).expect("on the sky");
                 let shown = frame.pt_from_data(map.plane(ra.to_radians(), dec.to_radians()));
                 assert!(
                     shown.distance(p) < 1e-2 && transform.pt_from_data(offset).distance(p) < 1e-2,
@@ -536,12 +418,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn nothing_is_shown_behind_a_field() {
-        let map = Flat { kind: Kind::Tan, ra0: 0.0, dec0: 0.0 };
-        assert!(map.plane(PI, 0.0)[0].is_nan());
-        assert!(Flat { kind: Kind::Mollweide, ra0: 0.0, dec0: 0.0 }.sky([5.0, 0.0]).is_none());
     }
 }

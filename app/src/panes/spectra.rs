@@ -25,6 +25,8 @@ use crate::widgets::{Axes, Cache, Frame, Range2, Work, axes, format};
 const MATRIX_SAMPLES: usize = 32_000_000;
 /// Rows of one stack at most.
 const STACK_ROWS: usize = 4_000;
+/// Samples of a first stack, which is made within the frame: a few milliseconds.
+const FIRST_SAMPLES: usize = 200_000;
 
 /// Settings and caches.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,9 +137,9 @@ fn matrix(table: &Table, spectra: &SpectraColumn) -> Result<Matrix, String> {
     Ok(Matrix { axis: grid.points_m().iter().map(|m| m / factor).collect(), rows: take, flux })
 }
 
-fn stack(matrix: &Matrix, keep: impl Fn(usize) -> bool, of: usize) -> Stack {
+fn stack(matrix: &Matrix, keep: impl Fn(usize) -> bool, of: usize, most: usize) -> Stack {
     let members: Vec<usize> = (0..matrix.rows.len()).filter(|i| keep(matrix.rows[*i] as usize)).collect();
-    let step = members.len().div_ceil(STACK_ROWS).max(1);
+    let step = members.len().div_ceil(most.max(1)).max(1);
     let members: Vec<usize> = members.into_iter().step_by(step).collect();
     let n = matrix.axis.len();
     let mut out = Stack { low: vec![f64::NAN; n], median: vec![f64::NAN; n], high: vec![f64::NAN; n], of, used: members.len() };
@@ -289,7 +291,7 @@ impl SpectraPane {
         let address = Arc::as_ptr(&matrix) as usize;
         let total = dataset.table.rows();
         let of = matrix.clone();
-        self.state.all.get(ui.ctx(), "spectra-stack-all", (key, address), move || stack(&of, |_| true, total));
+        self.state.all.get(ui.ctx(), "spectra-stack-all", (key, address), move || stack(&of, |_| true, total, STACK_ROWS));
         // Stacks of an older matrix would not fit this one's grid.
         let all = self.state.all.newest_for(|k| k.1 == address);
         let groups = self.groups(ui, cx, &dataset, &matrix, key);
@@ -357,13 +359,20 @@ impl SpectraPane {
             dark: cx.theme.dark,
         };
         let address = key.matrix;
+        let (n, groups) = (matrix.axis.len(), wanted.len());
         let matrix = matrix.clone();
-        self.state.groups.get(ui.ctx(), "spectra-stack", key, move || {
-            wanted
-                .into_iter()
-                .map(|(name, colour, rows)| (name, colour, stack(&matrix, |r| rows.contains(r), rows.count())))
-                .collect()
-        });
+        let stacks = move |most: usize| -> Vec<_> {
+            let one = |(name, colour, rows): &(String, Color32, Arc<RowSet>)| {
+                (name.clone(), *colour, stack(&matrix, |r| rows.contains(r), rows.count(), most))
+            };
+            wanted.iter().map(one).collect()
+        };
+        if !self.state.groups.knows(&key) {
+            // A few of the rows now, so that a selection shows in its own frame; all of them when the thread is done.
+            let first = stacks(FIRST_SAMPLES / n.max(1) / groups.max(1));
+            self.state.groups.put_first(key.clone(), first);
+        }
+        self.state.groups.get(ui.ctx(), "spectra-stack", key, move || stacks(STACK_ROWS));
         self.state.groups.newest_for(|k| k.matrix == address)
     }
 
@@ -586,13 +595,13 @@ mod tests {
         let rows: Vec<u32> = (0..101).collect();
         let flux = rows.iter().flat_map(|r| (0..n).map(move |i| if i == 7 && *r > 50 { f32::NAN } else { *r as f32 })).collect();
         let m = Matrix { axis: (0..n).map(f64::from).collect(), rows, flux };
-        let s = stack(&m, |_| true, 101);
+        let s = stack(&m, |_| true, 101, STACK_ROWS);
         assert_eq!((s.low[0], s.median[0], s.high[39]), (16.0, 50.0, 84.0));
         // Blanks count for nothing.
         assert_eq!(s.median[7], 25.0);
-        let s = stack(&m, |r| r < 3, 3);
+        let s = stack(&m, |r| r < 3, 3, STACK_ROWS);
         assert_eq!((s.median[0], s.used), (1.0, 3));
-        assert!(stack(&m, |_| false, 0).median[0].is_nan());
+        assert!(stack(&m, |_| false, 0, STACK_ROWS).median[0].is_nan());
     }
 
     #[test]

@@ -38,6 +38,32 @@ pub fn minus(text: &str) -> String {
     text.replace('-', "\u{2212}")
 }
 
+/// A short time: `4 s`, `2 min 5 s`.
+pub fn seconds(s: f64) -> String {
+    if s < 0.1 {
+        format!("{:.0} ms", s * 1e3)
+    } else if s < 10.0 {
+        format!("{s:.1} s")
+    } else if s < 90.0 {
+        format!("{s:.0} s")
+    } else {
+        format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0)
+    }
+}
+
+/// A number with the digits that matter.
+pub fn figure(v: f64) -> String {
+    if v == 0.0 {
+        "0".into()
+    } else if v.abs() >= 1e5 || v.abs() < 1e-3 {
+        format!("{v:.2e}")
+    } else if v.abs() >= 100.0 {
+        format!("{v:.1}")
+    } else {
+        format!("{v:.3}")
+    }
+}
+
 /// A count with thin groups of three: `12,345`.
 pub fn count(n: usize) -> String {
     let digits = n.to_string();

@@ -4,6 +4,7 @@ pub mod axes;
 pub mod cache;
 pub mod format;
 pub mod gesture;
+pub mod text;
 pub mod texture;
 pub mod work;
 

@@ -14,13 +14,15 @@ const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(60);
 /// The newest answer, and the thread that makes the next one.
 pub struct Work<K, T> {
     done: Option<(K, Arc<T>)>,
+    /// `done` is a first answer in short, which a thread's whole one replaces.
+    first: bool,
     running: Option<(K, Receiver<T>)>,
     generation: u64,
 }
 
 impl<K, T> Default for Work<K, T> {
     fn default() -> Self {
-        Self { done: None, running: None, generation: 0 }
+        Self { done: None, first: false, running: None, generation: 0 }
     }
 }
 
@@ -31,9 +33,12 @@ impl<K: PartialEq, T: Send + Sync + 'static> Work<K, T> {
         if let Some((_, receiver)) = &self.running {
             match receiver.try_recv() {
                 Ok(answer) => {
-                    if let Some((key, _)) = self.running.take() {
-                        self.done = Some((key, Arc::new(answer)));
-                        self.generation += 1;
+                    if let Some((made, _)) = self.running.take() {
+                        // A first answer for a newer key says more than the whole one for an older.
+                        let newer = self.first && self.done.as_ref().is_some_and(|(k, _)| *k != made && *k == key);
+                        if !newer {
+                            self.put(made, answer);
+                        }
                     }
                 }
                 // The thread broke off: keep what there was, and do not try the same again.
@@ -41,8 +46,7 @@ impl<K: PartialEq, T: Send + Sync + 'static> Work<K, T> {
                 Err(TryRecvError::Empty) => {}
             }
         }
-        let known = self.done.as_ref().is_some_and(|(k, _)| *k == key);
-        if !known && self.running.is_none() {
+        if (self.first || !self.knows(&key)) && self.running.is_none() {
             let (sender, receiver) = sync_channel(1);
             let ctx = ctx.clone();
             let started = std::thread::Builder::new().name(name.into()).spawn(move || {
@@ -60,6 +64,21 @@ impl<K: PartialEq, T: Send + Sync + 'static> Work<K, T> {
             ctx.request_repaint_after(LOOK_AGAIN);
         }
         self.newest()
+    }
+    /// An answer that was made at once, in the frame: for work of a millisecond or two.
+    pub fn put(&mut self, key: K, answer: T) {
+        self.done = Some((key, Arc::new(answer)));
+        self.first = false;
+        self.generation += 1;
+    }
+    /// A first answer in short, to be seen in this frame; [`Work::get`] has the whole one made.
+    pub fn put_first(&mut self, key: K, answer: T) {
+        self.put(key, answer);
+        self.first = true;
+    }
+    /// Whether the newest answer, whole or in short, is that of this key.
+    pub fn knows(&self, key: &K) -> bool {
+        self.done.as_ref().is_some_and(|(k, _)| k == key)
     }
     /// The newest answer.
     pub fn newest(&self) -> Option<Arc<T>> {
@@ -104,5 +123,26 @@ mod tests {
             work.get(&ctx, "two", 2, || 20);
         }
         assert_eq!(work.generation(), 2);
+    }
+
+    #[test]
+    fn a_first_answer_shows_until_the_whole_one_is_made() {
+        let ctx = egui::Context::default();
+        let mut work: Work<u32, u32> = Work::default();
+        let (go, wait) = sync_channel::<()>(1);
+        work.get(&ctx, "one", 1, move || {
+            wait.recv().unwrap();
+            10
+        });
+        // Another key is wanted while the first thread is at work.
+        work.put_first(2, 19);
+        assert!(work.knows(&2));
+        go.send(()).unwrap();
+        while work.newest().is_some_and(|a| *a != 20) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            let seen = *work.get(&ctx, "two", 2, || 20).unwrap();
+            assert!(seen == 19 || seen == 20, "the answer for the older key was shown: {seen}");
+        }
+        assert!(work.exact(&2).is_some());
     }
 }

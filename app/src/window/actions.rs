@@ -183,6 +183,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     l.add("File", "Save session", Some((CTRL, Key::S)), data, Action::Save).line = true;
     l.add("File", "Save session as…", Some((CTRL_SHIFT, Key::S)), data, Action::SaveAs);
     l.add("File", "Save recipe…", None, data, Action::SaveRecipe);
+    l.add("File", "Stop the recipe", None, app.session.playing().is_some(), Action::Do(Command::StopRecipe));
     l.add("File", "Copy as recipe", None, data, Action::CopyRecipe);
     for (i, (name, ending)) in FORMATS.iter().enumerate() {
         l.add(
@@ -284,6 +285,8 @@ pub fn entries(app: &App) -> Vec<Entry> {
 
     l.add("Select", "Select all", Some((CTRL, Key::A)), data, Action::Do(Command::SelectAll));
     l.add("Select", "Invert selection", Some((CTRL, Key::I)), data, Action::Do(Command::InvertSelection));
+    l.add("Select", "The 30 rows most alike", Some((CTRL, Key::L)), selected, Action::Do(Command::SelectAlike { k: 30 }));
+    l.add("Select", "The 300 rows most alike", None, selected, Action::Do(Command::SelectAlike { k: 300 }));
     l.add("Select", "Clear selection", None, selected, Action::Do(Command::ClearSelection));
     let e = l.add("Select", "Hide the rest", Some((CTRL, Key::H)), data, Action::Do(Command::HideRest { hide: !doc.hide_rest }));
     e.checked = doc.hide_rest;
@@ -317,6 +320,9 @@ pub fn open_command(path: PathBuf) -> Command {
     let text = path.to_string_lossy().into_owned();
     if text.to_ascii_lowercase().ends_with(".asterism") {
         return Command::OpenSession { path };
+    }
+    if text.to_ascii_lowercase().ends_with(".toml") {
+        return Command::OpenRecipe { path };
     }
     if let Some(name) = text.strip_prefix("sample:") {
         return Command::OpenSample { name: name.into() };

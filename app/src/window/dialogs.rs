@@ -151,7 +151,10 @@ impl State {
                 dialog
                     .add_filter(
                         "Tables, products, sessions",
-                        &["asterism", "vot", "xml", "gz", "fits", "fit", "parquet", "csv", "tsv", "arrow", "feather", "ecsv"],
+                        &[
+                            "asterism", "toml", "vot", "xml", "gz", "fits", "fit", "parquet", "csv", "tsv", "arrow", "feather",
+                            "ecsv",
+                        ],
                     )
                     .add_filter("All files", &["*"])
                     .pick_files()

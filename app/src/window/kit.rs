@@ -8,6 +8,9 @@ use crate::theme::{self, Theme};
 /// Width of the label column of the rail, points.
 pub const LABEL_PT: f32 = 92.0;
 
+pub use crate::widgets::format::{figure, seconds};
+pub use crate::widgets::text::elided;
+
 /// 1600 → `1,600`.
 pub fn thousands(n: usize) -> String {
     let digits = n.to_string();
@@ -19,32 +22,6 @@ pub fn thousands(n: usize) -> String {
         out.push(c);
     }
     out
-}
-
-/// A short time: `4 s`, `2 min 5 s`.
-pub fn seconds(s: f64) -> String {
-    if s < 0.1 {
-        format!("{:.0} ms", s * 1e3)
-    } else if s < 10.0 {
-        format!("{s:.1} s")
-    } else if s < 90.0 {
-        format!("{s:.0} s")
-    } else {
-        format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0)
-    }
-}
-
-/// A number with the digits that matter.
-pub fn figure(v: f64) -> String {
-    if v == 0.0 {
-        "0".into()
-    } else if v.abs() >= 1e5 || v.abs() < 1e-3 {
-        format!("{v:.2e}")
-    } else if v.abs() >= 100.0 {
-        format!("{v:.1}")
-    } else {
-        format!("{v:.3}")
-    }
 }
 
 /// A step of the rail: number, name, summary on the right, folding open.
@@ -94,13 +71,6 @@ pub fn chevron(ui: &Ui, at: egui::Pos2, open: bool, colour: Color32) {
         vec![at + vec2(-s * 0.5, -s), at + vec2(s * 0.5, 0.0), at + vec2(-s * 0.5, s)]
     };
     ui.painter().add(egui::Shape::line(points, Stroke::new(1.3, colour)));
-}
-
-/// Text on one line, with `…` where it must end early.
-pub fn elided(ui: &Ui, text: &str, font: egui::FontId, colour: Color32, width: f32) -> std::sync::Arc<egui::Galley> {
-    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, colour);
-    job.wrap = egui::text::TextWrapping::truncate_at_width(width);
-    ui.fonts_mut(|f| f.layout_job(job))
 }
 
 /// Where the label of the row being drawn is kept for the fields in it.

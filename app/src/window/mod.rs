@@ -254,7 +254,11 @@ impl App {
     fn apply(&mut self, ctx: &egui::Context, command: Command) {
         let started = matches!(
             command,
-            Command::Search { .. } | Command::OpenSample { .. } | Command::OpenSession { .. } | Command::Activate { .. }
+            Command::Search { .. }
+                | Command::OpenSample { .. }
+                | Command::OpenSession { .. }
+                | Command::OpenRecipe { .. }
+                | Command::Activate { .. }
         );
         if matches!(command, Command::SaveSession { .. }) {
             let layout = self.layouts();
@@ -675,7 +679,8 @@ impl eframe::App for App {
         self.drops(&ctx);
         self.match_tree();
         self.shared.hover = self.shared.hover_next.take();
-        let hover = self.shared.hover;
+        self.shared.map_at = self.shared.map_at_next.take();
+        let (hover, map_at) = (self.shared.hover, self.shared.map_at);
 
         let bar = |fill| egui::Frame::new().fill(fill);
         let fill = self.theme.frame;
@@ -727,7 +732,7 @@ impl eframe::App for App {
         self.toasts(ui);
         self.drop_veil(ui);
         self.escape(ui, popup);
-        if self.shared.hover_next != hover {
+        if self.shared.hover_next != hover || self.shared.map_at_next != map_at {
             ctx.request_repaint();
         }
         for command in std::mem::take(&mut self.commands) {

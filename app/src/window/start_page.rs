@@ -70,7 +70,7 @@ fn page(app: &mut App, ui: &mut Ui, theme: &theme::Theme, width: f32) {
     head(ui, theme, "Or with your own");
     ui.horizontal(|ui| {
         if kit::primary(ui, theme, "Open a file…", true)
-            .on_hover_text("VOTable, FITS, Parquet, CSV, or a session  (Ctrl+O)")
+            .on_hover_text("VOTable, FITS, Parquet, CSV, a session or a recipe  (Ctrl+O)")
             .clicked()
         {
             app.actions.push(Action::Open);

@@ -67,7 +67,10 @@ pub fn add(tree: &mut Tree<Pane>, bar: Option<TileId>, pane: Pane) {
         let mut bars: Vec<TileId> =
             tree.tiles.iter().filter(|(_, t)| matches!(t, Tile::Container(Container::Tabs(_)))).map(|(id, _)| *id).collect();
         bars.sort_by_key(|id| tree.tiles.rect(*id).map_or(0, |r| -(r.area() as i64)));
-        bars.first().copied()
+        // What speaks of the map stands beside it, not over it.
+        let beside = matches!(pane, Pane::Components(_) | Pane::Explain(_) | Pane::Maps(_));
+        let free = |id: &&TileId| !beside || !holds_map(tree, **id);
+        bars.iter().find(free).or(bars.first()).copied()
     });
     let id = tree.tiles.insert_pane(pane);
     match bar.and_then(|bar| tree.tiles.get_mut(bar)) {
@@ -80,6 +83,11 @@ pub fn add(tree: &mut Tree<Pane>, bar: Option<TileId>, pane: Pane) {
             None => tree.root = Some(tree.tiles.insert_tab_tile(vec![id])),
         },
     }
+}
+
+fn holds_map(tree: &Tree<Pane>, bar: TileId) -> bool {
+    let is_map = |id: &TileId| matches!(tree.tiles.get(*id), Some(Tile::Pane(Pane::Scatter(p))) if p.is_map());
+    matches!(tree.tiles.get(bar), Some(Tile::Container(Container::Tabs(tabs))) if tabs.children.iter().any(is_map))
 }
 
 /// Bring the view of the map to the front of its bar, where it is behind others.

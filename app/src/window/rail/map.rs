@@ -1,10 +1,11 @@
 //! Step 3: maps: method and parameters, the one being computed, those that are there, clusters.
 
-use asterism_session::reduce::{Method, Params};
+use asterism_session::reduce::{Method, Params, Start};
 use asterism_session::{ClusterOn, Command, Map, Outliers};
 use egui::{Align2, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::{Rail, kit};
+use crate::panes::maps::{about, figure, how};
 use crate::theme::{self, Theme};
 use crate::window::actions::Action;
 
@@ -140,8 +141,39 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
             });
         }
     }
+    if matches!(p.method, Method::Tsne | Method::Umap) && fold(ui, theme, "More parameters") {
+        more(ui, theme, p);
+    }
     drag(ui, "Seed", "Makes every random choice: the same seed gives the same map. Default: 0", &mut |ui| {
         ui.add(egui::DragValue::new(&mut p.seed));
+    });
+}
+
+/// What is seldom touched.
+fn more(ui: &mut Ui, theme: &Theme, p: &mut Params) {
+    if p.method == Method::Umap {
+        let help = "Where the layout starts: from the principal components, or from the slowest vectors of the neighbour graph as \
+                    umap-learn does. Default: components";
+        kit::row(ui, theme, "Start", help, |ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            for (start, name) in [(Start::Pca, "components"), (Start::Spectral, "spectral")] {
+                if ui.selectable_label(p.start == start, name).clicked() {
+                    p.start = start;
+                }
+            }
+        });
+        return;
+    }
+    let help = "Look at a wider surrounding too: the mean of this perplexity and of a hundredth of the rows. Slower, and keeps more of \
+                the whole. Default: off";
+    kit::row(ui, theme, "Wider view", help, |ui| ui.checkbox(&mut p.multiscale, ""));
+    let help = "End before the last iteration once the map hardly improves: less than half a per cent in 50 iterations, twice in a \
+                row. Default: on";
+    kit::row(ui, theme, "Stop early", help, |ui| ui.checkbox(&mut p.settle, ""));
+    let help = "How much of each step goes on in the next. Above 0.95 is quicker and less steady; 0 for automatic. Default: 0.95";
+    kit::row(ui, theme, "Momentum", help, |ui| {
+        let shown = |m: f64, _: std::ops::RangeInclusive<usize>| if m == 0.0 { "automatic".into() } else { format!("{m:.2}") };
+        ui.add(egui::DragValue::new(&mut p.momentum).range(0.0..=0.99).speed(0.005).custom_formatter(shown));
     });
 }
 
@@ -160,31 +192,6 @@ pub fn params(state: &super::State) -> Params {
 
 fn name_of(method: Method) -> &'static str {
     asterism_session::session::method_label(method)
-}
-
-/// What it was made with, shortly.
-fn how(map: &Map) -> String {
-    match map.params.method {
-        Method::Tsne => format!("perplexity {}", map.params.perplexity),
-        Method::Pca => format!("{} of {}", 2.min(map.coords.dims), map.coords.dims),
-        Method::Autoencoder => format!("{} latent", map.coords.dims),
-        Method::Umap | Method::Pacmap if map.params.neighbours > 0 => format!("{} neighbours", map.params.neighbours),
-        Method::Umap | Method::Pacmap => format!("seed {}", map.params.seed),
-    }
-}
-
-/// The figure that tells how good it is, by its method.
-fn figure(map: &Map) -> String {
-    let get = |names: &[&str]| names.iter().find_map(|n| map.figures.get(*n)).copied();
-    let text = match map.params.method {
-        Method::Tsne => get(&["kl"]).map(|v| format!("KL {v:.3}")),
-        Method::Pca => {
-            get(&["explained", "explained_variance"]).map(|v| format!("{:.0} %", if v <= 1.0 { v * 100.0 } else { v }))
-        }
-        Method::Umap | Method::Pacmap => map.quality.as_ref().map(|q| format!("trust {:.2}", q.trustworthiness_15)),
-        Method::Autoencoder => get(&["held_out", "reconstruction_error", "loss"]).map(|v| format!("err {}", kit::figure(v))),
-    };
-    text.unwrap_or_default()
 }
 
 fn maps(rail: &mut Rail<'_>, ui: &mut Ui, maps: &[std::sync::Arc<Map>], current: Option<u32>) {
@@ -241,51 +248,26 @@ fn maps(rail: &mut Rail<'_>, ui: &mut Ui, maps: &[std::sync::Arc<Map>], current:
     }
 }
 
-fn about(ui: &mut Ui, theme: &Theme, map: &Map) {
-    ui.label(egui::RichText::new(&map.name).font(theme::semibold(theme::BODY)));
-    ui.label(asterism_session::recipe::params_text(&map.params));
-    for (name, value) in &map.figures {
-        ui.label(egui::RichText::new(format!("{name} {}", kit::figure(*value))).color(theme.second));
+/// A line that folds open what stands below it; whether it is open.
+fn fold(ui: &mut Ui, theme: &Theme, name: &str) -> bool {
+    let id = ui.make_persistent_id(name);
+    let mut open = ui.data_mut(|d| *d.get_temp_mut_or(id, false));
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::DisclosureTriangle, true, name));
+    kit::chevron(ui, pos2(rect.left() + 4.0, rect.center().y), open, theme.third);
+    let colour = if response.hovered() { theme.text } else { theme.second };
+    ui.painter().text(pos2(rect.left() + 14.0, rect.center().y), Align2::LEFT_CENTER, name, theme::body(), colour);
+    if response.clicked() {
+        open = !open;
+        ui.data_mut(|d| d.insert_temp(id, open));
     }
-    if let Some(q) = &map.quality {
-        ui.label(format!("Trust: {:.0} % of each row's 10 nearest rows are still its nearest on the map", q.recall_10 * 100.0));
-        ui.label(
-            egui::RichText::new(format!(
-                "trustworthiness {:.3}, continuity {:.3}, triplets {:.3}",
-                q.trustworthiness_15, q.continuity_15, q.triplets
-            ))
-            .color(theme.second),
-        );
-    }
-    let total: f64 = map.seconds.values().sum();
-    if total > 0.0 {
-        ui.label(
-            egui::RichText::new(format!("{} rows in {}", kit::thousands(map.fitted), kit::seconds(total))).color(theme.third),
-        );
-    }
-    if matches!(map.params.method, Method::Tsne | Method::Umap) {
-        ui.label(
-            egui::RichText::new("On a map of neighbours, distances between islands and the size of an island say little.")
-                .color(theme.third),
-        );
-    }
+    open
 }
 
 fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
     let theme = rail.theme;
     ui.add_space(4.0);
-    let id = ui.make_persistent_id("clusters");
-    let mut open = ui.data_mut(|d| *d.get_temp_mut_or(id, false));
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(egui::Role::DisclosureTriangle, true, "Clusters"));
-    kit::chevron(ui, pos2(rect.left() + 4.0, rect.center().y), open, theme.third);
-    let colour = if response.hovered() { theme.text } else { theme.second };
-    ui.painter().text(pos2(rect.left() + 14.0, rect.center().y), Align2::LEFT_CENTER, "Clusters", theme::body(), colour);
-    if response.clicked() {
-        open = !open;
-        ui.data_mut(|d| d.insert_temp(id, open));
-    }
-    if !open {
+    if !fold(ui, theme, "Clusters") {
         return;
     }
     let on_map = rail.state.on_map && has_map;
