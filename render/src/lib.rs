@@ -12,6 +12,7 @@
 
 pub mod canvas;
 pub mod colour;
+pub mod cpu;
 pub mod decimate;
 pub mod grid;
 pub mod headless;
@@ -26,7 +27,7 @@ pub use canvas::{Canvas, read_back};
 pub use image::{ImageLook, ImageTexture, Stretch};
 pub use points::Points;
 pub use renderer::{Renderer, Tier};
-pub use view::{Density, Style, View};
+pub use view::{Density, Style, Tone, View};
 // The one copy of wgpu that the types above are of.
 pub use wgpu;
 
