@@ -12,15 +12,21 @@
 
 pub mod canvas;
 pub mod colour;
+pub mod composite;
 pub mod cpu;
 pub mod decimate;
+pub mod ensemble;
+pub mod field;
 pub mod grid;
 pub mod headless;
 pub mod image;
+pub mod orbit;
 pub mod points;
 pub mod reference;
 pub mod renderer;
 pub mod simplify;
+pub mod thin;
+pub mod tiles;
 pub mod view;
 
 pub use canvas::{Canvas, read_back};
