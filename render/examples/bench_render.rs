@@ -1,11 +1,13 @@
 //! Times of this machine: upload, first frame, frames, lasso and hover at 100 k and 1 M points. Prints one JSON object, the `render`
 //! part of `asterism bench`.
 //!
-//! `cargo run --release -p asterism-render --example bench_render [-- ROWS...]`; `BENCH_DENSITY=never|always` chooses marks or field.
+//! `cargo run --release -p asterism-render --example bench_render [-- ROWS...]`; `BENCH_DENSITY=never|always` chooses marks or field,
+//! `BENCH_TIER=full` the device's kernels also where it is software.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use asterism_render::{Canvas, Density, Points, Renderer, Style, View, colour, grid::PointGrid, headless, wgpu};
+use asterism_render::{Canvas, Density, Points, Renderer, Style, Tier, View, colour, grid::PointGrid, headless, wgpu};
 
 const PX: [u32; 2] = [1280, 760];
 
@@ -33,10 +35,18 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Peak resident memory, where the system tells.
+/// Resident memory now and at its peak, where the system tells.
+fn resident_bytes() -> u64 {
+    status("VmRSS:")
+}
+
 fn peak_bytes() -> u64 {
+    status("VmHWM:")
+}
+
+fn status(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with(key)).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
@@ -72,10 +82,16 @@ fn case(gpu: &(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), n: usize) -> Resul
         .collect();
     let wait = || device.poll(wgpu::PollType::wait_indefinitely());
 
-    let mut renderer = Renderer::new(device, queue, wgpu::TextureFormat::Rgba8Unorm)?;
+    let tier = if std::env::var("BENCH_TIER").as_deref() == Ok("full") { Tier::by_limits(device) } else { Tier::of(device) };
+    let mut renderer = Renderer::with_tier(device, wgpu::TextureFormat::Rgba8Unorm, tier)?;
+    let (xy, colours) = (Arc::new(xy), Arc::new(colours));
+    let before = resident_bytes();
     let start = Instant::now();
-    let mut points = Points::from_xy(device, queue, &xy, [0.0; 2], [1.0; 2]);
-    points.set_colours(queue, &colours);
+    let mut points = match tier {
+        Tier::Full => Points::with_tier(device, queue, &xy, [0.0; 2], [1.0; 2], tier),
+        Tier::Reference => Points::from_shared(device, queue, xy.clone(), [0.0; 2], [1.0; 2]),
+    };
+    points.set_colours_shared(queue, colours);
     queue.submit([]);
     wait()?;
     let upload = ms(start);
@@ -104,7 +120,7 @@ fn case(gpu: &(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), n: usize) -> Resul
     frames.sort_by(f64::total_cmp);
 
     let start = Instant::now();
-    let grid = PointGrid::from_xy(xy);
+    let grid = PointGrid::from_shared(xy);
     let build = ms(start);
     let outline: Vec<[f64; 2]> = (0..200)
         .map(|i| {
@@ -127,11 +143,12 @@ fn case(gpu: &(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), n: usize) -> Resul
     Ok(format!(
         "{{\"name\": \"points\", \"n\": {n}, \"upload_ms\": {upload:.2}, \"first_ms\": {first:.2}, \"frame_ms\": {{\"p50\": {:.2}, \
          \"p95\": {:.2}, \"cpu\": {cpu:.1}}}, \"grid_ms\": {build:.2}, \"lasso_ms\": {lasso:.2}, \"lasso_rows\": {selected}, \"hover_us\": {hover:.2}, \
-         \"hover_hits\": {hits}, \"gpu_bytes\": {}, \"process_bytes\": {}}}",
+         \"hover_hits\": {hits}, \"gpu_bytes\": {}, \"process_bytes\": {}, \"added_bytes_a_point\": {:.1}}}",
         frames[frames.len() / 2],
         frames[frames.len() * 95 / 100],
         points.gpu_bytes() + canvas.gpu_bytes() + renderer.gpu_bytes(),
         peak_bytes(),
+        resident_bytes().saturating_sub(before) as f64 / n as f64,
     ))
 }
 

@@ -4,7 +4,12 @@
 //! is dragged hangs some X11 drivers (wgpu #1971). The hovered mark is drawn over a second texture, a copy, so that a moving
 //! pointer does not redraw the points. Cost: 4 B a pixel, 8 B once something was hovered.
 
-use crate::{Error, points::Points, view::Style, view::View};
+use crate::{
+    Error,
+    points::Points,
+    reference::{self, Columns},
+    view::{Style, View},
+};
 
 /// Format of a canvas: gamma-encoded, premultiplied.
 pub const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
@@ -42,6 +47,10 @@ pub struct Canvas {
     pub(crate) hover: Option<u32>,
     /// Times the base was drawn.
     pub(crate) drawn: u64,
+    /// What the processor drew into the base, rows packed; empty where the device draws.
+    pub(crate) picture: Vec<u8>,
+    /// Pixels `[x0, y0, x1, y1]` of the second texture that differ from `picture`; none if all of it is old.
+    ring: Option<[u32; 4]>,
 }
 
 impl std::fmt::Debug for Canvas {
@@ -67,6 +76,8 @@ impl Canvas {
             key: None,
             hover: None,
             drawn: 0,
+            picture: Vec::new(),
+            ring: None,
         }
     }
 
@@ -131,6 +142,35 @@ impl Canvas {
     pub(crate) fn ensure_over(&mut self, device: &wgpu::Device) {
         if self.over.is_none() {
             self.over = Some(Self::layer(device, "canvas with hover", self.allocated));
+            self.ring = None;
+        }
+    }
+
+    /// Uploads what the processor drew.
+    pub(crate) fn upload_picture(&mut self, queue: &wgpu::Queue) {
+        self.ring = None;
+        if let Some(base) = &self.base {
+            write_part(queue, &base.texture, &self.picture, self.used, [0, 0, self.used[0], self.used[1]]);
+        }
+    }
+
+    /// Draws the ring of a row over a copy of the picture: all of it once, then only what the last ring covered and what the new
+    /// one does.
+    pub(crate) fn upload_ring(&mut self, queue: &wgpu::Queue, view: &View, style: &Style, columns: &Columns<'_>, row: u32) {
+        let Some(over) = &self.over else { return };
+        let old = self.ring.unwrap_or([0, 0, self.used[0], self.used[1]]);
+        write_part(queue, &over.texture, &self.picture, self.used, old);
+        let [x0, y0, x1, y1] = reference::hover_bounds(view, style, columns, row);
+        self.ring = Some([x0, y0, x1, y1]);
+        if x0 < x1 && y0 < y1 {
+            let mut part = Vec::with_capacity(((x1 - x0) * (y1 - y0) * 4) as usize);
+            for y in y0..y1 {
+                let line = (y * self.used[0]) as usize;
+                part.extend_from_slice(&self.picture[(line + x0 as usize) * 4..(line + x1 as usize) * 4]);
+            }
+            reference::hover_ring_in(&mut part, [x0, y0, x1, y1], view, style, columns, row);
+            let origin = wgpu::Origin3d { x: x0, y: y0, z: 0 };
+            write(queue, &over.texture, origin, &part, (x1 - x0) * 4, [x1 - x0, y1 - y0]);
         }
     }
 
@@ -138,6 +178,23 @@ impl Canvas {
     pub(crate) fn shown(&self) -> Option<&Layer> {
         self.hover.and(self.over.as_ref()).or(self.base.as_ref())
     }
+}
+
+/// Uploads a rectangle `[x0, y0, x1, y1]` of a whole picture to its place.
+fn write_part(queue: &wgpu::Queue, texture: &wgpu::Texture, rgba: &[u8], size: [u32; 2], [x0, y0, x1, y1]: [u32; 4]) {
+    if x0 < x1 && y0 < y1 && rgba.len() >= (size[0] * size[1] * 4) as usize {
+        let from = &rgba[((y0 * size[0] + x0) * 4) as usize..];
+        write(queue, texture, wgpu::Origin3d { x: x0, y: y0, z: 0 }, from, size[0] * 4, [x1 - x0, y1 - y0]);
+    }
+}
+
+fn write(queue: &wgpu::Queue, texture: &wgpu::Texture, origin: wgpu::Origin3d, rgba: &[u8], stride: u32, size: [u32; 2]) {
+    queue.write_texture(
+        wgpu::TexelCopyTextureInfo { texture, mip_level: 0, origin, aspect: wgpu::TextureAspect::All },
+        rgba,
+        wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None },
+        wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
+    );
 }
 
 /// Reads a texture of 4 or 16 bytes a pixel, rows packed. Waits for the device: tests and exports only.

@@ -132,7 +132,7 @@ pub struct Pyramid<T> {
 }
 
 /// Levels above the finest at most: tiles are multiples of `2^10`.
-const MAX_LEVEL: u32 = 10;
+pub(crate) const MAX_LEVEL: u32 = 10;
 
 fn halve<T: Copy + Send + Sync>(from: &Level<T>, mean: impl Fn(&[T]) -> T + Sync) -> Level<T> {
     let (width, height) = (from.width.div_ceil(2), from.height.div_ceil(2));
@@ -173,6 +173,12 @@ fn check(width: u32, height: u32, found: usize) -> Result<(), Error> {
     if expected == 0 || expected != found { Err(Error::ImageShape { width, height, expected, found }) } else { Ok(()) }
 }
 
+/// Mean of the finite values among up to four.
+pub(crate) fn mean_of_finite(four: &[f32]) -> f32 {
+    let (sum, n) = four.iter().filter(|v| v.is_finite()).fold((0.0f32, 0.0f32), |(s, n), v| (s + v, n + 1.0));
+    if n > 0.0 { sum / n } else { f32::NAN }
+}
+
 impl Pyramid<f32> {
     /// Of `width * height` values, row by row. Values that are not finite are left out of the means.
     ///
@@ -180,10 +186,7 @@ impl Pyramid<f32> {
     /// [`Error::ImageShape`].
     pub fn values(data: &[f32], width: u32, height: u32) -> Result<Self, Error> {
         check(width, height, data.len())?;
-        Ok(pyramid(width, height, data.to_vec(), |four| {
-            let (sum, n) = four.iter().filter(|v| v.is_finite()).fold((0.0f32, 0.0f32), |(s, n), v| (s + v, n + 1.0));
-            if n > 0.0 { sum / n } else { f32::NAN }
-        }))
+        Ok(pyramid(width, height, data.to_vec(), mean_of_finite))
     }
 }
 

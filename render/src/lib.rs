@@ -12,21 +12,28 @@
 
 pub mod canvas;
 pub mod colour;
+pub mod composite;
+pub mod cpu;
 pub mod decimate;
+pub mod ensemble;
+pub mod field;
 pub mod grid;
 pub mod headless;
 pub mod image;
+pub mod orbit;
 pub mod points;
 pub mod reference;
 pub mod renderer;
 pub mod simplify;
+pub mod thin;
+pub mod tiles;
 pub mod view;
 
 pub use canvas::{Canvas, read_back};
 pub use image::{ImageLook, ImageTexture, Stretch};
 pub use points::Points;
 pub use renderer::{Renderer, Tier};
-pub use view::{Density, Style, View};
+pub use view::{Density, Style, Tone, View};
 // The one copy of wgpu that the types above are of.
 pub use wgpu;
 

@@ -2,13 +2,19 @@
 //!
 //! Rows lie in chunks of 2 Mi (16 MiB of positions), so that the smallest limits of WebGPU hold at any size, an append costs a
 //! chunk, and a draw stays below 2^24 vertices. Positions are f32 relative to an f64 origin and unit, which [`Points::from_f64`]
-//! chooses. Cost: 8 B a row, +4 B with colours, +4 B with sizes, + 2 bits; where the device has no compute shaders the columns
-//! stay in ordinary memory instead and [`crate::reference`] draws them.
+//! chooses. Cost: 8 B a row (16 B once it glided), +4 B with colours, +4 B with sizes, + 2 bits; where the device cannot compute, or
+//! only in software, the columns stay in ordinary memory instead, [`crate::cpu`] draws them, and columns that are handed over as
+//! `Arc` cost nothing.
+//!
+//! A layout glides to another ([`Points::set_target`], [`Points::set_glide`]): both lie on the device and a frame uploads nothing.
 //!
 //! Choice not taken: colour columns and palettes on the GPU. The caller packs RGBA8, which serves subsets, categories and
 //! gradients alike, and changes far more rarely than the view.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use crate::renderer::Tier;
 
@@ -22,6 +28,7 @@ pub(crate) fn words(rows: usize) -> usize {
 
 pub(crate) struct Chunk {
     pub rows: usize,
+    /// Room for one layout, or for two once one was a target.
     pub xy: wgpu::Buffer,
     pub rgba: Option<wgpu::Buffer>,
     pub sizes: Option<wgpu::Buffer>,
@@ -32,8 +39,9 @@ pub(crate) struct Chunk {
 /// The columns in ordinary memory, for devices that cannot compute.
 #[derive(Default)]
 pub(crate) struct Kept {
-    pub xy: Vec<[f32; 2]>,
-    pub rgba: Vec<u32>,
+    pub xy: Arc<Vec<[f32; 2]>>,
+    pub to: Option<Arc<Vec<[f32; 2]>>>,
+    pub rgba: Arc<Vec<u32>>,
     pub sizes: Vec<f32>,
     pub selection: Vec<u64>,
     pub hidden: Vec<u64>,
@@ -53,6 +61,10 @@ pub struct Points {
     pub(crate) has_sizes: bool,
     pub(crate) any_selected: bool,
     pub(crate) has_hidden: bool,
+    /// Way towards the target, if there is one.
+    pub(crate) glide: Option<f32>,
+    /// Whether the present layout is the second of the two in each buffer.
+    pub(crate) is_second: bool,
 }
 
 impl std::fmt::Debug for Points {
@@ -67,7 +79,7 @@ fn buffer(device: &wgpu::Device, label: &str, bytes: usize) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
         size: (bytes.max(16) as u64).next_multiple_of(16),
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
         mapped_at_creation: false,
     })
 }
@@ -94,7 +106,42 @@ impl Points {
 
     /// Uploads stored positions; data = `stored * unit + origin`.
     pub fn from_xy(device: &wgpu::Device, queue: &wgpu::Queue, xy: &[[f32; 2]], origin: [f64; 2], unit: [f64; 2]) -> Self {
-        let mut points = Self {
+        let tier = Tier::of(device);
+        let mut points = Self::empty(device, tier, origin, unit);
+        points.set_positions(device, queue, xy);
+        points
+    }
+
+    /// The same from positions that others hold too: not copied where the processor draws.
+    pub fn from_shared(
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        xy: Arc<Vec<[f32; 2]>>,
+        origin: [f64; 2],
+        unit: [f64; 2],
+    ) -> Self {
+        let tier = Tier::of(device);
+        let mut points = Self::empty(device, tier, origin, unit);
+        points.set_positions_shared(device, queue, xy);
+        points
+    }
+
+    /// The same for a renderer of another tier than the device would get: kernels under test on a software adapter.
+    pub fn with_tier(
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        xy: &[[f32; 2]],
+        origin: [f64; 2],
+        unit: [f64; 2],
+        tier: Tier,
+    ) -> Self {
+        let mut points = Self::empty(device, tier, origin, unit);
+        points.set_positions(device, queue, xy);
+        points
+    }
+
+    fn empty(device: &wgpu::Device, tier: Tier, origin: [f64; 2], unit: [f64; 2]) -> Self {
+        Self {
             device: device.clone(),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             generation: 0,
@@ -102,14 +149,14 @@ impl Points {
             unit,
             len: 0,
             chunks: Vec::new(),
-            kept: matches!(Tier::of(device), Tier::Reference).then(Kept::default),
+            kept: (tier == Tier::Reference).then(Kept::default),
             has_colours: false,
             has_sizes: false,
             any_selected: false,
             has_hidden: false,
-        };
-        points.set_positions(device, queue, xy);
-        points
+            glide: None,
+            is_second: false,
+        }
     }
 
     /// Number of rows.
@@ -135,35 +182,126 @@ impl Points {
             .sum()
     }
 
-    /// Replaces all positions (stored units, 8 B a row). With another number of rows the other columns are dropped.
+    /// Replaces all positions (stored units, 8 B a row) and ends a glide. With another number of rows the other columns are dropped.
     pub fn set_positions(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, xy: &[[f32; 2]]) {
-        self.generation += 1;
-        if xy.len() != self.len || (self.kept.is_none() && self.chunks.is_empty()) {
-            self.len = xy.len();
-            (self.has_colours, self.has_sizes, self.any_selected, self.has_hidden) = (false, false, false, false);
-            self.chunks.clear();
-            if let Some(kept) = &mut self.kept {
-                *kept = Kept::default();
-            } else {
-                self.chunks = xy
-                    .chunks(CHUNK)
-                    .map(|part| Chunk {
-                        rows: part.len(),
-                        xy: buffer(device, "points xy", part.len() * 8),
-                        rgba: None,
-                        sizes: None,
-                        bits: None,
-                    })
-                    .collect();
-            }
+        self.start(device, xy.len());
+        match &mut self.kept {
+            Some(kept) => kept.xy = Arc::new(xy.to_vec()),
+            None => self.write_layout(queue, xy, self.is_second),
         }
+    }
+
+    /// The same with positions that others hold too: not copied where the processor draws.
+    pub fn set_positions_shared(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, xy: Arc<Vec<[f32; 2]>>) {
+        self.start(device, xy.len());
+        match &mut self.kept {
+            Some(kept) => kept.xy = xy,
+            None => self.write_layout(queue, &xy, self.is_second),
+        }
+    }
+
+    /// Makes room for new positions.
+    fn start(&mut self, device: &wgpu::Device, rows: usize) {
+        self.generation += 1;
+        self.glide = None;
         if let Some(kept) = &mut self.kept {
-            kept.xy.clear();
-            kept.xy.extend_from_slice(xy);
+            kept.to = None;
+        }
+        if rows == self.len && (self.kept.is_some() || !self.chunks.is_empty()) {
             return;
         }
+        self.len = rows;
+        (self.has_colours, self.has_sizes, self.any_selected, self.has_hidden) = (false, false, false, false);
+        self.is_second = false;
+        if let Some(kept) = &mut self.kept {
+            *kept = Kept::default();
+            return;
+        }
+        let rows_of = |i: usize| CHUNK.min(rows - i * CHUNK);
+        self.chunks = (0..rows.div_ceil(CHUNK))
+            .map(|i| Chunk {
+                rows: rows_of(i),
+                xy: buffer(device, "points xy", rows_of(i) * 8),
+                rgba: None,
+                sizes: None,
+                bits: None,
+            })
+            .collect();
+    }
+
+    fn write_layout(&self, queue: &wgpu::Queue, xy: &[[f32; 2]], second: bool) {
         for (chunk, part) in self.chunks.iter().zip(xy.chunks(CHUNK)) {
-            queue.write_buffer(&chunk.xy, 0, bytemuck::cast_slice(part));
+            queue.write_buffer(&chunk.xy, if second { chunk.rows as u64 * 8 } else { 0 }, bytemuck::cast_slice(part));
+        }
+    }
+
+    /// Uploads positions (stored units of the same frame) that the rows glide to; they stay where they are until
+    /// [`Points::set_glide`] moves them. A target before replaces it. With another number of rows the rows jump, as
+    /// [`Points::set_positions`] has it. A row without a finite position in either layout is not drawn on the way.
+    pub fn set_target(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, xy: &[[f32; 2]]) {
+        if xy.len() != self.len {
+            return self.set_positions(device, queue, xy);
+        }
+        if self.kept.is_some() {
+            return self.set_target_shared(device, queue, Arc::new(xy.to_vec()));
+        }
+        self.make_room_for_two(device, queue);
+        self.write_layout(queue, xy, !self.is_second);
+        self.glide = Some(0.0);
+        self.generation += 1;
+    }
+
+    /// The same with positions that others hold too: not copied where the processor draws.
+    pub fn set_target_shared(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, xy: Arc<Vec<[f32; 2]>>) {
+        match &mut self.kept {
+            Some(kept) if xy.len() == self.len => {
+                kept.to = Some(xy);
+                self.glide = Some(0.0);
+                self.generation += 1;
+            }
+            Some(_) => self.set_positions_shared(device, queue, xy),
+            None => self.set_target(device, queue, &xy),
+        }
+    }
+
+    fn make_room_for_two(&mut self, device: &wgpu::Device, queue: &wgpu::Queue) {
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for chunk in &mut self.chunks {
+            let one = chunk.rows as u64 * 8;
+            if chunk.xy.size() < one * 2 {
+                let both = buffer(device, "points xy twice", chunk.rows * 16);
+                encoder.copy_buffer_to_buffer(&chunk.xy, 0, &both, 0, one);
+                chunk.xy = both;
+            }
+        }
+        queue.submit([encoder.finish()]);
+    }
+
+    /// Moves all rows to `t` of the way to the target: 0 leaves them, 1 is the target exactly. Uploads nothing. Without a target,
+    /// or with a `t` that is not a number, nothing happens.
+    pub fn set_glide(&mut self, t: f32) {
+        if let Some(now) = &mut self.glide
+            && !t.is_nan()
+            && *now != t.clamp(0.0, 1.0)
+        {
+            *now = t.clamp(0.0, 1.0);
+            self.generation += 1;
+        }
+    }
+
+    /// Way to the target, if there is one.
+    pub fn glide(&self) -> Option<f32> {
+        self.glide
+    }
+
+    /// Ends a glide: the target is where the rows are now. Uploads nothing.
+    pub fn settle(&mut self) {
+        if self.glide.take().is_some() {
+            self.generation += 1;
+            match &mut self.kept {
+                Some(kept) => kept.xy = kept.to.take().unwrap_or_else(|| kept.xy.clone()),
+                None => self.is_second = !self.is_second,
+            }
         }
     }
 
@@ -173,8 +311,7 @@ impl Points {
         self.generation += 1;
         self.has_colours = !rgba.is_empty();
         if let Some(kept) = &mut self.kept {
-            kept.rgba = rgba.to_vec();
-            kept.rgba.resize(if rgba.is_empty() { 0 } else { self.len }, 0);
+            kept.rgba = Arc::new(rgba.to_vec());
             return;
         }
         let mut parts = rgba.chunks(CHUNK);
@@ -195,6 +332,17 @@ impl Points {
             } else {
                 chunk.rgba = Some(buffer(&self.device, "points rgba", chunk.rows * 4));
             }
+        }
+    }
+
+    /// The same with colours that others hold too: not copied where the processor draws.
+    pub fn set_colours_shared(&mut self, queue: &wgpu::Queue, rgba: Arc<Vec<u32>>) {
+        if let Some(kept) = &mut self.kept {
+            self.generation += 1;
+            self.has_colours = !rgba.is_empty();
+            kept.rgba = rgba;
+        } else {
+            self.set_colours(queue, &rgba);
         }
     }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::{
     image::{ImageLook, Pyramid, level_for},
     renderer::image_map,
-    view::{Affine, Density, PLAIN, Style, View},
+    view::{Affine, Density, PLAIN, Style, Tone, View},
 };
 
 /// Columns of a scatter in ordinary memory; positions are stored ones, `data = stored * unit + origin`. Short columns count as
@@ -30,13 +30,32 @@ pub struct Columns<'a> {
     pub selection: Option<&'a Vec<u64>>,
     /// Bitmap of rows that are not drawn.
     pub hidden: Option<&'a Vec<u64>>,
+    /// Stored positions that the rows glide to.
+    pub to: Option<&'a [[f32; 2]]>,
+    /// How far they are, 0..1.
+    pub glide: f32,
 }
 
 impl<'a> Columns<'a> {
     /// Positions in data units and nothing else.
     pub fn new(xy: &'a [[f32; 2]]) -> Self {
-        Self { xy, origin: [0.0; 2], unit: [1.0; 2], rgba: None, sizes: None, selection: None, hidden: None }
+        Self {
+            xy,
+            origin: [0.0; 2],
+            unit: [1.0; 2],
+            rgba: None,
+            sizes: None,
+            selection: None,
+            hidden: None,
+            to: None,
+            glide: 0.0,
+        }
     }
+}
+
+/// Place between two layouts: `from * (1 - t) + to * t`, so that both ends are exact.
+pub(crate) fn between(from: [f32; 2], to: [f32; 2], t: f32) -> [f32; 2] {
+    [from[0] * (1.0 - t) + to[0] * t, from[1] * (1.0 - t) + to[1] * t]
 }
 
 fn bit(words: Option<&Vec<u64>>, row: usize) -> bool {
@@ -58,7 +77,7 @@ pub(crate) fn lone_capacity(budget: u32) -> u32 {
 }
 
 /// Opacity of a lone mark, as marks.wgsl has it.
-const LONE_ALPHA: f32 = 0.6;
+pub(crate) const LONE_ALPHA: f32 = 0.6;
 
 /// Cells whose only point has no other within two diameters: `is_lone` of field.wgsl.
 fn lone_cells(cells: &[[u32; 4]], columns: usize, style: &Style) -> Vec<usize> {
@@ -85,7 +104,7 @@ pub(crate) fn wants_field(rows: u32, capacity: u32, view: &View, style: &Style, 
 }
 
 /// `share` of field.wgsl.
-fn share(n: f32, capacity: u32, budget: u32, view: &View, style: &Style) -> f32 {
+pub(crate) fn share(n: f32, capacity: u32, budget: u32, view: &View, style: &Style) -> f32 {
     if style.density == Density::Always || n > capacity as f32 {
         return 1.0;
     }
@@ -101,22 +120,33 @@ fn share(n: f32, capacity: u32, budget: u32, view: &View, style: &Style) -> f32 
 }
 
 /// `by_crowding` of field.wgsl: regl-scatterplot's opacity by density.
-fn by_crowding(n: f32, least: f32, view: &View, style: &Style) -> f32 {
+pub(crate) fn by_crowding(n: f32, least: f32, view: &View, style: &Style) -> f32 {
     if style.opacity > 0.0 {
         return style.opacity.min(1.0);
     }
     (0.15 * view.px[0] as f32 * view.px[1] as f32 / (n.max(1.0) * area(style))).clamp(least, 1.0)
 }
 
-struct Placer<'a> {
-    columns: &'a Columns<'a>,
-    affine: Affine,
-    style: &'a Style,
+pub(crate) struct Placer<'a> {
+    pub columns: &'a Columns<'a>,
+    pub affine: Affine,
+    pub style: &'a Style,
 }
 
 impl Placer<'_> {
+    /// Stored position of a row that may glide.
+    pub fn stored(&self, row: usize) -> Option<[f32; 2]> {
+        let c = self.columns;
+        let s = *c.xy.get(row)?;
+        let s = match c.to {
+            Some(to) => between(s, *to.get(row)?, c.glide),
+            None => s,
+        };
+        (s[0].is_finite() && s[1].is_finite()).then_some(s)
+    }
+
     /// Layer (0 rest, 1 chosen) and pixels of a row, if it is drawn at all.
-    fn place(&self, row: usize) -> Option<(usize, [f32; 2])> {
+    pub fn place(&self, row: usize) -> Option<(usize, [f32; 2])> {
         let c = self.columns;
         if bit(c.hidden, row) {
             return None;
@@ -125,11 +155,10 @@ impl Placer<'_> {
         if layer == 0 && c.selection.is_some() && self.style.hide_rest {
             return None;
         }
-        let s = c.xy[row];
-        (s[0].is_finite() && s[1].is_finite()).then(|| (layer, self.affine.px(s)))
+        self.stored(row).map(|s| (layer, self.affine.px(s)))
     }
 
-    fn colour(&self, row: usize, layer: usize) -> [u8; 4] {
+    pub fn colour(&self, row: usize, layer: usize) -> [u8; 4] {
         let c = self.columns;
         if layer == 0 && c.selection.is_some() {
             return self.style.context;
@@ -139,7 +168,7 @@ impl Placer<'_> {
         if packed[3] == 0 { self.style.context } else { packed }
     }
 
-    fn radius(&self, row: usize) -> f32 {
+    pub fn radius(&self, row: usize) -> f32 {
         let factor = self.columns.sizes.and_then(|s| s.get(row)).copied().unwrap_or(1.0);
         (radius(self.style) * factor).clamp(0.5, 64.0)
     }
@@ -169,8 +198,18 @@ pub fn density(view: &View, style: &Style, columns: &Columns<'_>) -> [Vec<[u32; 
     cells
 }
 
+/// Marks of one layer that a draw of so many rows may hold.
+pub(crate) fn mark_capacity(rows: u32, budget: u32, style: &Style) -> u32 {
+    match style.density {
+        Density::Always => 1,
+        Density::Auto => rows.min(budget),
+        Density::Never => rows,
+    }
+    .clamp(1, 1 << 22)
+}
+
 /// `bin` of field.wgsl: place of the highest bit and the three bits below it.
-fn bin(n: u32) -> usize {
+pub(crate) fn bin(n: u32) -> usize {
     let e = 31 - n.max(1).leading_zeros();
     let m = if e >= 3 { (n >> (e - 3)) & 7 } else { (n << (3 - e)) & 7 };
     (e * 8 + m) as usize
@@ -185,8 +224,19 @@ fn top(bin: usize) -> u32 {
 /// White point of a field: the count (rounded up to its bin) that 99.5 % of the cells that are not empty do not exceed; what a
 /// legend shows as points per pixel.
 pub fn white_point(cells: &[[u32; 4]]) -> u32 {
+    white_of(&bins(cells))
+}
+
+fn bins(cells: &[[u32; 4]]) -> Bins {
     let mut bins = [0u32; 256];
     cells.iter().filter(|c| c[0] > 0).for_each(|c| bins[bin(c[0])] += 1);
+    bins
+}
+
+/// Cells by the bin of their count.
+pub(crate) type Bins = [u32; 256];
+
+fn white_of(bins: &Bins) -> u32 {
     let all: u32 = bins.iter().sum();
     let wanted = all - all / 200;
     let mut sum = 0;
@@ -199,22 +249,59 @@ pub fn white_point(cells: &[[u32; 4]]) -> u32 {
     1
 }
 
-type Rgba = [f32; 4];
+/// Strength 0..1 of a count, by the histogram of all counts of a field: `white` and `strength` of the shaders.
+pub(crate) struct Strength {
+    tone: Tone,
+    white: u32,
+    /// Share of the cells up to each bin, without those of the lowest count.
+    shares: [f32; 256],
+}
 
-fn over(top: Rgba, below: Rgba) -> Rgba {
+impl Strength {
+    pub fn new(tone: Tone, bins: &Bins) -> Self {
+        let all: u32 = bins.iter().sum();
+        let lowest = bins.iter().copied().find(|&n| n > 0).unwrap_or(0);
+        let rest = (all - lowest) as f32;
+        let mut sum = 0;
+        let shares = bins.map(|n| {
+            sum += n;
+            if all > lowest { sum.saturating_sub(lowest) as f32 / rest } else { 1.0 }
+        });
+        Self { tone, white: white_of(bins), shares }
+    }
+
+    /// Of a count above 0.
+    pub fn of(&self, count: u32) -> f32 {
+        match self.tone {
+            Tone::Log => ((1.0 + count as f32).ln() / (1.0 + self.white as f32).ln()).min(1.0),
+            Tone::Equalised => {
+                let b = bin(count);
+                // Bins of up to 15 hold one count each; within wider ones the share rises in a line.
+                let (low, high) = if b == 0 { (0, 1) } else { (top(b - 1), top(b)) };
+                let before = if b == 0 { 0.0 } else { self.shares[b - 1] };
+                let t = if high > low { (count - low) as f32 / (high - low) as f32 } else { 1.0 };
+                before + (self.shares[b] - before) * t
+            }
+        }
+    }
+}
+
+pub(crate) type Rgba = [f32; 4];
+
+pub(crate) fn over(top: Rgba, below: Rgba) -> Rgba {
     std::array::from_fn(|k| top[k] + below[k] * (1.0 - top[3]))
 }
 
-fn unit(c: [u8; 4]) -> Rgba {
+pub(crate) fn unit(c: [u8; 4]) -> Rgba {
     c.map(|v| f32::from(v) / 255.0)
 }
 
-fn premultiplied(c: [u8; 4]) -> Rgba {
+pub(crate) fn premultiplied(c: [u8; 4]) -> Rgba {
     let c = unit(c);
     [c[0] * c[3], c[1] * c[3], c[2] * c[3], c[3]]
 }
 
-fn bytes(c: Rgba) -> [u8; 4] {
+pub(crate) fn bytes(c: Rgba) -> [u8; 4] {
     c.map(|v| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
 }
 
@@ -226,12 +313,7 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
     }
     let [w, h] = view.px.map(|n| n as usize);
     let rows = columns.xy.len().min(u32::MAX as usize) as u32;
-    let capacity = match style.density {
-        Density::Always => 1,
-        Density::Auto => rows.min(budget),
-        Density::Never => rows,
-    }
-    .clamp(1, 1 << 22);
+    let capacity = mark_capacity(rows, budget, style);
     let any = columns.selection.is_some();
     let placer = Placer { columns, affine: Affine::new(view, columns.origin, columns.unit), style };
 
@@ -257,7 +339,7 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
 
     // splat, histogram, white
     let cells = if field && weight.iter().any(|&t| t > 0.0) { density(view, style, columns) } else { [Vec::new(), Vec::new()] };
-    let white = [white_point(&cells[0]), white_point(&cells[1])];
+    let strength = [0, 1].map(|layer| Strength::new(style.tone, &bins(&cells[layer])));
 
     // marks
     let mut sums = [Vec::new(), Vec::new()];
@@ -281,7 +363,7 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
                     _ => unit([sums[1] as u8, sums[2] as u8, sums[3] as u8, 255]),
                 };
                 let px = [(at % w) as f32 + 0.5, (at / w) as f32 + 0.5];
-                (px, radius(style), [c[0], c[1], c[2], c[3] * LONE_ALPHA * weight[layer]])
+                (px, radius(style), [c[0], c[1], c[2], c[3] * (LONE_ALPHA * weight[layer])])
             }));
         }
         if discs.is_empty() {
@@ -293,7 +375,8 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
             let clip = |v: f32, n: usize| (v.max(0.0) as usize).min(n);
             for j in clip(y - reach, h)..clip(y + reach + 1.0, h) {
                 for i in clip(x - reach, w)..clip(x + reach + 1.0, w) {
-                    let d = (i as f32 + 0.5 - x).hypot(j as f32 + 0.5 - y);
+                    let [dx, dy] = [i as f32 + 0.5 - x, j as f32 + 0.5 - y];
+                    let d = (dx * dx + dy * dy).sqrt();
                     let cover = (r + 0.5 - d).clamp(0.0, 1.0);
                     let k = -(1.0 - (c[3] * cover).min(0.999)).ln();
                     let s = &mut sum[j * w + i];
@@ -308,8 +391,7 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
     let tone = |cell: Option<&[u32; 4]>, layer: usize| -> Rgba {
         let Some(cell) = cell.filter(|c| c[0] > 0 && weight[layer] > 0.0) else { return [0.0; 4] };
         let n = cell[0] as f32;
-        let v = ((1.0 + n).ln() / (1.0 + white[layer] as f32).ln()).min(1.0);
-        let a = weight[layer] * (0.3 + 0.7 * v);
+        let a = weight[layer] * (0.3 + 0.7 * strength[layer].of(cell[0]));
         let rest = layer == 0 && any;
         let c = if columns.rgba.is_some() && !rest {
             [1, 2, 3].map(|k| cell[k] as f32 / (n * 255.0))
@@ -342,18 +424,34 @@ pub fn points(view: &View, style: &Style, columns: &Columns<'_>, budget: u32) ->
 
 /// Draws the hovered row with its ring into a picture of [`points`]. Twin of hover.wgsl.
 pub fn hover_ring(rgba: &mut [u8], view: &View, style: &Style, columns: &Columns<'_>, row: u32) {
-    let [w, h] = view.px.map(|n| n as usize);
-    let Some(&s) = columns.xy.get(row as usize) else { return };
+    hover_ring_in(rgba, [0, 0, view.px[0], view.px[1]], view, style, columns, row);
+}
+
+/// Centre, radius and colour of the hovered mark.
+fn hover_mark(view: &View, style: &Style, columns: &Columns<'_>, row: u32) -> Option<([f32; 2], f32, Rgba)> {
     let placer = Placer { columns, affine: Affine::new(view, columns.origin, columns.unit), style };
-    let [x, y] = placer.affine.px(s);
-    if !(x.is_finite() && y.is_finite()) || rgba.len() != w * h * 4 {
+    let px = placer.affine.px(placer.stored(row as usize)?);
+    Some((px, (placer.radius(row as usize) + 1.0).max(4.0), unit(placer.colour(row as usize, 1))))
+}
+
+/// Pixels `[x0, y0, x1, y1]` that the ring covers.
+pub(crate) fn hover_bounds(view: &View, style: &Style, columns: &Columns<'_>, row: u32) -> [u32; 4] {
+    let Some(([x, y], r, _)) = hover_mark(view, style, columns, row) else { return [0; 4] };
+    let clip = |v: f32, n: u32| (v.max(0.0) as u32).min(n);
+    let [w, h] = view.px;
+    [clip(x - r - 4.0, w), clip(y - r - 4.0, h), clip(x + r + 5.0, w), clip(y + r + 5.0, h)]
+}
+
+/// [`hover_ring`] for the pixels `[x0, y0, x1, y1]` alone, which `rgba` holds.
+pub(crate) fn hover_ring_in(rgba: &mut [u8], part: [u32; 4], view: &View, style: &Style, columns: &Columns<'_>, row: u32) {
+    let Some(([x, y], r, c)) = hover_mark(view, style, columns, row) else { return };
+    let [x0, y0, x1, y1] = part;
+    if rgba.len() != ((x1 - x0) * (y1 - y0) * 4) as usize {
         return;
     }
-    let r = (placer.radius(row as usize) + 1.0).max(4.0);
-    let c = unit(placer.colour(row as usize, 1));
-    let clip = |v: f32, n: usize| (v.max(0.0) as usize).min(n);
-    for j in clip(y - r - 4.0, h)..clip(y + r + 5.0, h) {
-        for i in clip(x - r - 4.0, w)..clip(x + r + 5.0, w) {
+    let bounds = hover_bounds(view, style, columns, row);
+    for j in bounds[1].max(y0)..bounds[3].min(y1) {
+        for i in bounds[0].max(x0)..bounds[2].min(x1) {
             let d = (i as f32 + 0.5 - x).hypot(j as f32 + 0.5 - y);
             let ink = (r + 0.5 - d).clamp(0.0, 1.0);
             let ring = (r + 2.0 - d).clamp(0.0, 1.0);
@@ -363,7 +461,7 @@ pub fn hover_ring(rgba: &mut [u8], view: &View, style: &Style, columns: &Columns
                 let frame = 0.1 + 0.9 * ring;
                 top[k] = (frame + (c[k] - frame) * ink) * edge;
             }
-            let px = &mut rgba[(j * w + i) * 4..][..4];
+            let px = &mut rgba[(((j - y0) * (x1 - x0) + i - x0) * 4) as usize..][..4];
             let below = [px[0], px[1], px[2], px[3]].map(|v| f32::from(v) / 255.0);
             px.copy_from_slice(&bytes(over(top, below)));
         }

@@ -9,39 +9,49 @@
 //! 64-bit atomics (missing on Metal and GL); instanced quads; MSAA. Cost: 8 B read a point and pass, and on a software adapter
 //! about 40 ns a point; marks about 1.5 us each there, which is why its budget is 20 k.
 //!
-//! Devices without compute shaders or without storage buffers in vertex shaders (WebGL-class GL) get [`Tier::Reference`]: the
-//! same picture from the CPU, uploaded.
+//! Devices without compute shaders or without storage buffers in vertex shaders (WebGL-class GL), and software adapters, get
+//! [`Tier::Reference`]: the same picture from our own threads, uploaded.
 
 use wgpu::util::DeviceExt;
 
 use crate::{
     Error,
     canvas::{Canvas, FORMAT, Key},
+    cpu,
     image::{ImageLook, ImageTexture, level_for},
-    points::{CHUNK, Chunk, Points, words},
+    points::{CHUNK, Chunk, Kept, Points, words},
     reference,
-    view::{Affine, Density, PLAIN, Style, View},
+    view::{Affine, Density, PLAIN, Style, Tone, View},
 };
 
-/// What a device can do for us.
+/// Who draws scatters on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
-    /// Compute shaders and storage buffers.
+    /// The device, by compute shaders and storage buffers.
     Full,
-    /// Textures only: scatters are drawn on the CPU.
+    /// The threads of the processor ([`crate::cpu`]); the device gets the picture.
     Reference,
 }
 
 impl Tier {
-    /// By the limits that the device was opened with.
+    /// By the limits that the device was opened with, and [`Tier::Reference`] for software adapters: our own threads do the same
+    /// work there in a fraction of the time.
     pub fn of(device: &wgpu::Device) -> Self {
+        match device.adapter_info().device_type {
+            wgpu::DeviceType::Cpu => Self::Reference,
+            _ => Self::by_limits(device),
+        }
+    }
+
+    /// By the limits alone.
+    pub fn by_limits(device: &wgpu::Device) -> Self {
         let l = device.limits();
         let full = l.max_storage_buffers_per_shader_stage >= 8
             && l.max_compute_invocations_per_workgroup >= 256
             && l.max_compute_workgroup_size_x >= 256
             && l.max_compute_workgroups_per_dimension >= 4096
             && l.max_compute_workgroup_storage_size >= 4096
-            && l.max_storage_buffer_binding_size >= (CHUNK * 8) as u64;
+            && l.max_storage_buffer_binding_size >= (CHUNK * 16) as u64;
         if full { Self::Full } else { Self::Reference }
     }
 }
@@ -70,6 +80,10 @@ struct Frame {
     background: u32,
     row: u32,
     lone: u32,
+    glide: f32,
+    first: u32,
+    second: u32,
+    tone: u32,
 }
 
 const ANY_SELECTED: u32 = 1;
@@ -77,6 +91,7 @@ const HIDE_REST: u32 = 2;
 const HAS_COLOURS: u32 = 4;
 const HAS_SIZES: u32 = 8;
 const HAS_HIDDEN: u32 = 16;
+const GLIDES: u32 = 32;
 
 /// Sizes of targets that are kept.
 const SIZES: usize = 4;
@@ -142,6 +157,7 @@ pub struct Renderer {
     picture: wgpu::RenderPipeline,
     full: Option<Full>,
     scratch: Scratch,
+    cpu: cpu::Scratch,
 }
 
 impl std::fmt::Debug for Renderer {
@@ -382,6 +398,15 @@ impl Renderer {
     /// [`Error::Refused`] if the driver refuses a shader. Limits that are too small for the scatter kernels are no error: the tier
     /// is then [`Tier::Reference`].
     pub fn new(device: &wgpu::Device, _queue: &wgpu::Queue, target: wgpu::TextureFormat) -> Result<Self, Error> {
+        Self::with_tier(device, target, Tier::of(device))
+    }
+
+    /// The same with a tier of one's own: [`Tier::Reference`] works everywhere, [`Tier::Full`] where [`Tier::by_limits`] says so and
+    /// only with points of that tier.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`].
+    pub fn with_tier(device: &wgpu::Device, target: wgpu::TextureFormat, tier: Tier) -> Result<Self, Error> {
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let composite_module = module(device, "composite.wgsl", include_str!("shaders/composite.wgsl"));
         let image_module = module(device, "image.wgsl", include_str!("shaders/image.wgsl"));
@@ -419,7 +444,7 @@ impl Renderer {
             return Err(Error::Refused { what: "the composite and image shaders".to_owned(), reason: e.to_string() });
         }
         let mut full = None;
-        if Tier::of(device) == Tier::Full {
+        if tier == Tier::Full && Tier::by_limits(device) == Tier::Full {
             let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
             let made = Full::new(device);
             if let Some(e) = pollster::block_on(scope.pop()) {
@@ -438,6 +463,7 @@ impl Renderer {
             picture,
             full,
             scratch: Scratch::default(),
+            cpu: cpu::Scratch::default(),
         })
     }
 
@@ -456,11 +482,11 @@ impl Renderer {
         self.budget = marks.max(1);
     }
 
-    /// Bytes of scratch memory on the GPU.
+    /// Bytes of scratch memory on the GPU, and in ordinary memory where the processor draws.
     pub fn gpu_bytes(&self) -> u64 {
         let s = &self.scratch;
         let sums = s.sums.iter().map(|(px, _)| u64::from(px[0]) * u64::from(px[1]) * 32).sum::<u64>();
-        [&s.marks, &s.rest, &s.chosen].into_iter().flatten().map(wgpu::Buffer::size).sum::<u64>() + sums
+        [&s.marks, &s.rest, &s.chosen].into_iter().flatten().map(wgpu::Buffer::size).sum::<u64>() + sums + self.cpu.bytes()
     }
 
     /// Draws `points` into `canvas`, if anything differs from what the canvas shows. `hover` is a row that is drawn on top with a
@@ -493,25 +519,14 @@ impl Renderer {
                 self.hover_on_gpu(device, encoder, canvas, points, &view, style, row);
             }
         } else if let Some(kept) = &points.kept {
-            let columns = reference::Columns {
-                xy: &kept.xy,
-                origin: points.origin,
-                unit: points.unit,
-                rgba: points.has_colours.then_some(&kept.rgba),
-                sizes: points.has_sizes.then_some(&kept.sizes),
-                selection: points.any_selected.then_some(&kept.selection),
-                hidden: points.has_hidden.then_some(&kept.hidden),
-            };
+            let columns = kept_columns(points, kept);
             if stale {
-                let rgba = reference::points(&view, style, &columns, self.budget);
-                upload(queue, canvas.base.as_ref().map(|l| &l.texture), &rgba, view.px);
+                cpu::draw(&mut self.cpu, &mut canvas.picture, &view, style, &columns, self.budget);
+                canvas.upload_picture(queue);
             }
             if let Some(row) = hover {
-                // The ring needs the picture below it, which is on the GPU only: drawing anew is simpler than keeping it twice.
-                let mut rgba = reference::points(&view, style, &columns, self.budget);
-                reference::hover_ring(&mut rgba, &view, style, &columns, row);
                 canvas.ensure_over(device);
-                upload(queue, canvas.over.as_ref().map(|l| &l.texture), &rgba, view.px);
+                canvas.upload_ring(queue, &view, style, &columns, row);
             }
         }
         canvas.drawn += u64::from(stale);
@@ -864,7 +879,8 @@ fn frame(points: &Points, rows: usize, view: &View, style: &Style, plan: &Plan, 
             | flag(style.hide_rest, HIDE_REST)
             | flag(points.has_colours, HAS_COLOURS)
             | flag(points.has_sizes, HAS_SIZES)
-            | flag(points.has_hidden, HAS_HIDDEN),
+            | flag(points.has_hidden, HAS_HIDDEN)
+            | flag(points.glide.is_some(), GLIDES),
         shift: plan.shift,
         columns: plan.columns,
         cells: plan.cells,
@@ -873,6 +889,13 @@ fn frame(points: &Points, rows: usize, view: &View, style: &Style, plan: &Plan, 
         background: u32::from_le_bytes(style.background),
         row,
         lone: plan.lone,
+        glide: points.glide.unwrap_or(0.0),
+        first: if points.is_second { rows as u32 } else { 0 },
+        second: if points.is_second { 0 } else { rows as u32 },
+        tone: match style.tone {
+            Tone::Log => 0,
+            Tone::Equalised => 1,
+        },
     }
 }
 
@@ -892,21 +915,25 @@ fn grown(device: &wgpu::Device, slot: &mut Option<wgpu::Buffer>, label: &str, by
     }
 }
 
+fn kept_columns<'a>(points: &Points, kept: &'a Kept) -> reference::Columns<'a> {
+    reference::Columns {
+        xy: &kept.xy,
+        origin: points.origin,
+        unit: points.unit,
+        rgba: points.has_colours.then_some(&kept.rgba),
+        sizes: points.has_sizes.then_some(&kept.sizes),
+        selection: points.any_selected.then_some(&kept.selection),
+        hidden: points.has_hidden.then_some(&kept.hidden),
+        to: points.glide.and(kept.to.as_ref().map(|to| to.as_slice())),
+        glide: points.glide.unwrap_or(0.0),
+    }
+}
+
 /// The view within the device's largest texture, if there is anything to draw.
 fn fitting(device: &wgpu::Device, view: &View) -> Option<View> {
     let limit = device.limits().max_texture_dimension_2d;
     let view = View { px: [view.px[0].min(limit), view.px[1].min(limit)], ..*view };
     view.is_drawable().then_some(view)
-}
-
-fn upload(queue: &wgpu::Queue, texture: Option<&wgpu::Texture>, rgba: &[u8], px: [u32; 2]) {
-    let Some(texture) = texture else { return };
-    queue.write_texture(
-        texture.as_image_copy(),
-        rgba,
-        wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(px[0] * 4), rows_per_image: None },
-        wgpu::Extent3d { width: px[0], height: px[1], depth_or_array_layers: 1 },
-    );
 }
 
 /// Texels of a level, relative to a tile, of a pixel of the view: `px * scale + offset`.

@@ -65,6 +65,17 @@ pub enum Density {
     Always,
 }
 
+/// How the count of a cell of the field becomes its strength.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// `log(1 + n)`, full at the 99.5th percentile of the cells that are not empty.
+    #[default]
+    Log,
+    /// The share of cells that hold no more points: the histogram equalised, as datashader's `eq_hist` does. Shows structure at all
+    /// densities at once; strengths are ranks then, not to be read as numbers.
+    Equalised,
+}
+
 /// How a scatter looks. Colours are straight RGBA, gamma-encoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Style {
@@ -80,6 +91,8 @@ pub struct Style {
     pub opacity: f32,
     /// Marks or field.
     pub density: Density,
+    /// Strength of the field.
+    pub tone: Tone,
 }
 
 impl Default for Style {
@@ -91,6 +104,7 @@ impl Default for Style {
             hide_rest: false,
             opacity: 0.0,
             density: Density::Auto,
+            tone: Tone::Log,
         }
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use asterism_render::{
-    Canvas, Density, ImageLook, ImageTexture, Points, Renderer, Stretch, Style, Tier, View, canvas, colour, headless,
+    Canvas, Density, ImageLook, ImageTexture, Points, Renderer, Stretch, Style, Tier, Tone, View, canvas, colour, headless,
     image::Pyramid,
     read_back,
     reference::{self, Columns},
@@ -16,12 +16,24 @@ struct Gpu {
     renderer: Renderer,
 }
 
+impl Gpu {
+    /// Points for the device's kernels, where it has them: software adapters would otherwise leave them to our own threads.
+    fn points(&self, xy: &[[f32; 2]]) -> Points {
+        self.points_in(xy, [0.0; 2])
+    }
+
+    fn points_in(&self, xy: &[[f32; 2]], origin: [f64; 2]) -> Points {
+        Points::with_tier(&self.device, &self.queue, xy, origin, [1.0; 2], Tier::by_limits(&self.device))
+    }
+}
+
 /// None if there is no adapter and none is demanded.
 fn gpu() -> Option<Gpu> {
     match headless::device() {
         Ok((device, queue, info)) => {
             eprintln!("adapter: {} ({:?}, {:?})", info.name, info.backend, info.device_type);
-            let renderer = Renderer::new(&device, &queue, wgpu::TextureFormat::Rgba8Unorm).unwrap();
+            let tier = Tier::by_limits(&device);
+            let renderer = Renderer::with_tier(&device, wgpu::TextureFormat::Rgba8Unorm, tier).unwrap();
             Some(Gpu { device, queue, renderer })
         }
         Err(e) => {
@@ -100,7 +112,7 @@ fn marks_agree_with_the_twin() {
     let sizes: Vec<f32> = (0..xy.len()).map(|i| 0.5 + (i % 7) as f32 * 0.4).collect();
     let selection = bitmap(xy.len(), |i| i % 3 == 1);
     let hidden = bitmap(xy.len(), |i| i % 13 == 0);
-    let mut points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+    let mut points = gpu.points(&xy);
     let mut canvas = Canvas::new(&gpu.device);
     let mut columns = Columns::new(&xy);
     let style = Style { radius_px: 3.0, background: GROUND, ..Style::default() };
@@ -139,7 +151,7 @@ fn marks_agree_with_the_twin() {
 
     // A flipped axis, far from the origin of the stored numbers.
     let view = View { x: [1004.5, 996.0], y: [-3.0, 4.0], px: [300, 200] };
-    let mut far = Points::from_xy(&gpu.device, &gpu.queue, &xy, [1000.0, 0.0], [1.0, 1.0]);
+    let mut far = gpu.points_in(&xy, [1000.0, 0.0]);
     far.set_colours(&gpu.queue, &colours);
     let columns = Columns { origin: [1000.0, 0.0], rgba: Some(&colours), ..Columns::new(&xy) };
     let got = gpu.draw(&mut canvas, &far, &view, &style, None);
@@ -150,7 +162,7 @@ fn marks_agree_with_the_twin() {
 fn nothing_is_drawn_twice() {
     let Some(mut gpu) = gpu() else { return };
     let xy = clumps(500, 3);
-    let mut points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+    let mut points = gpu.points(&xy);
     let mut canvas = Canvas::new(&gpu.device);
     let style = Style { background: GROUND, ..Style::default() };
     let first = gpu.draw(&mut canvas, &points, &VIEW, &style, None);
@@ -169,7 +181,7 @@ fn nothing_is_drawn_twice() {
     // Views without extent, rows that do not exist, and empty scatters are no reason to fall over.
     gpu.draw(&mut canvas, &points, &View { px: [0, 10], ..VIEW }, &style, Some(9999));
     gpu.draw(&mut canvas, &points, &View { x: [f64::NAN, 1.0], ..VIEW }, &style, None);
-    let none = Points::new(&gpu.device, &gpu.queue, &[], &[]);
+    let none = gpu.points(&[]);
     let empty = gpu.draw(&mut canvas, &none, &VIEW, &style, Some(0));
     assert!(empty.chunks(4).all(|c| c == GROUND));
 }
@@ -185,7 +197,7 @@ fn field_counts_are_exactly_those_of_the_twin() {
     let xy = clumps(n, 11);
     let colours: Vec<u32> = (0..n).map(|i| colour::pack(colour::sample(colour::Lut::Viridis, i as f64 / n as f64))).collect();
     let selection = bitmap(n, |i| i % 17 < 3);
-    let mut points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+    let mut points = gpu.points(&xy);
     points.set_colours(&gpu.queue, &colours);
     let mut canvas = Canvas::new(&gpu.device);
     let style = Style { density: Density::Always, background: GROUND, ..Style::default() };
@@ -243,7 +255,7 @@ fn devices_without_compute_shaders_get_the_same_picture() {
     let style = Style { background: GROUND, ..Style::default() };
     let mut pictures = Vec::new();
     for gpu in [&mut full, &mut poor] {
-        let mut points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+        let mut points = gpu.points(&xy);
         let mut canvas = Canvas::new(&gpu.device);
         let plain = gpu.draw(&mut canvas, &points, &VIEW, &style, None);
         points.set_colours(&gpu.queue, &colours);
@@ -297,7 +309,7 @@ fn chunks_beyond_the_first_are_drawn() {
     let xy: Vec<[f32; 2]> = (0..n).map(|i| if i < chunk { [99.0, 99.0] } else { [(i - chunk) as f32 / 1000.0, 0.5] }).collect();
     let selection = bitmap(n, |i| i >= chunk + 500);
     let red = colour::pack([255, 0, 0, 255]);
-    let mut points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+    let mut points = gpu.points(&xy);
     points.set_colours(&gpu.queue, &vec![red; n]);
     points.set_selection(&gpu.queue, &selection, true);
     let view = View { x: [0.0, 1.0], y: [0.0, 1.0], px: [128, 64] };
@@ -375,7 +387,7 @@ fn images_agree_with_the_twin() {
 fn the_composite_copies_the_canvas() {
     let Some(mut gpu) = gpu() else { return };
     let xy = clumps(800, 9);
-    let points = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+    let points = gpu.points(&xy);
     let mut canvas = Canvas::new(&gpu.device);
     let view = View { px: [64, 48], ..VIEW };
     let style = Style { background: GROUND, ..Style::default() };
@@ -383,7 +395,7 @@ fn the_composite_copies_the_canvas() {
     // Into the middle of a larger target, as a pane lies in a window.
     let mut window = Canvas::new(&gpu.device);
     let back = Style { background: [9, 9, 9, 255], ..Style::default() };
-    let none = Points::new(&gpu.device, &gpu.queue, &[], &[]);
+    let none = gpu.points(&[]);
     gpu.draw(&mut window, &none, &View { px: [128, 100], ..VIEW }, &back, None);
     let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: None,
@@ -440,4 +452,102 @@ fn the_composite_copies_the_canvas() {
         assert_eq!(line, &want[y * 256..][..256], "line {y}");
     }
     assert_eq!(got[10 * 512 + 40..][..4], [0, 0, 0, 255]);
+}
+
+/// The renderer and points of a tier, where the device has it.
+fn in_both_tiers(mut f: impl FnMut(&mut Gpu, Tier)) {
+    for tier in [Tier::Full, Tier::Reference] {
+        let Some(mut gpu) = gpu() else { return };
+        if tier == Tier::Full && Tier::by_limits(&gpu.device) != tier {
+            eprintln!("skipped: this adapter has no compute shaders");
+            continue;
+        }
+        gpu.renderer = Renderer::with_tier(&gpu.device, wgpu::TextureFormat::Rgba8Unorm, tier).unwrap();
+        f(&mut gpu, tier);
+    }
+}
+
+#[test]
+fn layouts_glide_without_an_upload() {
+    let n = 40_000;
+    let (from, to, last) = (clumps(n, 31), clumps(n, 32), clumps(n, 33));
+    let style = Style { background: GROUND, ..Style::default() };
+    in_both_tiers(|gpu, tier| {
+        let mut points = Points::with_tier(&gpu.device, &gpu.queue, &from, [0.0; 2], [1.0; 2], tier);
+        let mut canvas = Canvas::new(&gpu.device);
+        let budget = gpu.renderer.budget();
+        let mut check = |gpu: &mut Gpu, points: &Points, a: &[[f32; 2]], b: &[[f32; 2]], t: f32| {
+            for hover in [None, Some(1)] {
+                let got = gpu.draw(&mut canvas, points, &VIEW, &style, hover);
+                let columns = Columns { to: Some(b), glide: t, ..Columns::new(a) };
+                let mut want = reference::points(&VIEW, &style, &columns, budget);
+                if let Some(row) = hover {
+                    reference::hover_ring(&mut want, &VIEW, &style, &columns, row);
+                }
+                let (share, worst) = difference(&got, &want, 3);
+                assert!(share < 1e-3, "{tier:?} at {t}: {share}, worst {worst}");
+            }
+        };
+        points.set_glide(0.5); // no target: nothing to glide to
+        assert_eq!(points.glide(), None);
+        points.set_target(&gpu.device, &gpu.queue, &to);
+        for t in [0.0, 0.25, 1.0] {
+            points.set_glide(t);
+            check(gpu, &points, &from, &to, t);
+        }
+        points.settle();
+        check(gpu, &points, &to, &to, 0.0);
+        // The other way, with the halves of the buffers changed; then a target that is replaced.
+        points.set_target(&gpu.device, &gpu.queue, &from);
+        points.set_target(&gpu.device, &gpu.queue, &last);
+        points.set_glide(0.75);
+        check(gpu, &points, &to, &last, 0.75);
+        points.set_positions(&gpu.device, &gpu.queue, &last);
+        assert_eq!(points.glide(), None);
+        check(gpu, &points, &last, &last, 0.0);
+    });
+}
+
+#[test]
+fn an_equalised_field_agrees_with_the_twin() {
+    let n = 100_000;
+    let xy = clumps(n, 41);
+    let colours: Vec<u32> = (0..n).map(|i| colour::pack(colour::sample(colour::Lut::Plasma, i as f64 / n as f64))).collect();
+    let selection = bitmap(n, |i| i % 5 == 0);
+    let style = Style { density: Density::Always, tone: Tone::Equalised, background: GROUND, ..Style::default() };
+    in_both_tiers(|gpu, tier| {
+        let mut points = Points::with_tier(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2], tier);
+        points.set_colours(&gpu.queue, &colours);
+        let mut canvas = Canvas::new(&gpu.device);
+        let plain = gpu.draw(&mut canvas, &points, &VIEW, &Style { tone: Tone::Log, ..style }, None);
+        for selected in [false, true] {
+            points.set_selection(&gpu.queue, &selection, selected);
+            let columns = Columns { rgba: Some(&colours), selection: selected.then_some(&selection), ..Columns::new(&xy) };
+            let got = gpu.draw(&mut canvas, &points, &VIEW, &style, None);
+            let (share, worst) = difference(&got, &reference::points(&VIEW, &style, &columns, gpu.renderer.budget()), 2);
+            assert!(share < 1e-4, "{tier:?}, selected {selected}: {share}, worst {worst}");
+            assert_ne!(got, plain);
+        }
+    });
+}
+
+#[test]
+fn a_moving_pointer_redraws_its_ring_alone() {
+    let xy = clumps(2000, 51);
+    let style = Style { background: GROUND, radius_px: 3.0, ..Style::default() };
+    in_both_tiers(|gpu, tier| {
+        let points = Points::with_tier(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2], tier);
+        let mut canvas = Canvas::new(&gpu.device);
+        let columns = Columns::new(&xy);
+        let plain = gpu.draw(&mut canvas, &points, &VIEW, &style, None);
+        for row in [0, 1, 49, 700, 701] {
+            let got = gpu.draw(&mut canvas, &points, &VIEW, &style, Some(row));
+            let mut want = plain.clone();
+            reference::hover_ring(&mut want, &VIEW, &style, &columns, row);
+            let (share, worst) = difference(&got, &want, 2);
+            assert!(share < 2e-4, "{tier:?}, row {row}: {share}, worst {worst}");
+        }
+        assert_eq!(gpu.draw(&mut canvas, &points, &VIEW, &style, None), plain);
+        assert_eq!(canvas.draws(), 1);
+    });
 }

@@ -20,6 +20,15 @@ struct Placed {
     px: vec2f,
 }
 
+// Stored position of a row that may glide: both ends are exact.
+fn stored(row: u32) -> vec2f {
+    let s = xy[frame.first + row];
+    if ((frame.flags & GLIDES) == 0u) {
+        return s;
+    }
+    return s * (1.0 - frame.glide) + xy[frame.second + row] * frame.glide;
+}
+
 fn place(row: u32) -> Placed {
     var placed = Placed(2u, vec2f(0.0));
     if (row >= frame.rows) {
@@ -38,7 +47,7 @@ fn place(row: u32) -> Placed {
             return placed;
         }
     }
-    let s = xy[row];
+    let s = stored(row);
     // WGSL lets a compiler assume that there is no NaN, so the bits are asked.
     let b = bitcast<vec2u>(s) & vec2u(0x7f800000u);
     if (b.x == 0x7f800000u || b.y == 0x7f800000u) {
@@ -182,23 +191,6 @@ fn splat(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) grou
     }
 }
 
-// Bin of a count: the place of its highest bit and the three bits below it. Integers only, so that all machines agree.
-fn bin(n: u32) -> u32 {
-    let e = firstLeadingBit(n);
-    let m = select((n << (3u - min(e, 3u))) & 7u, (n >> (max(e, 3u) - 3u)) & 7u, e >= 3u);
-    return e * 8u + m;
-}
-
-// The largest count of a bin.
-fn top(b: u32) -> u32 {
-    let e = b >> 3u;
-    let m = b & 7u;
-    if (e >= 3u) {
-        return ((9u + m) << (e - 3u)) - 1u;
-    }
-    return (8u + m) >> (3u - e);
-}
-
 // Whether a cell's only point has no other within two diameters: such points, which are what people search for, get a mark of
 // their own in the field, where one pixel would be lost.
 fn is_lone(cell: u32, layer: u32) -> bool {
@@ -282,6 +274,23 @@ fn histogram(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
     }
 }
 
+// Puts the share of the cells up to each bin, without those of the lowest count, in the place of the histogram.
+fn equalise(layer: u32, all: u32) {
+    var lowest = 0u;
+    for (var k = 0u; k < 256u && lowest == 0u; k++) {
+        lowest = atomicLoad(&state[BINS + layer * 256u + k]);
+    }
+    var sum = 0u;
+    for (var k = 0u; k < 256u; k++) {
+        sum += atomicLoad(&state[BINS + layer * 256u + k]);
+        var share = 1.0;
+        if (all > lowest) {
+            share = f32(max(sum, lowest) - lowest) / f32(all - lowest);
+        }
+        atomicStore(&state[BINS + layer * 256u + k], bitcast<u32>(share));
+    }
+}
+
 // Draw of the lone marks (none if they are so many that they are no exception: a part of them would depend on the order of the
 // threads), and white point: the count that 99.5 % of the cells that are not empty do not exceed.
 @compute @workgroup_size(1)
@@ -302,6 +311,9 @@ fn white() {
             }
         }
         atomicStore(&state[WHITE + layer], max(at, 1u));
+        if (frame.tone == 1u) {
+            equalise(layer, all);
+        }
         let lone = atomicLoad(&state[LONE + layer]);
         atomicStore(&state[DRAW + 8u + layer * 4u], select(0u, 6u * lone, lone <= frame.lone));
         atomicStore(&state[DRAW + 8u + layer * 4u + 1u], 1u);

@@ -24,6 +24,10 @@ struct Frame {
     background: u32,  // RGBA8
     row: u32,         // hovered row in this chunk
     lone: u32,        // lone marks of one layer that the list holds
+    glide: f32,       // way from the first layout to the second
+    first: u32,       // start of the first layout in xy
+    second: u32,      // start of the second
+    tone: u32,        // 0 logarithm, 1 equalised
 }
 
 const ANY_SELECTED = 1u;
@@ -31,6 +35,7 @@ const HIDE_REST = 2u;
 const HAS_COLOURS = 4u;
 const HAS_SIZES = 8u;
 const HAS_HIDDEN = 16u;
+const GLIDES = 32u;
 
 // Places in the state buffer. Where two follow each other: rest, chosen.
 const COUNT = 0u;      // rows in view
@@ -39,4 +44,21 @@ const WHITE = 4u;      // points per cell that are drawn at full strength
 const WEIGHT = 6u;     // f32 bits: share of the field, 1 - share of the marks
 const ALPHA = 8u;      // f32 bits: opacity of a mark
 const DRAW = 12u;      // arguments of the indirect draws, 4 words each: marks, then lone marks
-const BINS = 32u;      // histograms of the counts, 256 words each
+const BINS = 32u;      // histograms of the counts, 256 words each; equalised: f32 bits of the share of the cells up to each
+
+// Bin of a count: the place of its highest bit and the three bits below it. Integers only, so that all machines agree.
+fn bin(n: u32) -> u32 {
+    let e = firstLeadingBit(n);
+    let m = select((n << (3u - min(e, 3u))) & 7u, (n >> (max(e, 3u) - 3u)) & 7u, e >= 3u);
+    return e * 8u + m;
+}
+
+// The largest count of a bin.
+fn top(b: u32) -> u32 {
+    let e = b >> 3u;
+    let m = b & 7u;
+    if (e >= 3u) {
+        return ((9u + m) << (e - 3u)) - 1u;
+    }
+    return (8u + m) >> (3u - e);
+}

@@ -31,7 +31,11 @@ fn vs_hover(@builtin(vertex_index) index: u32) -> Out {
     let x = select(-1.0, 1.0, index == 1u || index == 3u || index == 4u);
     let y = select(-1.0, 1.0, index == 2u || index == 4u || index == 5u);
     let local = vec2f(x, y) * (r + 4.0);
-    let px = (xy[frame.row] - frame.centre) * frame.scale + frame.offset + local;
+    var s = xy[frame.first + frame.row];
+    if ((frame.flags & GLIDES) != 0u) {
+        s = s * (1.0 - frame.glide) + xy[frame.second + frame.row] * frame.glide;
+    }
+    let px = (s - frame.centre) * frame.scale + frame.offset + local;
     var out: Out;
     out.position = vec4f(px.x / frame.size.x * 2.0 - 1.0, 1.0 - px.y / frame.size.y * 2.0, 0.0, 1.0);
     out.local = local;

@@ -15,6 +15,25 @@ fn vs_full(@builtin(vertex_index) index: u32) -> @builtin(position) vec4f {
     return vec4f(f32(index & 1u) * 4.0 - 1.0, f32(index >> 1u) * 4.0 - 1.0, 0.0, 1.0);
 }
 
+// Strength 0..1 of a count above 0.
+fn strength(count: u32, layer: u32) -> f32 {
+    if (frame.tone == 0u) {
+        return min(log(1.0 + f32(count)) / log(1.0 + f32(state[WHITE + layer])), 1.0);
+    }
+    // Bins of up to 15 hold one count each; within wider ones the share rises in a line.
+    let b = bin(count);
+    let at = BINS + layer * 256u + b;
+    var low = 0u;
+    var before = 0.0;
+    if (b > 0u) {
+        low = top(b - 1u);
+        before = bitcast<f32>(state[at - 1u]);
+    }
+    let high = top(b);
+    let t = select(1.0, f32(count - low) / f32(high - low), high > low);
+    return before + (bitcast<f32>(state[at]) - before) * t;
+}
+
 // Colour and alpha of a cell of the field, premultiplied.
 fn tone(cell: vec4u, layer: u32) -> vec4f {
     let t = bitcast<f32>(state[WEIGHT + layer]);
@@ -22,8 +41,7 @@ fn tone(cell: vec4u, layer: u32) -> vec4f {
         return vec4f(0.0);
     }
     let n = f32(cell.x);
-    let v = min(log(1.0 + n) / log(1.0 + f32(state[WHITE + layer])), 1.0);
-    let a = t * (0.3 + 0.7 * v);
+    let a = t * (0.3 + 0.7 * strength(cell.x, layer));
     var c = unpack4x8unorm(select(frame.plain, frame.context, layer == 0u && (frame.flags & ANY_SELECTED) != 0u)).rgb;
     if ((frame.flags & HAS_COLOURS) != 0u && !(layer == 0u && (frame.flags & ANY_SELECTED) != 0u)) {
         c = vec3f(cell.yzw) / (n * 255.0);
