@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asterism_render::{Canvas, ImageLook, ImageTexture, Points, Renderer, Style, View};
+use asterism_render::{Canvas, ImageLook, ImageTexture, Points, Renderer, Style, Tone, View};
 use egui::{Mesh, Pos2, Rect, Ui};
 use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor, wgpu};
 
@@ -103,12 +103,24 @@ pub struct Scatter {
     pub context: egui::Color32,
     /// Row under the cursor.
     pub hover: Option<u32>,
+    /// The crowded drawing is equalised, so that structure shows at all densities at once.
+    pub equalised: bool,
 }
+
+/// How long rows glide from one layout to the next at most.
+const GLIDE: Duration = Duration::from_millis(300);
+/// Layouts that follow each other quicker than this are their own animation.
+const GLIDE_FROM: Duration = Duration::from_millis(60);
 
 struct PointsSlot {
     points: Points,
     canvas: Canvas,
     at: u64,
+    /// Stored positions of that layout.
+    xy: Arc<Vec<[f32; 2]>>,
+    /// When the layout last changed, and how long the rows take on their way to it.
+    moved: Instant,
+    glide: Duration,
     look: u64,
     colours: u64,
     sizes: u64,
@@ -152,10 +164,50 @@ fn px_of(rect: Rect, screen: &ScreenDescriptor) -> [u32; 2] {
     [size(rect.left(), rect.right()), size(rect.top(), rect.bottom())]
 }
 
+impl PointsSlot {
+    /// Take up another layout. The same rows glide there: within a map from place to place, from axes to other axes by their share of
+    /// each axis, so that an eye can follow a row. Another number of rows starts afresh.
+    fn lay_out(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, at: &Stored) {
+        let plain = |s: &Stored| s.origin == [0.0; 2] && s.unit == [1.0; 2];
+        let wait = self.moved.elapsed().min(GLIDE);
+        self.points.settle();
+        if self.points.len() != at.xy.len() {
+            self.points = Points::from_shared(device, queue, at.xy.clone(), at.origin, at.unit);
+            (self.look, self.colours, self.sizes) = (0, 0, 0);
+        } else if !plain(at) {
+            // Both layouts are stored between −1 and 1 of their own frames.
+            let before = if self.xy.iter().all(|p| !(p[0].abs() > 1.001 || p[1].abs() > 1.001)) { &self.xy } else { &at.xy };
+            self.points = Points::from_shared(device, queue, before.clone(), at.origin, at.unit);
+            (self.look, self.colours, self.sizes) = (0, 0, 0);
+            self.points.set_target_shared(device, queue, at.xy.clone());
+        } else if wait < GLIDE_FROM {
+            self.points.set_positions_shared(device, queue, at.xy.clone());
+        } else {
+            self.points.set_target_shared(device, queue, at.xy.clone());
+        }
+        (self.at, self.xy, self.moved, self.glide) = (at.key, at.xy.clone(), Instant::now(), wait.max(GLIDE_FROM));
+    }
+    /// Move the rows on their way; true while they are on it.
+    fn go_on(&mut self) -> bool {
+        if self.points.glide().is_none() {
+            return false;
+        }
+        let t = self.moved.elapsed().as_secs_f32() / self.glide.as_secs_f32();
+        if t >= 1.0 {
+            self.points.settle();
+            return false;
+        }
+        // Slow at both ends.
+        self.points.set_glide(t * t * (3.0 - 2.0 * t));
+        true
+    }
+}
+
 struct PointsCallback {
     scatter: Scatter,
     rect: Rect,
     target: wgpu::TextureFormat,
+    ctx: egui::Context,
 }
 
 impl CallbackTrait for PointsCallback {
@@ -172,9 +224,12 @@ impl CallbackTrait for PointsCallback {
         };
         let s = &self.scatter;
         let slot = points.entry(s.slot).or_insert_with(|| PointsSlot {
-            points: Points::from_xy(device, queue, &s.at.xy, s.at.origin, s.at.unit),
+            points: Points::from_shared(device, queue, s.at.xy.clone(), s.at.origin, s.at.unit),
             canvas: Canvas::new(device),
             at: s.at.key,
+            xy: s.at.xy.clone(),
+            moved: Instant::now(),
+            glide: GLIDE,
             look: 0,
             colours: 0,
             sizes: 0,
@@ -182,18 +237,17 @@ impl CallbackTrait for PointsCallback {
         });
         slot.used = Instant::now();
         if slot.at != s.at.key {
-            // A map that moves keeps its frame: only positions go up. Another frame or number of rows starts afresh.
-            if s.at.origin == [0.0; 2] && s.at.unit == [1.0; 2] && slot.points.len() == s.at.xy.len() {
-                slot.points.set_positions(device, queue, &s.at.xy);
-            } else {
-                slot.points = Points::from_xy(device, queue, &s.at.xy, s.at.origin, s.at.unit);
-                (slot.look, slot.colours, slot.sizes) = (0, 0, 0);
-            }
-            slot.at = s.at.key;
+            slot.lay_out(device, queue, &s.at);
+        }
+        if slot.go_on() {
+            self.ctx.request_repaint();
         }
         let colours = s.colours.as_ref().map_or(s.look.key, |c| c.key);
         if slot.colours != colours {
-            slot.points.set_colours(queue, s.colours.as_ref().map_or(&s.look.rgba, |c| &c.rgba));
+            match &s.colours {
+                Some(own) => slot.points.set_colours_shared(queue, own.rgba.clone()),
+                None => slot.points.set_colours(queue, &s.look.rgba),
+            }
             slot.colours = colours;
         }
         // Colours by column show the selection alone; subsets have a say only where they give the colour.
@@ -215,6 +269,7 @@ impl CallbackTrait for PointsCallback {
             context: s.context.to_srgba_unmultiplied(),
             hide_rest: s.hide_rest,
             opacity: s.opacity,
+            tone: if s.equalised { Tone::Equalised } else { Tone::Log },
             ..Style::default()
         };
         renderer.draw_points(device, queue, encoder, &mut slot.canvas, &slot.points, &view, &style, s.hover);
@@ -320,7 +375,7 @@ pub fn paint_scatter(ui: &Ui, render: Option<&RenderState>, theme: &Theme, rect:
     }
     match render {
         Some(state) if trouble(render).is_none() => {
-            let callback = PointsCallback { scatter, rect, target: state.target_format };
+            let callback = PointsCallback { scatter, rect, target: state.target_format, ctx: ui.ctx().clone() };
             ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
         }
         _ => mesh(ui, theme, rect, &scatter),

@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 pub use expr::Expr;
 pub use image::{Image, Picture, Wcs};
 pub use light_curve::LightCurve;
-pub use npy::{read_npy, write_npy};
+pub use npy::{NpyRows, read_npy, write_npy, write_npy_parts};
 pub use product::Part;
 pub use read::{read, read_bytes, read_table, read_with_warnings};
 pub use rowset::RowSet;

@@ -2,7 +2,7 @@
 //!
 //! Format: numpy/lib/format.py, versions 1.0 to 3.0.
 
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use polars::prelude::*;
@@ -21,7 +21,18 @@ struct Array<'a> {
     data: &'a [u8],
 }
 
+/// The file whole.
 fn parse<'a>(what: &str, bytes: &'a [u8]) -> Result<Array<'a>> {
+    let (a, size) = parse_head(what, bytes)?;
+    if a.data.len() < a.rows.saturating_mul(a.cols).saturating_mul(size) {
+        let why = format!("it breaks off: {} of {} bytes are there", a.data.len(), a.rows * a.cols * size);
+        return Err(Error::format(what, format!("is a .npy file that cannot be read: {why}")));
+    }
+    Ok(a)
+}
+
+/// What the header says, with the bytes behind it that are there, and the bytes of a number.
+fn parse_head<'a>(what: &str, bytes: &'a [u8]) -> Result<(Array<'a>, usize)> {
     let wrong = |why: &str| Error::format(what, format!("is a .npy file that cannot be read: {why}"));
     if !bytes.starts_with(b"\x93NUMPY") || bytes.len() < 12 {
         return Err(wrong("it does not begin as one"));
@@ -62,10 +73,7 @@ fn parse<'a>(what: &str, bytes: &'a [u8]) -> Result<Array<'a>> {
     let kind = descr.trim_start_matches(['<', '>', '|', '=']).to_owned();
     let size: usize = kind.get(1..).and_then(|s| s.parse().ok()).ok_or_else(|| wrong("its type is not a number"))?;
     let data = &bytes[start + len..];
-    if data.len() < rows.saturating_mul(cols).saturating_mul(size) {
-        return Err(wrong(&format!("it breaks off: {} of {} bytes are there", data.len(), rows * cols * size)));
-    }
-    Ok(Array { kind, big, fortran, rows, cols, data })
+    Ok((Array { kind, big, fortran, rows, cols, data }, size))
 }
 
 impl Array<'_> {
@@ -157,6 +165,79 @@ pub fn read_npy(path: &Path) -> Result<(Vec<f32>, [usize; 2])> {
     Ok((out, [a.rows, a.cols]))
 }
 
+/// A matrix on disk, read a part at a time: for more rows than memory holds.
+pub struct NpyRows {
+    what: String,
+    from: From,
+    /// Rows and columns.
+    pub shape: [usize; 2],
+}
+
+enum From {
+    /// Row after row in a plain file: where its numbers begin, their type and size.
+    File { file: std::fs::File, start: u64, kind: String, big: bool, size: usize },
+    /// Packed, or column after column: read whole.
+    Whole(Vec<f32>),
+}
+
+impl NpyRows {
+    /// Open a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Format`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let what = path.display().to_string();
+        let io = |e: std::io::Error| Error::io(path, e);
+        let mut file = std::fs::File::open(path).map_err(io)?;
+        let mut head = Vec::new();
+        std::io::Read::by_ref(&mut file).take(1 << 16).read_to_end(&mut head).map_err(io)?;
+        if !head.starts_with(b"\x93NUMPY") {
+            let (values, shape) = read_npy(path)?;
+            return Ok(Self { what, from: From::Whole(values), shape });
+        }
+        let (a, size) = parse_head(&what, &head)?;
+        if a.fortran {
+            let (values, shape) = read_npy(path)?;
+            return Ok(Self { what, from: From::Whole(values), shape });
+        }
+        let (start, shape) = ((head.len() - a.data.len()) as u64, [a.rows, a.cols]);
+        let there = file.metadata().map_err(io)?.len().saturating_sub(start);
+        let wanted = (a.rows as u64).saturating_mul(a.cols as u64).saturating_mul(size as u64);
+        if there < wanted {
+            let why = format!("it breaks off: {there} of {wanted} bytes are there");
+            return Err(Error::format(&what, format!("is a .npy file that cannot be read: {why}")));
+        }
+        let (kind, big) = (a.kind, a.big);
+        Ok(Self { what, from: From::File { file, start, kind, big, size }, shape })
+    }
+    /// Rows `from` up to `to` as `f32`, row after row.
+    ///
+    /// # Errors
+    /// What the disk said, or [`Error::Format`] when its numbers are of a type that is not read.
+    #[allow(clippy::unnecessary_cast)] // the macro casts f32 to itself too
+    pub fn rows(&mut self, from: usize, to: usize) -> Result<Vec<f32>> {
+        let [rows, cols] = self.shape;
+        let to = to.min(rows);
+        let from = from.min(to);
+        let (file, start, kind, big, size) = match &mut self.from {
+            From::Whole(values) => return Ok(values[from * cols..to * cols].to_vec()),
+            From::File { file, start, kind, big, size } => (file, *start, kind.clone(), *big, *size),
+        };
+        let io = |e: std::io::Error| Error::io(Path::new(&self.what), e);
+        let mut bytes = vec![0; (to - from) * cols * size];
+        file.seek(SeekFrom::Start(start + (from * cols * size) as u64)).map_err(io)?;
+        file.read_exact(&mut bytes).map_err(io)?;
+        let a = Array { kind, big, fortran: false, rows: to - from, cols, data: &bytes };
+        let mut out = Vec::with_capacity(a.rows * cols);
+        by_kind!(&self.what, a, T => {
+            out.extend(
+                a.data.chunks_exact(<T as Num>::SIZE).map(|b| (if a.big { <T as Num>::be(b) } else { <T as Num>::le(b) }) as f32),
+            );
+        });
+        Ok(out)
+    }
+}
+
 /// A matrix as a table of columns `c0`, `c1`, ...
 pub(crate) fn read_npy_table(what: &str, bytes: &[u8]) -> Result<Table> {
     let a = parse(what, bytes)?;
@@ -195,14 +276,34 @@ pub fn write_npy(path: &Path, values: &[f32], shape: [usize; 2]) -> Result<()> {
             format!("{} numbers do not make {} x {}", values.len(), shape[0], shape[1]),
         ));
     }
+    write_npy_parts(path, shape, |part| part(values))
+}
+
+/// Write a matrix of `[rows, columns]` as `f32` from parts: `fill` hands over one after the other, row after row.
+///
+/// # Errors
+/// What `fill` returns, [`Error::Format`] when its parts do not make the shape, or what the disk said.
+pub fn write_npy_parts(
+    path: &Path,
+    shape: [usize; 2],
+    fill: impl FnOnce(&mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()>,
+) -> Result<()> {
     atomic_write(path, |out| {
         let io = |e: std::io::Error| Error::io(path, e);
         out.write_all(&header("<f4", &format!("({}, {})", shape[0], shape[1]))).map_err(io)?;
-        let mut bytes = Vec::with_capacity(values.len() * 4);
-        for v in values {
-            v.put_le(&mut bytes);
+        let mut written = 0;
+        let mut bytes = Vec::new();
+        fill(&mut |values| {
+            written += values.len();
+            bytes.clear();
+            values.iter().for_each(|v| v.put_le(&mut bytes));
+            out.write_all(&bytes).map_err(io)
+        })?;
+        if written != shape[0] * shape[1] {
+            let what = format!("{written} numbers do not make {} x {}", shape[0], shape[1]);
+            return Err(Error::format(path.display().to_string(), what));
         }
-        out.write_all(&bytes).map_err(io)
+        Ok(())
     })
 }
 
@@ -228,4 +329,30 @@ pub(crate) fn write_npy_table(path: &Path, table: &Table, out: &mut dyn Write) -
         }
     }
     out.write_all(&bytes).map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn parts_of_a_matrix_are_the_matrix() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.npy");
+        let values: Vec<f32> = (0..35).map(|i| i as f32 / 3.0).collect();
+        write_npy_parts(&path, [7, 5], |part| values.chunks(10).try_for_each(part)).unwrap();
+        assert_eq!(read_npy(&path).unwrap(), (values.clone(), [7, 5]));
+        let mut rows = NpyRows::open(&path).unwrap();
+        assert_eq!(rows.shape, [7, 5]);
+        let parts: Vec<f32> = [(0, 3), (3, 6), (6, 99)].into_iter().flat_map(|(a, b)| rows.rows(a, b).unwrap()).collect();
+        assert_eq!(parts, values);
+        assert!(rows.rows(9, 12).unwrap().is_empty());
+        // Too few numbers leave nothing behind; a file that breaks off is told.
+        let short = folder.path().join("s.npy");
+        assert!(write_npy_parts(&short, [7, 5], |part| part(&values[..10])).is_err() && !short.exists());
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&short, &bytes[..bytes.len() - 4]).unwrap();
+        assert!(NpyRows::open(&short).is_err_and(|e| e.to_string().contains("breaks off")));
+    }
 }

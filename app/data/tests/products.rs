@@ -763,3 +763,62 @@ fn light_curves_of_tables() {
         table(vec![Series::new("time".into(), &time), Series::new("flux".into(), &time)], &[("time", "BJD - 2457000, days|")]);
     assert_eq!(light_curve_from_table(&t).unwrap().time_bjd[1], 2457001.0);
 }
+
+/// Layouts of which no real file could be had. SYNTHETIC files, made by `tests/peers/make_spectra.py` from the documents.
+mod synthetic {
+    use super::*;
+
+    fn made(name: &str) -> Vec<Spectrum> {
+        spectra(&format!("synthetic/{name}")).expect("the made files are in the project")
+    }
+
+    #[test]
+    fn a_cos_spectrum_for_each_segment_without_what_weighs_nothing() {
+        let found = made("cos_x1d.fits");
+        assert_eq!(found.len(), 2);
+        assert!(found[0].name.contains("FUVA") && found[1].name.contains("FUVB"), "{} {}", found[0].name, found[1].name);
+        close(found[0].wavelength_m[4], 1302e-10, 1e-12);
+        close(found[1].flux[0], 3e-14, 1e-6);
+        close(found[0].error.as_ref().unwrap()[19], 2e-15, 1e-6);
+        assert_eq!(found[0].good.iter().filter(|g| !**g).count(), 2);
+        assert!(found[1].good.iter().all(|g| *g));
+        assert_eq!(found[0].medium, Medium::Vacuum);
+    }
+
+    #[test]
+    fn a_jwst_spectrum_a_row_a_wavelength() {
+        let found = made("jwst_x1d.fits");
+        assert_eq!((found.len(), found[0].len()), (1, 25));
+        let s = &found[0];
+        close(s.wavelength_m[24], 2.2e-6, 1e-12);
+        close(s.flux[2], 0.00202, 1e-9);
+        assert_eq!(s.flux_unit, "Jy");
+        // Flagged, and not a number.
+        assert_eq!(s.good.iter().enumerate().filter(|(_, g)| !**g).map(|(i, _)| i).collect::<Vec<_>>(), [3, 7]);
+        assert_eq!(s.medium, Medium::Vacuum);
+    }
+
+    #[test]
+    fn an_iue_spectrum_for_each_aperture_with_its_wavelengths_counted_up() {
+        let found = made("iue.mxlo");
+        assert_eq!(found.len(), 2);
+        assert!(found[0].name.contains("LARGE"), "{}", found[0].name);
+        let s = &found[0];
+        close(s.wavelength_m[100], (1050.0 + 167.64) * 1e-10, 1e-6);
+        // What was not calibrated and what is flagged.
+        assert_eq!(s.good.iter().filter(|g| **g).count(), 494);
+        assert_eq!(found[1].good.iter().filter(|g| **g).count(), 495);
+    }
+
+    #[test]
+    fn an_sdss_spectrum_with_vacuum_wavelengths_and_errors_of_inverse_variances() {
+        let found = made("sdss_spec-lite.fits");
+        assert_eq!((found.len(), found[0].len()), (1, 40));
+        let s = &found[0];
+        close(s.wavelength_m[10], 10f64.powf(3.581) * 1e-10, 1e-6);
+        close(s.error.as_ref().unwrap()[0], 0.5, 1e-6);
+        assert!(!s.good[11] && s.good[12]);
+        assert_eq!(s.medium, Medium::Vacuum);
+        assert!(s.flux_unit.contains("10") && s.flux_unit.contains("17"), "{}", s.flux_unit);
+    }
+}

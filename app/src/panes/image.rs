@@ -271,6 +271,7 @@ impl ImagePane {
                     hide_rest: doc.hide_rest || (!self.others && look.any),
                     context: look.context(cx.theme).gamma_multiply(0.55),
                     hover: cx.shared.hover,
+                    equalised: false,
                 };
                 gpu::paint_scatter(ui, cx.render, cx.theme, rect, scatter);
             }

@@ -141,6 +141,7 @@ impl LightCurvePane {
             opacity: 0.0,
             hide_rest: cx.session.doc().hide_rest,
             hover: cx.shared.hover,
+            equalised: false,
         };
         gpu::paint_scatter(ui, cx.render, cx.theme, frame.rect, scatter);
         let name = |i: usize| dataset.table.columns()[i].name.clone();

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use asterism_render::colour::{self, Lut};
+use asterism_render::field::{Field, Polyline, contours};
 use asterism_session::{Dataset, Document, Map, Plot, select};
 use egui::{Align2, Color32, FontId, Rect, RichText, Sense, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,10 @@ pub struct ScatterPane {
     pub radius_pt: f32,
     /// Lines at the ticks.
     pub grid: bool,
+    /// Contours of density.
+    pub contours: bool,
+    /// The crowded drawing is equalised.
+    pub equalised: bool,
     /// What is shown; `None` for everything.
     pub view: Option<Range2>,
     #[serde(skip)]
@@ -71,6 +76,8 @@ impl Default for ScatterPane {
             size: String::new(),
             radius_pt: 2.0,
             grid: false,
+            contours: false,
+            equalised: false,
             view: None,
             slot: Cache::default(),
             state: Cache::default(),
@@ -85,6 +92,7 @@ struct State {
     columns: Work<(DataKey, String, String), Result<Placement, String>>,
     colours: Work<(DataKey, String, String, u64), Result<Arc<ByColumn>, String>>,
     sizes: Work<(DataKey, String), Result<(Arc<Vec<f32>>, u64), String>>,
+    contours: Work<(u64, u64), [Vec<Polyline>; 2]>,
     brush: Brush,
     /// What the view belonged to.
     shown: Option<(u32, Placed, Option<u32>)>,
@@ -182,6 +190,12 @@ impl ScatterPane {
             ui.label(RichText::new("Radius of a mark").color(cx.theme.third));
             ui.add(egui::Slider::new(&mut self.radius_pt, 0.5..=8.0).suffix(" pt")).accessible_name("Radius of a mark in points");
             ui.checkbox(&mut self.grid, "Grid lines");
+            ui.checkbox(&mut self.contours, "Contours of density").on_hover_text(
+                "Around the densest quarter, half, three quarters and nine tenths of the rows; of the selection in its colour",
+            );
+            ui.checkbox(&mut self.equalised, "Equalise crowds").on_hover_text(
+                "Where marks pass into density: shows structure at all densities at once, as ranks and not as counts",
+            );
             if !self.colour.is_empty() {
                 ui.separator();
                 ui.label(RichText::new("Colours of the column").color(cx.theme.third));
@@ -328,8 +342,12 @@ impl ScatterPane {
             hide_rest: doc.hide_rest,
             context: look.context(cx.theme),
             hover,
+            equalised: self.equalised,
         };
         gpu::paint_scatter(ui, cx.render, cx.theme, frame.rect, scatter);
+        if self.contours {
+            self.contours(ui, cx, &frame, &placement, &look);
+        }
         let on =
             On { dataset: &dataset, at: &placement.at, plot: plot.as_ref(), transform: &frame, x_column: x_column.as_deref() };
         let brushed = self.state.brush.update(ui, cx, &on, &shown.response);
@@ -352,6 +370,26 @@ impl ScatterPane {
                     lines.push(format!("trust {trust:.2}"));
                 }
                 tip(ui, cx.theme, at, &lines);
+            }
+        }
+    }
+
+    /// Contours of all rows, and of the selected ones over them.
+    fn contours(&mut self, ui: &Ui, cx: &Cx<'_>, frame: &Frame, placement: &Placement, look: &Arc<RowLook>) {
+        let (at, home, of) = (placement.at.clone(), placement.home, look.clone());
+        let key = (at.key, look.key);
+        self.state.contours.get(ui.ctx(), "scatter-contours", key, move || contours_of(&at, home, &of));
+        let Some(made) = self.state.contours.newest_for(|k| k.0 == key.0) else { return };
+        let painter = ui.painter_at(frame.rect);
+        for (lines, colour) in made.iter().zip([cx.theme.second, look.own]) {
+            for line in lines {
+                let points: Vec<egui::Pos2> = line.points.iter().map(|p| frame.pt_from_data(*p)).collect();
+                let stroke = egui::Stroke::new(1.0, colour.gamma_multiply(0.9));
+                painter.add(if line.closed {
+                    egui::Shape::closed_line(points, stroke)
+                } else {
+                    egui::Shape::line(points, stroke)
+                });
             }
         }
     }
@@ -441,6 +479,26 @@ impl ScatterPane {
         let made = self.state.sizes.newest_for(|k| k.0.id == id)?;
         made.as_ref().as_ref().ok().cloned()
     }
+}
+
+/// Contours around shares of all rows, and of the selected ones where there are any, in data units.
+fn contours_of(at: &Stored, home: Range2, look: &RowLook) -> [Vec<Polyline>; 2] {
+    const SHARES: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
+    // The field is of stored positions; its corners are told in data units again.
+    let (low, high) = (at.stored([home.x[0], home.y[0]]), at.stored([home.x[1], home.y[1]]));
+    let lines = |xy: &[[f32; 2]]| {
+        let Some(field) = Field::density(xy, [low[0], high[0]], [low[1], high[1]], [192, 192], 3.0) else { return Vec::new() };
+        let levels = field.levels_of_shares(&SHARES);
+        let mut lines = contours(&field, &levels);
+        for p in lines.iter_mut().flat_map(|l| &mut l.points) {
+            *p = [p[0] * at.unit[0] + at.origin[0], p[1] * at.unit[1] + at.origin[1]];
+        }
+        lines
+    };
+    let chosen = |row: &usize| look.chosen.get(row / 64).is_some_and(|w| w >> (row % 64) & 1 == 1);
+    let some: Vec<[f32; 2]> =
+        if look.selected > 0 { (0..at.xy.len()).filter(chosen).map(|r| at.xy[r]).collect() } else { Vec::new() };
+    [lines(&at.xy), if some.is_empty() { Vec::new() } else { lines(&some) }]
 }
 
 /// `t-SNE of spectra` → `t-SNE`.

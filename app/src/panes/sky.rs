@@ -248,6 +248,7 @@ impl SkyPane {
             opacity: 0.0,
             hide_rest: doc.hide_rest,
             hover: cx.shared.hover,
+            equalised: false,
         };
         gpu::paint_scatter(ui, cx.render, cx.theme, rect, scatter);
         let taken = self.brush(ui, cx, &dataset, placed, &frame, &response);
