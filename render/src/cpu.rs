@@ -1,17 +1,21 @@
 //! Scatters drawn by the processor's threads: for software adapters, devices that cannot compute, and pictures on paper.
 //!
 //! The picture is that of [`reference::points`], bit for bit and for any number of threads; only the order of the work differs.
-//! *Place* takes blocks of rows that stay in the cache, each thread a part of them: it sorts the rows in view by bands of 16 lines.
-//! *Add* gives each band to one thread, whose cells then fit its own cache and need no atomics. A last pass over the bands finds
-//! lone points and the histogram, and another draws marks and puts the layers together. Threads are our own, since those of the
-//! global pool may all be busy making a map.
+//! Threads take parts of the rows by turns and sort what is in view into buckets, one for each band of 8 lines; a full bucket is
+//! added to its band by whoever filled it, under the band's lock. So cells are written in runs that stay in the cache, and without
+//! atomics. A pass over the bands finds lone points and the histogram, and another draws marks and puts the layers together.
+//! Threads are our own, since those of the global pool may all be busy making a map.
 //!
 //! Choices not taken: atomics on shared cells (four a point, and they leave the cache at every one), a copy of the cells a thread
-//! (16 MB each), and rows sorted by place beforehand (a map that moves would have to be sorted for every frame). A software Vulkan
-//! is left out because it interprets the same kernels at five times the cost. Cost: about 8 ns of processor time a point with
-//! colours, plus 16 ns a pixel; 2 MB for a block, 16 B a pixel and layer with colours, 4 B without.
+//! (16 MB each), sorting blocks of rows by band before adding (twice the time: the sorted rows are written and read once more), and
+//! rows sorted by place beforehand (a map that moves would have to be sorted for every frame). A software Vulkan interprets the same
+//! kernels at six times the cost. Cost: see docs/benchmarks.md; 16 B a pixel and layer with colours, 4 B without, and 0.4 MB a thread
+//! and layer.
 
-use std::sync::OnceLock;
+use std::sync::{
+    Mutex, OnceLock, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use rayon::prelude::*;
 
@@ -24,10 +28,10 @@ use crate::{
 };
 
 /// Lines of a band.
-const LINES: usize = 16;
-/// Rows that are placed before they are added.
-const BLOCK: usize = 1 << 18;
-/// Rows that one task places.
+const LINES: usize = 8;
+/// Points that wait for their band before they are added.
+const BUCKET: usize = 1 << 12;
+/// Rows that a thread takes at a time.
 const PART: usize = 1 << 13;
 /// Pixels along an axis that a key has room for.
 const MOST: u32 = 1 << 15;
@@ -97,12 +101,13 @@ impl Cell for [u32; 4] {
 struct Room<C: Cell> {
     /// Of the rest and of the selection, line by line.
     cells: [Vec<C>; 2],
-    entries: Vec<C::Entry>,
+    /// One a thread.
+    buckets: Vec<Buckets<C>>,
 }
 
 impl<C: Cell> Default for Room<C> {
     fn default() -> Self {
-        Self { cells: [Vec::new(), Vec::new()], entries: Vec::new() }
+        Self { cells: [Vec::new(), Vec::new()], buckets: Vec::new() }
     }
 }
 
@@ -115,8 +120,8 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub fn bytes(&self) -> u64 {
-        let counts = self.counts.cells.iter().map(|c| c.len() * 4).sum::<usize>() + self.counts.entries.len() * 4;
-        let colours = self.colours.cells.iter().map(|c| c.len() * 16).sum::<usize>() + self.colours.entries.len() * 8;
+        let counts = self.counts.cells.iter().map(|c| c.len() * 4).sum::<usize>();
+        let colours = self.colours.cells.iter().map(|c| c.len() * 16).sum::<usize>();
         (counts + colours) as u64
     }
 }
@@ -142,13 +147,43 @@ pub(crate) fn draw(scratch: &mut Scratch, out: &mut Vec<u8>, view: &View, style:
     }
 }
 
-/// What one task found out about its rows.
-#[derive(Clone, Default)]
-struct Part {
-    /// End of each bucket (layer by layer, band by band) among the entries of the part.
-    ends: Vec<u32>,
-    /// Rows in view, marks that reach into it included.
-    count: [u32; 2],
+impl<C: Cell> Default for Buckets<C> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), filled: Vec::new() }
+    }
+}
+
+/// Points of one thread that wait for their bands.
+struct Buckets<C: Cell> {
+    entries: Vec<C::Entry>,
+    /// Of each band, layer by layer.
+    filled: Vec<usize>,
+}
+
+impl<C: Cell> Buckets<C> {
+    fn resize(&mut self, bands: usize) {
+        self.entries.resize(bands * BUCKET, C::Entry::default());
+        self.filled.resize(bands, 0);
+    }
+
+    fn push(&mut self, band: usize, entry: C::Entry, bands: &[Mutex<&mut [C]>]) {
+        let filled = &mut self.filled[band];
+        self.entries[band * BUCKET + *filled] = entry;
+        *filled += 1;
+        if *filled == BUCKET {
+            self.flush(band, bands);
+        }
+    }
+
+    /// Adds what waits for a band. Sums of integers do not depend on which thread comes first.
+    #[inline(never)]
+    fn flush(&mut self, band: usize, bands: &[Mutex<&mut [C]>]) {
+        let waiting = &self.entries[band * BUCKET..][..std::mem::take(&mut self.filled[band])];
+        let mut cells = bands[band].lock().unwrap_or_else(PoisonError::into_inner);
+        for &entry in waiting {
+            cells[C::key(entry) as usize].add(entry);
+        }
+    }
 }
 
 /// A round mark.
@@ -258,17 +293,17 @@ impl<'a> Job<'a> {
     /// Hands layer and pixels of all rows that are drawn to `f`.
     fn each(&self, rows: std::ops::Range<usize>, mut f: impl FnMut(usize, usize, [f32; 2])) {
         let c = self.columns;
-        if c.hidden.is_none() && c.selection.is_none() && c.to.is_none() {
-            for (row, s) in rows.clone().zip(&c.xy[rows]) {
-                if s[0].is_finite() && s[1].is_finite() {
-                    f(row, 0, self.placer.affine.px(*s));
-                }
-            }
-        } else {
-            for row in rows {
-                if let Some((layer, px)) = self.placer.place(row) {
-                    f(row, layer, px);
-                }
+        let simple = c.hidden.is_none() && c.selection.is_none() && c.to.is_none();
+        let xy = &c.xy[rows.clone()];
+        // One call, so that `f` becomes a part of the loop.
+        for (row, s) in rows.zip(xy) {
+            let placed = if simple {
+                (s[0].is_finite() && s[1].is_finite()).then(|| (0, self.placer.affine.px(*s)))
+            } else {
+                self.placer.place(row)
+            };
+            if let Some((layer, px)) = placed {
+                f(row, layer, px);
             }
         }
     }
@@ -300,69 +335,55 @@ impl<'a> Job<'a> {
 
     /// Adds all rows to their cells; returns how many of each layer are in view.
     fn fill<C: Cell>(&self, room: &mut Room<C>) -> [u32; 2] {
-        let mut count = [0; 2];
-        for k in 0..2 {
-            let cells = if k < self.layers { self.w * self.h } else { 0 };
-            if room.cells[k].len() != cells {
-                room.cells[k] = vec![C::default(); cells];
+        for (layer, cells) in room.cells.iter_mut().enumerate() {
+            let n = if layer < self.layers { self.w * self.h } else { 0 };
+            if cells.len() == n {
+                cells.par_chunks_mut(LINES * self.w).for_each(|cells| cells.fill(C::default()));
+            } else {
+                *cells = vec![C::default(); n];
             }
         }
-        let n = self.rows();
-        if n == 0 {
-            room.cells.iter_mut().for_each(|c| c.fill(C::default()));
-            return count;
-        }
-        room.entries.resize(n.next_multiple_of(PART).min(BLOCK), C::Entry::default());
-        let mut parts = vec![Part::default(); BLOCK / PART];
-        for block in 0..n.div_ceil(BLOCK) {
-            let first = block * (BLOCK / PART);
-            let used = n.div_ceil(PART).min(first + BLOCK / PART) - first;
-            parts[..used].par_iter_mut().zip(room.entries.par_chunks_mut(PART)).enumerate().for_each_init(
-                || vec![[0u32; 2]; PART],
-                |keys, (i, (part, entries))| self.place::<C>(self.part(first + i), keys, part, entries),
-            );
-            for part in &parts[..used] {
-                count = [count[0] + part.count[0], count[1] + part.count[1]];
+        let bands: Vec<Mutex<&mut [C]>> =
+            room.cells.iter_mut().flat_map(|cells| cells.chunks_mut(LINES * self.w)).map(Mutex::new).collect();
+        let (next, parts) = (AtomicUsize::new(0), self.rows().div_ceil(PART));
+        // One task a thread, each with buckets of its own; they take parts until there are none.
+        let task = |buckets: &mut Buckets<C>| {
+            let mut count = [0; 2];
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= parts {
+                    break;
+                }
+                self.place(self.part(part), buckets, &bands, &mut count);
             }
-            for (layer, cells) in room.cells.iter_mut().enumerate().take(self.layers) {
-                cells.par_chunks_mut(LINES * self.w).enumerate().for_each(|(band, cells)| {
-                    if block == 0 {
-                        cells.fill(C::default());
-                    }
-                    self.add(layer * self.bands + band, band, &parts[..used], &room.entries, cells);
-                });
-            }
-        }
-        count
+            (0..bands.len()).for_each(|b| buckets.flush(b, &bands));
+            count
+        };
+        room.buckets.resize_with(rayon::current_num_threads().min(parts), Buckets::default);
+        room.buckets.iter_mut().for_each(|b| b.resize(bands.len()));
+        room.buckets.par_iter_mut().with_max_len(1).map(task).reduce(|| [0; 2], |a, b| [a[0] + b[0], a[1] + b[1]])
     }
 
-    /// Sorts the rows of one part that are in view by layer and band.
-    fn place<C: Cell>(&self, rows: std::ops::Range<usize>, keys: &mut [[u32; 2]], part: &mut Part, entries: &mut [C::Entry]) {
-        let bucket = |key: u32| (key >> 31) as usize * self.bands + ((key >> 16) & 0x7fff) as usize / LINES;
-        let mut starts = vec![0u32; self.layers * self.bands];
+    /// Puts the rows of one part that are in view into the buckets of their bands.
+    fn place<C: Cell>(
+        &self,
+        rows: std::ops::Range<usize>,
+        buckets: &mut Buckets<C>,
+        bands: &[Mutex<&mut [C]>],
+        count: &mut [u32; 2],
+    ) {
         let (w, h) = (self.w as f32, self.h as f32);
-        let mut n = 0;
-        part.count = [0; 2];
-        let first = rows.start;
+        let mut all = *count;
+        let (sized, plain) = (self.columns.sizes.is_some(), radius(self.style));
         self.each(rows, |row, layer, px| {
-            part.count[layer] += u32::from(self.reaches(px, self.radius(row)));
+            all[layer] += u32::from(self.reaches(px, if sized { self.placer.radius(row) } else { plain }));
             if px[0] >= 0.0 && px[1] >= 0.0 && px[0] < w && px[1] < h {
-                let key = (layer as u32) << 31 | (px[1] as u32) << 16 | px[0] as u32;
-                starts[bucket(key)] += 1;
-                keys[n] = [key, (row - first) as u32];
-                n += 1;
+                let y = px[1] as usize;
+                let cell = (y % LINES * self.w) as u32 + px[0] as u32;
+                buckets.push(layer * self.bands + y / LINES, C::entry(cell, self.colour(row, layer)), bands);
             }
         });
-        let mut sum = 0;
-        for start in &mut starts {
-            (*start, sum) = (sum, sum + *start);
-        }
-        for &[key, row] in &keys[..n] {
-            let at = &mut starts[bucket(key)];
-            entries[*at as usize] = C::entry(key, self.colour(first + row as usize, (key >> 31) as usize));
-            *at += 1;
-        }
-        part.ends = starts;
+        *count = all;
     }
 
     /// Colour that is added to a cell; none where all of the layer have the same.
@@ -373,18 +394,6 @@ impl<'a> Job<'a> {
         let Some(rgba) = self.columns.rgba else { return 0 };
         let c = rgba.get(row).copied().unwrap_or(0);
         if c >> 24 == 0 { u32::from_le_bytes(self.style.context) } else { c }
-    }
-
-    /// Adds the entries of one bucket to the cells of its band.
-    fn add<C: Cell>(&self, bucket: usize, band: usize, parts: &[Part], entries: &[C::Entry], cells: &mut [C]) {
-        for (part, entries) in parts.iter().zip(entries.chunks(PART)) {
-            let from = if bucket == 0 { 0 } else { part.ends[bucket - 1] };
-            for &entry in &entries[from as usize..part.ends[bucket] as usize] {
-                let key = C::key(entry);
-                let line = ((key >> 16) & 0x7fff) as usize - band * LINES;
-                cells[line * self.w + (key & 0xffff) as usize].add(entry);
-            }
-        }
     }
 
     /// Histogram of the counts, and the cells whose only point has no other within two diameters.
@@ -581,7 +590,7 @@ mod tests {
     #[test]
     fn pictures_are_those_of_the_scalar_twin_bit_for_bit() {
         let view = View { x: [-4.0, 4.5], y: [-3.0, 4.0], px: [203, 101] };
-        for n in [0, 1, 3, PART, PART + 1, BLOCK + 5 * PART + 11] {
+        for n in [0, 1, 3, PART, PART + 1, 40 * PART + 11] {
             let (xy, to) = (clump(n, 5), clump(n, 6));
             let colours: Vec<u32> =
                 (0..n as u32).map(|i| i.wrapping_mul(0x9e37_79b1) | if i % 9 == 0 { 0 } else { 0xff00_0000 }).collect();
@@ -616,7 +625,7 @@ mod tests {
 
     #[test]
     fn a_frame_leaves_nothing_to_the_next() {
-        let (many, few) = (clump(BLOCK + 1, 1), clump(100, 2));
+        let (many, few) = (clump(30 * PART + 1, 1), clump(100, 2));
         let style = Style { density: Density::Always, ..Style::default() };
         let mut scratch = Scratch::default();
         let mut out = Vec::new();
