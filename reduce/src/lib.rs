@@ -6,7 +6,7 @@
 //!
 //! Start at [`embed`] (a map of the rows), [`kmeans`], [`mixture`] and [`Density`] (groups), [`lof`] and [`Forest`] (what is
 //! odd), [`quality`] (how far a map can be trusted), [`nuisance`] (what else explains it), [`scale`] (columns made
-//! comparable) and [`rule`] (a readable description of some rows). One [`Graph`] of neighbours serves them all.
+//! comparable), [`prepare`] (what to do with them before) and [`rule`] (a readable description of some rows). One [`Graph`] of neighbours serves them all.
 mod affinity;
 mod autoencoder;
 mod cells;
@@ -26,6 +26,7 @@ mod outlier;
 mod pacmap;
 mod pca;
 mod placer;
+pub mod prepare;
 mod quality;
 pub mod rule;
 mod scale;
