@@ -105,6 +105,14 @@ pub struct Params {
     pub start: Start,
     /// t-SNE, UMAP, PaCMAP: with more columns than this, that many principal components are taken first; 0 = never.
     pub pca_dims: usize,
+    /// Autoencoder: the variational kind, whose rows are clouds and whose map is their middles.
+    pub variational: bool,
+    /// Variational autoencoder: weight of the clouds' information; 1 = as probability theory has it, more = smoother maps.
+    pub beta: f64,
+    /// Autoencoder: rows of a step; 0 = chosen by their number.
+    pub batch: usize,
+    /// Autoencoder: largest learning rate; 0 = chosen.
+    pub rate: f64,
 }
 
 impl Default for Params {
@@ -125,6 +133,10 @@ impl Default for Params {
             min_dist: 0.1,
             start: Start::Pca,
             pca_dims: 50,
+            variational: false,
+            beta: 1.0,
+            batch: 0,
+            rate: 0.0,
         }
     }
 }
@@ -134,7 +146,8 @@ impl Default for Params {
 pub struct Embedding {
     /// Places, rows × dims.
     pub coords: Array2<f32>,
-    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs", "recall_of_search".
+    /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs", "information" (nats
+    /// a row, variational), "recall_of_search".
     pub figures: BTreeMap<String, f64>,
     /// Wall-clock seconds by stage.
     pub seconds: BTreeMap<String, f64>,
@@ -508,6 +521,9 @@ fn learned(
     if params.layers.contains(&0) {
         return Err(Error::Shape("a hidden layer needs at least one number".into()));
     }
+    if !(0.0..=1e6).contains(&params.beta) || !(0.0..=1.0).contains(&params.rate) {
+        return Err(Error::Shape("beta must be 0 or more, and the learning rate between 0 and 1".into()));
+    }
     let start = Instant::now();
     let (data, w) = match weights {
         None => (kernel::checked(x)?, None),
@@ -517,18 +533,27 @@ fn learned(
         }
     };
     kernel::check_memory((n * d * 16) as u64)?;
-    let plan = Plan { hidden: &params.layers, latent: params.dims, epochs: params.epochs, seed: params.seed };
-    let (trained, scaled) = train(data, w.as_deref(), n, d, &plan, monitor);
-    let net = trained.net;
-    let coords = net.encode(&scaled);
-    let errors = net.row_errors(&scaled, w.as_deref());
+    let plan = Plan {
+        hidden: &params.layers,
+        latent: params.dims,
+        epochs: params.epochs,
+        batch: params.batch,
+        rate: params.rate,
+        variational: params.variational.then_some(params.beta),
+        seed: params.seed,
+    };
+    let trained = train(data, w.as_deref(), d, &plan, monitor);
+    let (net, coords, errors) = (trained.net, trained.coords, trained.errors);
     let typical = kernel::median(&mut errors.clone()).max(1e-3 * net.scale).max(f32::MIN_POSITIVE);
-    let figures = BTreeMap::from([
+    let mut figures = BTreeMap::from([
         ("loss".to_string(), trained.loss),
         ("held_out".to_string(), trained.held_out),
         ("epochs".to_string(), trained.epochs as f64),
         ("weights".to_string(), net.parameters() as f64),
     ]);
+    if params.variational {
+        figures.insert("information".into(), trained.information);
+    }
     monitor.frame(&coords, params.dims, &[("loss", trained.loss), ("held_out", trained.held_out)]);
     Ok(Embedding {
         coords: Array2::from_shape_vec((n, params.dims), coords).map_err(|e| Error::Shape(e.to_string()))?,

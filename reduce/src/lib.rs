@@ -6,13 +6,14 @@
 //!
 //! Start at [`embed`] (a map of the rows), [`kmeans`], [`mixture`] and [`Density`] (groups), [`lof`] and [`Forest`] (what is
 //! odd), [`quality`] (how far a map can be trusted), [`nuisance`] (what else explains it), [`scale`] (columns made
-//! comparable) and [`rule`] (a readable description of some rows). One [`Graph`] of neighbours serves them all.
+//! comparable), [`prepare`] (what to do with them before) and [`rule`] (a readable description of some rows). One [`Graph`] of neighbours serves them all.
 mod affinity;
 mod autoencoder;
 mod cells;
 mod embed;
 mod error;
 mod hdbscan;
+mod index;
 mod kdtree;
 mod kernel;
 mod kmeans;
@@ -24,6 +25,8 @@ mod nuisance;
 mod outlier;
 mod pacmap;
 mod pca;
+mod placer;
+pub mod prepare;
 mod quality;
 pub mod rule;
 mod scale;
@@ -41,5 +44,6 @@ pub use neighbours::{Graph, Neighbours, Search, neighbours};
 pub use nuisance::{Influence, Target, information, nuisance};
 pub use outlier::{Forest, Lof, lof, nearest_to};
 pub use pca::{Pca, pca};
+pub use placer::Placer;
 pub use quality::{Quality, quality, quality_with_graph, trustworthiness};
 pub use scale::{Scale, Scaler, scale};

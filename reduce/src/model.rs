@@ -1,24 +1,13 @@
-//! A fitted map that can be stored, and new rows placed on it without fitting anything again.
-//!
-//! PCA projects, the autoencoder encodes. t-SNE keeps its reference rows and their places: a new row starts at the
-//! median of its 25 nearest reference rows and makes 250 steps against the frozen map, whose repulsion is read from one
-//! stored mesh, as openTSNE does (Poličar, Stražar & Zupan 2019). Every row is placed on its own, so a row's place does
-//! not depend on what else is placed with it. UMAP and PaCMAP do likewise: only the new row moves, drawn by its nearest
-//! reference rows and pushed by random ones, which are drawn from the bits of the row itself.
+//! A fitted map that can be stored; [`crate::Placer`] puts new rows on it without fitting anything again.
 //!
 //! Files hold a line of JSON and then plain little-endian `f32` arrays: small, and no format of another crate to keep.
 
-use crate::affinity::calibrate;
 use crate::autoencoder::{Layer, Net};
 use crate::kernel;
-use crate::monitor::{Monitor, step};
-use crate::neighbours::among;
 use crate::pca::{project, unproject};
-use crate::tsne::{EXACT_BELOW, mesh::Mesh, spacing};
-use crate::umap::{self, Curve};
-use crate::{Error, Method, pacmap};
+use crate::umap::Curve;
+use crate::{Error, Method};
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 
@@ -81,21 +70,6 @@ impl Linear {
     pub(crate) fn k(&self) -> usize {
         self.components.len() / self.mean.len().max(1)
     }
-
-    /// Scores (n × k) and root mean square residual of each row.
-    pub(crate) fn apply(&self, x: &[f32], n: usize) -> (Vec<f32>, Vec<f32>) {
-        let (d, k) = (self.mean.len(), self.k());
-        let scores = project(x, n, d, &self.mean, &self.components, k);
-        let mut errors = vec![0.0f32; n];
-        errors.par_chunks_mut(kernel::CHUNK).enumerate().for_each(|(c, e)| {
-            let first = c * kernel::CHUNK;
-            let back = unproject(&scores[first * k..(first + e.len()) * k], e.len(), d, &self.mean, &self.components, k);
-            for (r, e) in e.iter_mut().enumerate() {
-                *e = (kernel::distance2(&back[r * d..(r + 1) * d], &x[(first + r) * d..(first + r + 1) * d]) / d as f32).sqrt();
-            }
-        });
-        (scores, errors)
-    }
 }
 
 /// The median error, but never so small that rounding would look strange.
@@ -145,46 +119,15 @@ impl Model {
         }
     }
 
-    /// Places new rows (same columns, same scaling as the fitted ones) on the map; nothing is fitted.
+    /// How sure the places of rows are: the standard deviation of each row's cloud along each map axis (rows × dims, map
+    /// units), of a variational autoencoder; `None` of other maps.
     ///
     /// # Errors
-    /// No cells, cells that are not finite, another number of columns, or stopped.
-    pub fn place(&self, x: ArrayView2<f32>, monitor: &dyn Monitor) -> Result<Placement, Error> {
-        let (n, d) = x.dim();
-        let data = kernel::checked(x)?;
-        if d != self.columns() {
-            return Err(Error::Shape(format!(
-                "the map was made from {} columns, the new rows have {d}: use the same columns",
-                self.columns()
-            )));
-        }
-        step(monitor, "placing", 0, n)?;
-        match &self.kind {
-            Kind::Pca(l) => {
-                let (scores, errors) = l.apply(&data, n);
-                Ok(Placement { coords: matrix(scores, n, l.k())?, unlike: errors.iter().map(|e| e / l.typical).collect() })
-            }
-            Kind::Autoencoder { net, typical } => {
-                let scaled = net.scaled(&data);
-                let errors = net.row_errors(&scaled, None);
-                Ok(Placement {
-                    coords: matrix(net.encode(&scaled), n, self.dims())?,
-                    unlike: errors.iter().map(|e| e / typical).collect(),
-                })
-            }
-            Kind::Tsne(r) => r.place(&data, n, monitor),
-            Kind::Umap { reference: r, curve, neighbours } => {
-                // umap-learn's number of epochs for new rows.
-                let rounds = if r.coords.len() / r.dims <= 10_000 { 100 } else { 30 };
-                r.place_each(&data, n, *neighbours, monitor, |ids, d2, key, out| {
-                    let distances: Vec<f32> = d2.iter().map(|d| d.sqrt()).collect();
-                    umap::place(&r.coords, r.dims, ids, &distances, *curve, key, rounds, out);
-                })
-            }
-            Kind::Pacmap { reference: r, neighbours } => {
-                r.place_each(&data, n, *neighbours, monitor, |ids, _, key, out| pacmap::place(&r.coords, r.dims, ids, key, out))
-            }
-        }
+    /// As [`Self::place`].
+    pub fn spread(&self, x: ArrayView2<f32>) -> Result<Option<Array2<f32>>, Error> {
+        let data = self.check(x)?;
+        let Kind::Autoencoder { net, .. } = &self.kind else { return Ok(None) };
+        net.spreads(&net.scaled(&data)).map(|s| matrix(s, x.nrows(), self.dims())).transpose()
     }
 
     /// Rows (n × columns, in the fitted units) from places on the map; `None` for t-SNE, UMAP and PaCMAP, which have no
@@ -320,7 +263,7 @@ impl Model {
                 head.sizes = net.sizes.clone();
                 head.numbers = vec![*typical, net.scale];
                 let mut a: Vec<&[f32]> = vec![&net.mean, &net.latent_mean, &net.latent_scale];
-                for l in &net.layers {
+                for l in net.layers.iter().chain(&net.spread) {
                     a.extend([&l.w[..], &l.b]);
                 }
                 a
@@ -403,168 +346,18 @@ impl Head {
                 if s[s.len() / 2] != latent_mean.len() || latent_mean.len() != latent_scale.len() || latent_mean.is_empty() {
                     return Err(wrong("latent numbers"));
                 }
-                let net = Net { sizes: self.sizes.clone(), mean, scale: number(1)?, layers, latent_mean, latent_scale };
+                let mut spread = None;
+                if self.arrays == 3 + 2 * layers.len() + 2 {
+                    let head = Layer { w: next()?, b: next()? };
+                    if head.b.len() != latent_mean.len() || Some(head.w.len()) != s[s.len() / 2 - 1].checked_mul(head.b.len()) {
+                        return Err(wrong("layers"));
+                    }
+                    spread = Some(head);
+                }
+                let net = Net { sizes: self.sizes.clone(), mean, scale: number(1)?, layers, spread, latent_mean, latent_scale };
                 Kind::Autoencoder { net, typical: number(0)? }
             }
         };
         Ok(Model { version: self.version, kind })
-    }
-}
-
-impl Reference {
-    /// Places rows one by one: `each` gets a row's nearest reference rows, their squared distances and a key made of the
-    /// row's own bits.
-    fn place_each(
-        &self,
-        x: &[f32],
-        n: usize,
-        neighbours: usize,
-        monitor: &dyn Monitor,
-        each: impl Fn(&[u32], &[f32], u64, &mut [f32]) + Sync,
-    ) -> Result<Placement, Error> {
-        let own;
-        let rows: &[f32] = match &self.before {
-            Some(l) => {
-                own = l.apply(x, n).0;
-                &own
-            }
-            None => x,
-        };
-        let (d, dims, width) = (self.width, self.dims, x.len() / n);
-        let near = among(rows, n, &self.rows, self.rows.len() / d, d, neighbours.max(5), monitor)?;
-        let (mut coords, mut unlike) = (vec![0.0f32; n * dims], vec![0.0f32; n]);
-        let block = 2048;
-        for (b, (coords, unlike)) in coords.chunks_mut(block * dims).zip(unlike.chunks_mut(block)).enumerate() {
-            step(monitor, "placing", b * block, n)?;
-            coords.par_chunks_mut(dims).zip(unlike.par_iter_mut()).enumerate().for_each(|(r, (out, unlike))| {
-                let i = b * block + r;
-                let range = i * near.k..(i + 1) * near.k;
-                let (ids, d2) = (&near.ids[range.clone()], &near.distances2[range]);
-                let five = near.k.min(5);
-                *unlike = d2[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32 / self.typical;
-                let key = x[i * width..(i + 1) * width].iter().fold(1, |h, v| kernel::mix(h, u64::from(v.to_bits())));
-                let k = near.k.min(neighbours);
-                each(&ids[..k], &d2[..k], key, out);
-            });
-        }
-        monitor.progress(crate::Progress { stage: "placing", done: n as u64, of: n as u64 });
-        Ok(Placement { coords: matrix(coords, n, dims)?, unlike })
-    }
-
-    fn place(&self, x: &[f32], n: usize, monitor: &dyn Monitor) -> Result<Placement, Error> {
-        let own;
-        let rows: &[f32] = match &self.before {
-            Some(l) => {
-                own = l.apply(x, n).0;
-                &own
-            }
-            None => x,
-        };
-        let (d, dims) = (self.width, self.dims);
-        let count = self.rows.len() / d;
-        let near = among(rows, n, &self.rows, count, d, 25, monitor)?;
-        let k = near.k;
-        step(monitor, "placing", 0, n)?;
-        // Two-dimensional places of the reference rows; one-dimensional maps have 0 in the second.
-        let flat: Vec<[f32; 2]> = if dims <= 2 {
-            self.coords.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect()
-        } else {
-            Vec::new()
-        };
-        let mesh = (dims <= 2 && count >= EXACT_BELOW).then(|| {
-            let mut mesh = Mesh::new(spacing(count));
-            mesh.load(&flat);
-            mesh
-        });
-        let repel = |y: &[f32; 3]| -> ([f32; 3], f32) {
-            if let Some(mesh) = &mesh {
-                let [phi, fx, fy] = mesh.probe([y[0], y[1]]);
-                return ([fx, fy, 0.0], phi);
-            }
-            let (mut f, mut z) = ([0.0f32; 3], 0.0f32);
-            for c in self.coords.chunks_exact(dims) {
-                let mut delta = [0.0f32; 3];
-                let mut d2 = 1.0f32;
-                for a in 0..dims {
-                    delta[a] = y[a] - c[a];
-                    d2 += delta[a] * delta[a];
-                }
-                let q = 1.0 / d2;
-                z += q;
-                for a in 0..dims {
-                    f[a] += q * q * delta[a];
-                }
-            }
-            (f, z)
-        };
-        let (mut low, mut high) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
-        for c in self.coords.chunks_exact(dims) {
-            for a in 0..dims {
-                low[a] = low[a].min(c[a]);
-                high[a] = high[a].max(c[a]);
-            }
-        }
-        let mut coords = vec![0.0f32; n * dims];
-        let mut unlike = vec![0.0f32; n];
-        let block = 256;
-        for (b, (coords, unlike)) in coords.chunks_mut(block * 8 * dims).zip(unlike.chunks_mut(block * 8)).enumerate() {
-            step(monitor, "placing", b * block * 8, n)?;
-            coords.par_chunks_mut(dims).zip(unlike.par_iter_mut()).enumerate().for_each(|(r, (out, unlike))| {
-                let i = b * block * 8 + r;
-                let (ids, d2) = (&near.ids[i * k..(i + 1) * k], &near.distances2[i * k..(i + 1) * k]);
-                let five = k.min(5);
-                *unlike = d2[..five].iter().map(|v| v.sqrt()).sum::<f32>() / five as f32 / self.typical;
-                let mut p = vec![0.0f32; k];
-                calibrate(d2, 5.0f64.min(k as f64 / 3.0), &mut p);
-                let at = |j: u32, a: usize| self.coords[j as usize * dims + a];
-                let mut y = [0.0f32; 3];
-                for (a, y) in y.iter_mut().enumerate().take(dims) {
-                    let mut all: Vec<(f32, f32)> = ids.iter().zip(&p).map(|(j, p)| (at(*j, a), *p)).collect();
-                    all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-                    // The weighted median: half of the weight on either side.
-                    let mut sum = 0.0;
-                    *y = all[all.len() - 1].0;
-                    for (v, w) in all {
-                        sum += w;
-                        if sum >= 0.5 {
-                            *y = v;
-                            break;
-                        }
-                    }
-                }
-                let mut update = [0.0f32; 3];
-                let mut gains = [1.0f32; 3];
-                for _ in 0..250 {
-                    let (f, z) = repel(&y);
-                    let mut grad = [0.0f32; 3];
-                    for (j, p) in ids.iter().zip(&p) {
-                        let mut delta = [0.0f32; 3];
-                        let mut d2 = 1.0f32;
-                        for a in 0..dims {
-                            delta[a] = y[a] - at(*j, a);
-                            d2 += delta[a] * delta[a];
-                        }
-                        for a in 0..dims {
-                            grad[a] += 1.5 * p / d2 * delta[a];
-                        }
-                    }
-                    let mut norm = 0.0f32;
-                    for a in 0..dims {
-                        grad[a] -= f[a] / z.max(1e-12);
-                        norm += grad[a] * grad[a];
-                    }
-                    let clip = if norm > 0.0625 { 0.25 / norm.sqrt() } else { 1.0 };
-                    for a in 0..dims {
-                        let g = grad[a] * clip;
-                        gains[a] = if (update[a] > 0.0) != (g > 0.0) { gains[a] + 0.2 } else { (gains[a] * 0.8).max(0.01) };
-                        update[a] = 0.8 * update[a] - 0.1 * gains[a] * g;
-                        y[a] = (y[a] + update[a]).clamp(low[a], high[a]);
-                    }
-                }
-                out.copy_from_slice(&y[..dims]);
-            });
-        }
-        monitor.progress(crate::Progress { stage: "placing", done: n as u64, of: n as u64 });
-        Ok(Placement { coords: matrix(coords, n, dims)?, unlike })
     }
 }

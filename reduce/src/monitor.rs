@@ -22,6 +22,11 @@ pub trait Monitor: Sync {
     /// A newer map: rows × `dims`, row-major, with figures by name ("kl", "iteration", "loss").
     fn frame(&self, _coords: &[f32], _dims: usize, _figures: &[(&'static str, f64)]) {}
 
+    /// Whether [`Self::frame`] does anything with maps: where one has to be computed for it, that is left out otherwise.
+    fn watches(&self) -> bool {
+        true
+    }
+
     /// Called between steps; `true` means stop now and keep what there is. It may block to pause.
     fn stop(&self) -> bool {
         false
@@ -32,7 +37,11 @@ pub trait Monitor: Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
-impl Monitor for Quiet {}
+impl Monitor for Quiet {
+    fn watches(&self) -> bool {
+        false
+    }
+}
 
 /// Tells the progress and turns a request to stop into an error, for stages that have nothing to keep.
 pub(crate) fn step(monitor: &dyn Monitor, stage: &'static str, done: usize, of: usize) -> Result<(), crate::Error> {
