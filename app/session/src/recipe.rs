@@ -188,6 +188,10 @@ pub struct MapStep {
     pub layers: Option<Vec<usize>>,
     /// Autoencoder.
     pub latent: Option<usize>,
+    /// Autoencoder: the variational kind.
+    pub variational: Option<bool>,
+    /// Variational autoencoder.
+    pub beta: Option<f64>,
     /// Autoencoder; UMAP.
     pub epochs: Option<usize>,
     /// UMAP, PaCMAP; 0 for automatic.
@@ -465,6 +469,8 @@ impl MapStep {
         p.multiscale = self.multiscale.unwrap_or(p.multiscale);
         p.settle = self.settle.unwrap_or(p.settle);
         p.pca_dims = self.pca_dims.unwrap_or(p.pca_dims);
+        p.variational = self.variational.unwrap_or(p.variational);
+        p.beta = self.beta.unwrap_or(p.beta);
         p
     }
 }
@@ -791,6 +797,9 @@ fn map_text(name: &str, p: &reduce::Params, features: &str) -> String {
         changed(p.multiscale != usual.multiscale, format!("multiscale = {}\n", p.multiscale));
         changed(p.settle != usual.settle, format!("settle = {}\n", p.settle));
     }
+    if p.method == reduce::Method::Autoencoder && p.variational {
+        changed(true, format!("variational = true\nbeta = {:?}\n", p.beta));
+    }
     changed(p.method == reduce::Method::Umap && p.start == reduce::Start::Spectral, "start = \"spectral\"\n".into());
     let neighbours = matches!(p.method, reduce::Method::Tsne | reduce::Method::Umap | reduce::Method::Pacmap);
     changed(neighbours && p.pca_dims != usual.pca_dims, format!("pca_dims = {}\n", p.pca_dims));
@@ -913,7 +922,16 @@ mod tests {
             epochs: 77,
             ..reduce::Params::default()
         };
-        for p in [p, umap, reduce::Params::default()] {
+        let clouds = reduce::Params {
+            method: reduce::Method::Autoencoder,
+            variational: true,
+            beta: 2.5,
+            dims: 3,
+            layers: vec![64, 16],
+            epochs: 9,
+            ..reduce::Params::default()
+        };
+        for p in [p, umap, clouds, reduce::Params::default()] {
             let text = map_text("m", &p, "f");
             let head = "asterism = 1\n[[search]]\nname = 's'\nservice = 'sample:a478'\n[[features]]\nname = 'f'\nof = 's'\n";
             let parsed = Parsed::new("r.toml", &format!("{head}{text}")).expect("it is read again");

@@ -85,9 +85,15 @@ pub struct Reduce {
     /// Autoencoder: dimensions of the latent space.
     #[arg(long)]
     latent: Option<usize>,
-    /// Autoencoder: passes over the rows.
+    /// Autoencoder: passes over the rows; UMAP: passes of the layout.
     #[arg(long)]
     epochs: Option<usize>,
+    /// Autoencoder: the variational kind, whose rows are clouds and whose map is their middles.
+    #[arg(long)]
+    variational: bool,
+    /// Variational autoencoder: weight of the clouds' information; more makes smoother maps.
+    #[arg(long, default_value_t = 1.0)]
+    beta: f64,
     /// Autoencoder: a column of array cells with inverse variances.
     #[arg(long, value_name = "NAME")]
     weights: Option<String>,
@@ -124,6 +130,7 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
     p.epochs = a.epochs.unwrap_or(p.epochs);
     p.momentum = a.momentum.unwrap_or(p.momentum);
     p.multiscale = a.multiscale;
+    (p.variational, p.beta) = (a.variational, a.beta);
     p.settle = !a.no_early_stop;
     p.pca_dims = a.pca_dims.unwrap_or(p.pca_dims);
     if a.start.as_deref() == Some("spectral") {
@@ -147,7 +154,75 @@ pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
     if is_npy(&a.input) { matrix(a, &params) } else { table(a, &params) }
 }
 
+/// Rows that are placed at a time: what is in memory is bounded by them, however many there are.
+const PLACE_ROWS: usize = 65_536;
+
+/// Rows of a matrix on the map of a saved model, part by part.
+fn place_matrix(a: &Reduce, model: &Path) -> Outcome {
+    if a.scale.is_some() {
+        return Err(Ended::Usage(
+            "--scale is for a new map: rows are placed with the scaling that the model was made with".into(),
+        ));
+    }
+    let bar = Bar::new();
+    let start = Instant::now();
+    let saved = open_map(model)?;
+    let placer = saved.model.placer(&bar)?;
+    let mut input = data::NpyRows::open(&a.input)?;
+    let ([rows, columns], dims) = (input.shape, saved.model.dims());
+    let read = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut each = |take: &mut dyn FnMut(reduce::Placement) -> Result<(), data::Error>| -> Result<(), Ended> {
+        for from in (0..rows).step_by(PLACE_ROWS) {
+            let part = input.rows(from, from + PLACE_ROWS)?;
+            let x = Array2::from_shape_vec((part.len() / columns.max(1), columns), part)?;
+            take(placer.place(x.view(), &bar)?)?;
+            if interrupted() {
+                return Err(Ended::Interrupted);
+            }
+        }
+        Ok(())
+    };
+    if is_npy(&a.output) {
+        let mut outcome = Ok(());
+        let written = data::write_npy_parts(&a.output, [rows, dims], |write| {
+            let mut packed = Vec::new();
+            outcome = each(&mut |placed| {
+                packed.clear();
+                packed.extend(placed.coords.iter());
+                write(&packed)
+            });
+            Ok(())
+        });
+        // What stopped the placing says more than that the file is too short.
+        outcome?;
+        written?;
+    } else {
+        let (mut coords, mut unlike) = (vec![Vec::with_capacity(rows); dims], Vec::with_capacity(rows));
+        each(&mut |placed| {
+            coords.iter_mut().enumerate().for_each(|(d, column)| column.extend(placed.coords.column(d)));
+            unlike.extend(placed.unlike);
+            Ok(())
+        })?;
+        let mut out = data::Table::default();
+        for (d, column) in coords.into_iter().enumerate() {
+            out.with_f32_column(&coordinate_name(dims, d), column, ColumnMeta::default())?;
+        }
+        out.with_f32_column("unlike", unlike, unlike_meta())?;
+        data::write_table(&out, None, &a.output)?;
+    }
+    let seconds = json!({"read": read, "place": start.elapsed().as_secs_f64()});
+    Ok(done(a, rows, columns, &json!({}), None, seconds, &[], false))
+}
+
+fn unlike_meta() -> ColumnMeta {
+    ColumnMeta { description: Some("how unlike the rows of the map: 1 is typical".into()), ..ColumnMeta::default() }
+}
+
 fn matrix(a: &Reduce, params: &Params) -> Outcome {
+    if let Some(model) = &a.place {
+        return place_matrix(a, model);
+    }
     let start = Instant::now();
     let (values, shape) = data::npy::read_npy(&a.input)?;
     let mut x = Array2::from_shape_vec((shape[0], shape[1]), values)?;
@@ -159,24 +234,17 @@ fn matrix(a: &Reduce, params: &Params) -> Outcome {
         x = wide.mapv(|v| v as f32);
     }
     let bar = Bar::new();
-    let (coords, figures, unlike, quality) = if let Some(path) = &a.place {
-        let saved = open_map(path)?;
-        let placed = saved.model.place(x.view(), &bar)?;
-        (placed.coords, Default::default(), Some(placed.unlike), None)
-    } else {
-        let e = reduce::embed(x.view(), None, params, &bar)?;
-        if interrupted() {
-            return Err(Ended::Interrupted);
-        }
-        for (stage, s) in &e.seconds {
-            seconds[stage] = json!(s);
-        }
-        let quality = quality_of(a, x.view(), e.coords.view(), params.seed, &bar)?;
-        if let Some(path) = &a.save {
-            save_map(&SavedMap { features: None, model: e.model }, path)?;
-        }
-        (e.coords, e.figures, None, quality)
-    };
+    let reduce::Embedding { coords, figures, seconds: stages, model, .. } = reduce::embed(x.view(), None, params, &bar)?;
+    if interrupted() {
+        return Err(Ended::Interrupted);
+    }
+    for (stage, s) in &stages {
+        seconds[stage] = json!(s);
+    }
+    let quality = quality_of(a, x.view(), coords.view(), params.seed, &bar)?;
+    if let Some(path) = &a.save {
+        save_map(&SavedMap { features: None, model }, path)?;
+    }
     let start = Instant::now();
     if is_npy(&a.output) {
         let packed: Vec<f32> = coords.iter().copied().collect();
@@ -185,9 +253,6 @@ fn matrix(a: &Reduce, params: &Params) -> Outcome {
         let mut out = data::Table::default();
         for d in 0..coords.ncols() {
             out.with_f32_column(&coordinate_name(coords.ncols(), d), coords.column(d).to_vec(), ColumnMeta::default())?;
-        }
-        if let Some(unlike) = unlike {
-            out.with_f32_column("unlike", unlike, ColumnMeta::default())?;
         }
         data::write_table(&out, None, &a.output)?;
     }
@@ -244,25 +309,33 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
             Ended::Failed(format!("{}: this model was made of a bare matrix: place a .npy on it", path.display()))
         })?;
         let start = Instant::now();
-        let v = features::vectors(&dataset, &features, 0, Some(&prepared))?;
-        let placed = saved.model.place(v.x.view(), &bar)?;
-        let dims = placed.coords.ncols();
+        let (placer, dims) = (saved.model.placer(&bar)?, saved.model.dims());
+        let mut coords = Array2::from_elem((rows, dims), f32::NAN);
+        let mut unlike = vec![f32::NAN; rows];
+        let mut width = 0;
+        for from in (0..rows).step_by(PLACE_ROWS) {
+            // Vectors of a part of the rows at a time.
+            let part = data::RowSet::from_rows(rows, from..(from + PLACE_ROWS).min(rows));
+            let part = asterism_session::Dataset { table: std::sync::Arc::new(dataset.table.take(&part)?), ..dataset.clone() };
+            let v = features::vectors(&part, &features, 0, Some(&prepared))?;
+            let placed = placer.place(v.x.view(), &bar)?;
+            for (i, row) in v.rows.iter().enumerate() {
+                coords.row_mut(from + row).assign(&placed.coords.row(i));
+                unlike[from + row] = placed.unlike[i];
+            }
+            width = v.x.ncols();
+            if interrupted() {
+                return Err(Ended::Interrupted);
+            }
+        }
         let mut out = (*dataset.table).clone();
         for d in 0..dims {
-            let mut column = vec![f32::NAN; rows];
-            v.rows.iter().enumerate().for_each(|(i, row)| column[*row] = placed.coords[[i, d]]);
-            out.with_f32_column(&coordinate_name(dims, d), column, ColumnMeta::default())?;
+            out.with_f32_column(&coordinate_name(dims, d), coords.column(d).to_vec(), ColumnMeta::default())?;
         }
-        let mut unlike = vec![f32::NAN; rows];
-        v.rows.iter().enumerate().for_each(|(i, row)| unlike[*row] = placed.unlike[i]);
-        out.with_f32_column(
-            "unlike",
-            unlike,
-            ColumnMeta { description: Some("how unlike the rows of the map: 1 is typical".into()), ..ColumnMeta::default() },
-        )?;
+        out.with_f32_column("unlike", unlike, unlike_meta())?;
         seconds["place"] = json!(start.elapsed().as_secs_f64());
-        write(&out, &placed.coords, &a.output)?;
-        return Ok(done(a, rows, v.x.ncols(), &json!({}), None, seconds, &out.warnings, out.truncated));
+        write(&out, &coords, &a.output)?;
+        return Ok(done(a, rows, width, &json!({}), None, seconds, &out.warnings, out.truncated));
     }
     let mut features = match (&a.vectors, a.columns.is_empty()) {
         (Some(name), _) if products::is_text(&dataset.table, name) => {

@@ -136,6 +136,15 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
             drag(ui, "Layers", "Widths of the hidden layers, outermost first. Default: 256, 64", &mut |ui| {
                 kit::text(ui, theme, layers, "256, 64");
             });
+            let help = "Every row becomes a cloud, and the map is their middles: smoother, with no holes to walk through (Kingma and \
+                        Welling 2013). Default: off";
+            drag(ui, "Variational", help, &mut |ui| {
+                ui.checkbox(&mut p.variational, "");
+                if p.variational {
+                    let beta = egui::DragValue::new(&mut p.beta).range(0.0..=1000.0).speed(0.05).prefix("beta ");
+                    ui.add(beta).on_hover_text("Weight of the clouds' information: more makes smoother maps. Default: 1");
+                }
+            });
             drag(ui, "Epochs", "Passes over the rows; 0 for as many as take about a minute. Default: 0", &mut |ui| {
                 ui.add(egui::DragValue::new(&mut p.epochs).range(0..=100_000).speed(5));
             });
