@@ -4,7 +4,7 @@
 //! the brightest band would overflow, all are scaled down together, and colours do not bleach. Constants and rounding are those of
 //! `astropy.visualization.make_lupton_rgb`, which the tests hold it to byte for byte.
 //!
-//! Choice not taken: a stretch of each band by itself, which turns every bright source white. Cost: about 30 ns a pixel and thread.
+//! Choice not taken: a stretch of each band by itself, which turns every bright source white. Cost: about 95 ns a pixel and thread.
 
 use rayon::prelude::*;
 
@@ -30,19 +30,32 @@ impl Default for Lupton {
 impl Lupton {
     /// Red, green and blue of one pixel's values; None where a value is not finite.
     pub fn colour(&self, bands: [f32; 3]) -> Option<[u8; 3]> {
+        self.colour_with(self.factors(), bands)
+    }
+
+    /// Factors before and after the asinh.
+    fn factors(&self) -> [f64; 2] {
+        const FRACTION: f64 = 0.1;
+        let q = if self.q.abs() < 1.0 / f64::from(1u32 << 23) { 0.1 } else { self.q.min(1e10) };
+        [q / self.stretch, FRACTION / (FRACTION * q).asinh()]
+    }
+
+    fn colour_with(&self, [soften, slope]: [f64; 2], bands: [f32; 3]) -> Option<[u8; 3]> {
         if bands.iter().any(|v| !v.is_finite()) {
             return None;
         }
-        const FRACTION: f64 = 0.1;
-        let q = if self.q.abs() < 1.0 / f64::from(1u32 << 23) { 0.1 } else { self.q.min(1e10) };
         let x: [f64; 3] = std::array::from_fn(|k| f64::from(bands[k]) - self.minimum[k]);
         let mean = (x[0] + x[1] + x[2]) / 3.0;
-        let factor =
-            if mean > 0.0 { (mean * (q / self.stretch)).asinh() * (FRACTION / (FRACTION * q).asinh()) / mean } else { 0.0 };
+        let factor = if mean > 0.0 { asinh(mean * soften) * slope / mean } else { 0.0 };
         let scaled = x.map(|v| (v * factor).max(0.0));
         let brightest = scaled.iter().copied().fold(0.0, f64::max);
         Some(scaled.map(|v| ((if brightest > 1.0 { v / brightest } else { v }) * 255.0) as u8))
     }
+}
+
+/// Of a value above 0, in half the time of the standard function where that loses nothing.
+fn asinh(v: f64) -> f64 {
+    if v > 0.1 && v < 1e100 { (v + (v * v + 1.0).sqrt()).ln() } else { v.asinh() }
 }
 
 /// The picture of three images of equal size, straight RGBA row by row, for [`crate::ImageTexture::rgba`]; transparent where a band has
@@ -55,11 +68,12 @@ pub fn lupton(bands: [&[f32]; 3], width: u32, height: u32, look: &Lupton) -> Res
     if let Some(found) = bands.iter().map(|b| b.len()).find(|&n| n != expected) {
         return Err(Error::ImageShape { width, height, expected, found });
     }
+    let factors = look.factors();
     let mut out = vec![0u8; expected * 4];
     out.par_chunks_mut(4 << 12).enumerate().for_each(|(part, pixels)| {
         for (i, pixel) in pixels.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             let at = part * (1 << 12) + i;
-            if let Some([r, g, b]) = look.colour(bands.map(|b| b[at])) {
+            if let Some([r, g, b]) = look.colour_with(factors, bands.map(|b| b[at])) {
                 *pixel = [r, g, b, 255];
             }
         }

@@ -5,7 +5,7 @@
 //! ([`crate::ImageTexture::new`] with its `values`); its contours are lines in data units.
 //!
 //! Choice not taken: a kernel on the device for statistics (a median needs all values of a cell together, and a field changes far
-//! more rarely than a view). Cost: about 15 ns a row for the sort and 12 B while it lasts; contours one pass over the cells.
+//! more rarely than a view). Cost: about 35 ns a row for the sort and 12 B while it lasts; contours one pass over the cells.
 
 use rayon::prelude::*;
 

@@ -2,8 +2,12 @@
 //!
 //! How it works: columns lie on the GPU ([`Points`], [`ImageTexture`]); [`Renderer`] draws them into a texture of ours
 //! ([`Canvas`]), only when something changed, and one triangle lays that texture onto the window. Every kernel has a scalar
-//! twin in [`reference`](mod@reference), which the tests hold it to and which draws alone where there is no usable GPU. Picking and lassos are exact
-//! in data space on the CPU ([`grid`]).
+//! twin in [`reference`](mod@reference), which the tests hold it to. Where there is no usable GPU, or only one in software, the
+//! processor's threads draw the same picture ([`cpu`]). Picking and lassos are exact in data space on the CPU ([`grid`]).
+//!
+//! Beside the drawing stand pure functions whose results are drawn: densities, statistics and contours ([`field`]), many spectra as
+//! one picture ([`ensemble`]), images of any size ([`tiles`]), three bands as one picture ([`composite`]), maps of three dimensions
+//! ([`orbit`]), and marks thinned without losing outliers ([`thin`]).
 //!
 //! Choice not taken: drawing into the window's own pass (no control of format, depth or resolution, and a view that did not
 //! change would be drawn again with every frame). This crate knows nothing of tables, sessions or egui.

@@ -6,7 +6,7 @@
 //! view is drawn as a patch: one level of the part that it shows, about a texel a pixel ([`TiledImage::patch`]).
 //!
 //! Choice not taken: writing the pyramid to disk (a third more of it, and a file to look after). Cost: one pass over the image, about
-//! 1 ns a pixel beyond the reading; then for a patch at most the reading of 4 pixels of the image a texel and level below the kept
+//! 4 ns a pixel with the reading; then for a patch at most the reading of 4 pixels of the image a texel and level below the kept
 //! ones. The budget holds to within a tile and a patch.
 
 use std::collections::HashMap;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use asterism_render::{
     Canvas, Density, ImageLook, ImageTexture, Points, Renderer, Stretch, Style, Tier, Tone, View, canvas, colour, headless,
     image::Pyramid,
@@ -550,4 +552,37 @@ fn a_moving_pointer_redraws_its_ring_alone() {
         assert_eq!(gpu.draw(&mut canvas, &points, &VIEW, &style, None), plain);
         assert_eq!(canvas.draws(), 1);
     });
+}
+
+#[test]
+fn shared_columns_draw_as_copied_ones() {
+    let Some(mut gpu) = gpu() else { return };
+    // The tier that the device gets by itself.
+    gpu.renderer = Renderer::new(&gpu.device, &gpu.queue, wgpu::TextureFormat::Rgba8Unorm).unwrap();
+    let (xy, to) = (Arc::new(clumps(5000, 61)), Arc::new(clumps(5000, 62)));
+    let colours: Arc<Vec<u32>> =
+        Arc::new((0..5000).map(|i| colour::pack(colour::sample(colour::Lut::Magma, f64::from(i) / 5e3))).collect());
+    let mut copied = Points::from_xy(&gpu.device, &gpu.queue, &xy, [0.0; 2], [1.0; 2]);
+    let mut shared = Points::from_shared(&gpu.device, &gpu.queue, xy.clone(), [0.0; 2], [1.0; 2]);
+    let style = Style { background: GROUND, ..Style::default() };
+    let mut pictures = Vec::new();
+    for (k, points) in [&mut copied, &mut shared].into_iter().enumerate() {
+        let mut canvas = Canvas::new(&gpu.device);
+        pictures.push(Vec::new());
+        for step in 0..4 {
+            match (step, k) {
+                (1, 0) => points.set_colours(&gpu.queue, &colours),
+                (1, _) => points.set_colours_shared(&gpu.queue, colours.clone()),
+                (2, 0) => points.set_target(&gpu.device, &gpu.queue, &to),
+                (2, _) => points.set_target_shared(&gpu.device, &gpu.queue, to.clone()),
+                (3, 0) => points.set_positions(&gpu.device, &gpu.queue, &to),
+                (3, _) => points.set_positions_shared(&gpu.device, &gpu.queue, to.clone()),
+                _ => {}
+            }
+            points.set_glide(0.4);
+            pictures[k].push(gpu.draw(&mut canvas, points, &VIEW, &style, None));
+        }
+    }
+    assert!(pictures[0] == pictures[1]);
+    assert!(pictures[0].windows(2).all(|p| p[0] != p[1]));
 }
