@@ -69,8 +69,15 @@ pub(crate) fn calibrate(distances2: &[f32], perplexity: f64, p: &mut [f32]) {
     }
 }
 
-/// Joint probabilities of the rows from their neighbours: the mean over the perplexities.
-pub(crate) fn joint(near: &Neighbours, n: usize, perplexities: &[f64], monitor: &dyn Monitor) -> Result<Joint, Error> {
+/// Joint probabilities of the rows from their neighbours: the mean over the perplexities. With an `order` row i of the
+/// matrix is row `order[i]` of the neighbours.
+pub(crate) fn joint(
+    near: &Neighbours,
+    n: usize,
+    perplexities: &[f64],
+    order: Option<&[u32]>,
+    monitor: &dyn Monitor,
+) -> Result<Joint, Error> {
     let k = near.k;
     check_memory((n * k * 32) as u64)?;
     let mut cond = vec![0.0f32; n * k];
@@ -90,15 +97,32 @@ pub(crate) fn joint(near: &Neighbours, n: usize, perplexities: &[f64], monitor: 
         });
     }
     let scale = 1.0 / (2.0 * n as f64);
-    Ok(join(&near.ids, &cond, n, near.k, |p, q| (p + q) * scale))
+    Ok(join(&near.ids, &cond, n, near.k, order, |p, q| (p + q) * scale))
 }
 
-/// A matrix with the entries `with(p_ij, p_ji)` of a sparse one that has `k` entries in each of `n` rows.
-pub(crate) fn join(ids: &[u32], cond: &[f32], n: usize, k: usize, with: impl Fn(f64, f64) -> f64 + Sync) -> Joint {
+/// A matrix with the entries `with(p_ij, p_ji)` of a sparse one that has `k` entries in each of `n` rows; with an `order`
+/// its row and column i are those numbered `order[i]`.
+pub(crate) fn join(
+    ids: &[u32],
+    cond: &[f32],
+    n: usize,
+    k: usize,
+    order: Option<&[u32]>,
+    with: impl Fn(f64, f64) -> f64 + Sync,
+) -> Joint {
+    let mut place: Vec<u32> = (0..n as u32).collect();
+    if let Some(order) = order {
+        order.iter().enumerate().for_each(|(p, i)| place[*i as usize] = p as u32);
+    }
+    let old = |i: usize| order.map_or(i, |o| o[i] as usize);
+    let own = |i: usize| {
+        let range = old(i) * k..(old(i) + 1) * k;
+        ids[range.clone()].iter().map(|j| place[*j as usize]).zip(cond[range].iter().copied())
+    };
     // Counting sort by column: entry lists of the transpose come out in row order.
     let mut at = vec![0usize; n + 1];
     for j in ids {
-        at[*j as usize + 1] += 1;
+        at[place[*j as usize] as usize + 1] += 1;
     }
     for i in 0..n {
         at[i + 1] += at[i];
@@ -106,57 +130,49 @@ pub(crate) fn join(ids: &[u32], cond: &[f32], n: usize, k: usize, with: impl Fn(
     let turned_starts = at.clone();
     let mut turned = vec![(0u32, 0.0f32); n * k];
     for i in 0..n {
-        for (j, p) in ids[i * k..(i + 1) * k].iter().zip(&cond[i * k..(i + 1) * k]) {
-            let place = &mut at[*j as usize];
-            turned[*place] = (i as u32, *p);
+        for (j, p) in own(i) {
+            let place = &mut at[j as usize];
+            turned[*place] = (i as u32, p);
             *place += 1;
         }
     }
-    let rows: Vec<Vec<(u32, f32)>> = (0..n)
-        .into_par_iter()
-        .map(|i| {
-            let mut own: Vec<(u32, f32)> =
-                ids[i * k..(i + 1) * k].iter().copied().zip(cond[i * k..(i + 1) * k].iter().copied()).collect();
-            own.sort_unstable_by_key(|e| e.0);
-            let other = &turned[turned_starts[i]..turned_starts[i + 1]];
-            let mut row = Vec::with_capacity(own.len() + other.len());
-            let (mut a, mut b) = (0, 0);
-            while a < own.len() || b < other.len() {
-                let next = match (own.get(a), other.get(b)) {
-                    (Some(x), Some(y)) if x.0 == y.0 => {
-                        a += 1;
-                        b += 1;
-                        (x.0, with(f64::from(x.1), f64::from(y.1)))
-                    }
-                    (Some(x), Some(y)) if x.0 > y.0 => {
-                        b += 1;
-                        (y.0, with(0.0, f64::from(y.1)))
-                    }
-                    (Some(x), _) => {
-                        a += 1;
-                        (x.0, with(f64::from(x.1), 0.0))
-                    }
-                    (None, Some(y)) => {
-                        b += 1;
-                        (y.0, with(0.0, f64::from(y.1)))
-                    }
-                    (None, None) => break,
-                };
-                row.push((next.0, next.1 as f32));
-            }
-            row
-        })
-        .collect();
-    let mut starts = Vec::with_capacity(n + 1);
-    starts.push(0);
-    let count: usize = rows.iter().map(Vec::len).sum();
-    let (mut ids, mut p) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for row in rows {
-        for (j, v) in row {
-            ids.push(j);
-            p.push(v);
+    let merged = |i: usize| {
+        let mut own: Vec<(u32, f32)> = own(i).collect();
+        own.sort_unstable_by_key(|e| e.0);
+        merge(&own, &turned[turned_starts[i]..turned_starts[i + 1]], &with)
+    };
+    let mut out = Joint { starts: vec![0], ids: Vec::with_capacity(2 * n * k), p: Vec::with_capacity(2 * n * k) };
+    // In waves, so that rows not yet put behind one another take little memory.
+    for wave in (0..n).step_by(WAVE) {
+        let rows: Vec<Vec<(u32, f32)>> = (wave..(wave + WAVE).min(n)).into_par_iter().map(merged).collect();
+        for row in rows {
+            out.ids.extend(row.iter().map(|e| e.0));
+            out.p.extend(row.iter().map(|e| e.1));
+            out.starts.push(out.ids.len());
         }
-        starts.push(ids.len());
     }
-    Joint { starts, ids, p }
+    out.ids.shrink_to_fit();
+    out.p.shrink_to_fit();
+    out
+}
+
+/// The entries of two rows that are sorted by column, put together.
+fn merge(own: &[(u32, f32)], other: &[(u32, f32)], with: &impl Fn(f64, f64) -> f64) -> Vec<(u32, f32)> {
+    let mut row = Vec::with_capacity(own.len() + other.len());
+    let (mut a, mut b) = (0, 0);
+    while a < own.len() || b < other.len() {
+        let first = own.get(a).map_or(u32::MAX, |e| e.0);
+        let second = other.get(b).map_or(u32::MAX, |e| e.0);
+        let (mut p, mut q) = (0.0, 0.0);
+        if first <= second {
+            p = f64::from(own[a].1);
+            a += 1;
+        }
+        if second <= first {
+            q = f64::from(other[b].1);
+            b += 1;
+        }
+        row.push((first.min(second), with(p, q) as f32));
+    }
+    row
 }

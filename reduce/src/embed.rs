@@ -3,6 +3,7 @@
 use crate::affinity::joint;
 use crate::autoencoder::{Plan, train};
 use crate::kernel;
+use crate::memory::fits;
 use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
 use crate::tsne::{self, EXACT_3D, Schedule};
@@ -199,6 +200,7 @@ pub fn embed_with_graph(
     if params.dims == 0 {
         return Err(Error::Shape("a map needs at least one dimension".into()));
     }
+    fits(n, d, params, 0)?;
     match params.method {
         Method::Pca => linear(x, weights, params, monitor),
         Method::Tsne | Method::Umap | Method::Pacmap => neighbour_map(x, weights, params, graph, monitor),
@@ -275,7 +277,7 @@ fn ready(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, params: &Params, 
         let l = Linear { mean: p.mean, components: p.components.iter().copied().collect(), typical: 1.0 };
         (Some(l), p.scores.iter().copied().collect::<Vec<f32>>(), width)
     } else {
-        (None, data, d)
+        (None, data.into_owned(), d)
     };
     Ok(Ready { start, before, rows, width })
 }
@@ -300,28 +302,6 @@ fn typical_distance(near: &Neighbours, n: usize) -> f32 {
 
 /// Rows from which t-SNE lays them out in the order of cells, so that neighbours' places are in cache together.
 const TURN: usize = 20_000;
-
-/// Neighbours and start with the rows in another order.
-struct Turned {
-    /// Old number of each row.
-    order: Vec<u32>,
-    near: Neighbours,
-    start: Vec<f32>,
-}
-
-impl Turned {
-    fn new(r: &Ready, near: &Neighbours, start: &[f32], n: usize, dims: usize, monitor: &dyn Monitor) -> Result<Self, Error> {
-        let order = cells::order(&r.rows, n, r.width, monitor)?;
-        let mut place = vec![0u32; n];
-        order.iter().enumerate().for_each(|(p, i)| place[*i as usize] = p as u32);
-        let k = near.k;
-        let part = |i: &u32| *i as usize * k..(*i as usize + 1) * k;
-        let ids = order.iter().flat_map(|i| near.ids[part(i)].iter().map(|j| place[*j as usize])).collect();
-        let distances2 = order.iter().flat_map(|i| near.distances2[part(i)].iter().copied()).collect();
-        let start = order.iter().flat_map(|i| start[*i as usize * dims..(*i as usize + 1) * dims].iter().copied()).collect();
-        Ok(Self { order, near: Neighbours { k, ids, distances2 }, start })
-    }
-}
 
 /// Places in the old order of the rows.
 fn back(order: &[u32], coords: &[f32], dims: usize) -> Vec<f32> {
@@ -377,6 +357,33 @@ fn fitting(params: &Params, n: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Neighbours of a row in a UMAP (with itself) or PaCMAP map.
+fn wanted(params: &Params, n: usize) -> usize {
+    match (params.neighbours, params.method) {
+        (0, Method::Pacmap) => pacmap::default_neighbours(n),
+        (0, _) => 15,
+        (k, _) => k.max(2),
+    }
+}
+
+/// Perplexities whose mean t-SNE takes, the narrowest first.
+fn perplexities(params: &Params, n: usize) -> Vec<f64> {
+    let own = params.perplexity.min(n.saturating_sub(1) as f64 / 3.0).max(1.0);
+    let wide = (n as f64 / 100.0).min(100.0);
+    if params.multiscale && wide > own { vec![own, wide] } else { vec![own] }
+}
+
+/// Neighbours of each row that a map of `n` rows asks for.
+pub(crate) fn neighbours_of(params: &Params, n: usize) -> usize {
+    match params.method {
+        Method::Umap => wanted(params, n) - 1,
+        Method::Pacmap => wanted(params, n) + pacmap::EXTRA,
+        _ => perplexities(params, n).last().map_or(1, |p| (3.0 * p).floor() as usize),
+    }
+    .min(n.saturating_sub(1))
+    .max(1)
+}
+
 fn neighbour_map(
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
@@ -400,33 +407,19 @@ fn neighbour_map(
     let mut r = ready(x, weights, params, monitor)?;
     lap("pca", &mut seconds);
     let mut start = std::mem::take(&mut r.start);
+    // Something to look at while the neighbours are searched.
+    monitor.frame(&start, dims, &[("iteration", 0.0)]);
     let mut figures = BTreeMap::new();
     let mut complete = true;
     let mut graph = None;
-    let wanted = match (params.neighbours, params.method) {
-        (0, Method::Pacmap) => pacmap::default_neighbours(n),
-        (0, _) => 15,
-        (k, _) => k.max(2),
-    };
+    let wanted = wanted(params, n);
     let curve = Curve::fit(params.min_dist, params.min_dist.max(1.0));
     let (coords, typical) = if n < 3 {
         // One row or two: nothing to arrange.
         (start, 1.0)
     } else {
-        let perplexity = params.perplexity.min((n - 1) as f64 / 3.0).max(1.0);
-        let mut perplexities = vec![perplexity];
-        if params.multiscale {
-            let wide = (n as f64 / 100.0).min(100.0);
-            if wide > perplexity {
-                perplexities.push(wide);
-            }
-        }
-        let k = match params.method {
-            Method::Umap => wanted - 1,
-            Method::Pacmap => wanted + pacmap::EXTRA,
-            _ => (3.0 * perplexities[perplexities.len() - 1]).floor() as usize,
-        }
-        .clamp(1, n - 1);
+        let perplexities = perplexities(params, n);
+        let k = neighbours_of(params, n);
         let g = graph_of(&r, n, k, given, monitor)?;
         lap("neighbours", &mut seconds);
         figures.insert("recall_of_search".into(), g.recall());
@@ -464,9 +457,8 @@ fn neighbour_map(
                 layout.coords
             }
             _ => {
-                let turned = if n >= TURN { Some(Turned::new(&r, near, &start, n, dims, monitor)?) } else { None };
-                let (near, start) = turned.as_ref().map_or((near, &start), |t| (&t.near, &t.start));
-                let joint = joint(near, n, &perplexities, monitor)?;
+                let order = if n >= TURN { Some(cells::order(&r.rows, n, r.width, monitor)?) } else { None };
+                let joint = joint(near, n, &perplexities, order.as_deref(), monitor)?;
                 lap("affinities", &mut seconds);
                 let schedule = Schedule {
                     iterations: params.iterations,
@@ -476,16 +468,19 @@ fn neighbour_map(
                     seed: params.seed,
                     spacing: 0.0,
                 };
-                let mut layout = match &turned {
-                    None => tsne::run(&joint, start, n, dims, &schedule, monitor),
-                    Some(t) => tsne::run(&joint, start, n, dims, &schedule, &Back { order: &t.order, monitor }),
+                let mut layout = match &order {
+                    None => tsne::run(&joint, &start, n, dims, &schedule, monitor),
+                    Some(order) => {
+                        let turned: Vec<f32> = order.iter().flat_map(|i| &start[*i as usize * dims..][..dims]).copied().collect();
+                        tsne::run(&joint, &turned, n, dims, &schedule, &Back { order, monitor })
+                    }
                 };
-                if let Some(t) = &turned {
-                    layout.coords = back(&t.order, &layout.coords, dims);
+                if let Some(order) = &order {
+                    layout.coords = back(order, &layout.coords, dims);
                 }
                 figures.insert("kl".into(), layout.kl);
                 figures.insert("iterations".into(), layout.iterations as f64);
-                figures.insert("perplexity".into(), perplexity);
+                figures.insert("perplexity".into(), perplexities[0]);
                 complete = layout.complete;
                 layout.coords
             }

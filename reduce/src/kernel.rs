@@ -6,6 +6,8 @@
 
 use crate::Error;
 use ndarray::ArrayView2;
+use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Rows per chunk in all chunked sums.
 pub(crate) const CHUNK: usize = 1024;
@@ -66,14 +68,19 @@ impl<'a> Mat<'a> {
 
 /// `c = a · b` (or `c += a · b` if `add`), `c` row-major, on the calling thread.
 pub(crate) fn mul(c: &mut [f32], a: Mat, b: Mat, add: bool) {
+    mul_strided(c, b.cols, a, b, add);
+}
+
+/// As [`mul`] with rows of `c` that start `stride` apart.
+pub(crate) fn mul_strided(c: &mut [f32], stride: usize, a: Mat, b: Mat, add: bool) {
     assert_eq!(a.cols, b.rows);
-    assert!(c.len() >= a.rows * b.cols);
+    assert!(stride >= b.cols && (a.rows == 0 || c.len() >= (a.rows - 1) * stride + b.cols));
     if a.rows == 0 || b.cols == 0 {
         return;
     }
     if a.cols == 0 {
         if !add {
-            c[..a.rows * b.cols].fill(0.0);
+            c.chunks_mut(stride.max(1)).take(a.rows).for_each(|row| row[..b.cols].fill(0.0));
         }
         return;
     }
@@ -86,7 +93,7 @@ pub(crate) fn mul(c: &mut [f32], a: Mat, b: Mat, add: bool) {
             a.cols,
             c.as_mut_ptr(),
             1,
-            b.cols as isize,
+            stride as isize,
             add,
             a.data.as_ptr(),
             a.col_stride as isize,
@@ -177,14 +184,31 @@ impl Rng {
 
 /// A row-major copy of `x`, checked to be finite and not empty.
 pub(crate) fn checked(x: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
+    borrowed(x).map(Cow::into_owned)
+}
+
+/// The numbers of `x` row by row, not copied where they already stand so, checked to be finite and not empty.
+pub(crate) fn borrowed(x: ArrayView2<'_, f32>) -> Result<Cow<'_, [f32]>, Error> {
     let (n, d) = x.dim();
     if n == 0 || d == 0 {
         return Err(Error::Empty);
     }
-    let data: Vec<f32> = x.iter().copied().collect();
+    let data = match x.to_slice() {
+        Some(slice) => Cow::Borrowed(slice),
+        None => Cow::Owned(x.iter().copied().collect()),
+    };
+    if data.par_chunks(1 << 16).all(finite) {
+        return Ok(data);
+    }
     match data.iter().position(|v| !v.is_finite()) {
         Some(i) => Err(Error::NotFinite { row: i / d, dim: i % d }),
         None => Ok(data),
+    }
+}
+
+wide! {
+    fn finite(values: &[f32]) -> bool {
+        values.chunks(256).all(|c| c.iter().fold(true, |all, v| all & v.is_finite()))
     }
 }
 
@@ -221,18 +245,24 @@ wide! {
     }
 }
 
+wide! {
+    /// Adds up the columns of some rows.
+    fn add_rows(rows: &[f32], sum: &mut [f64]) {
+        for row in rows.chunks_exact(sum.len()) {
+            for (s, v) in sum.iter_mut().zip(row) {
+                *s += f64::from(*v);
+            }
+        }
+    }
+}
+
 /// Mean of each column, f64, chunk by chunk.
 pub(crate) fn column_means(x: &[f32], n: usize, d: usize) -> Vec<f64> {
-    use rayon::prelude::*;
     let parts: Vec<Vec<f64>> = x[..n * d]
         .par_chunks(CHUNK * d)
         .map(|chunk| {
             let mut sum = vec![0.0f64; d];
-            for row in chunk.chunks_exact(d) {
-                for (s, v) in sum.iter_mut().zip(row) {
-                    *s += f64::from(*v);
-                }
-            }
+            add_rows(chunk, &mut sum);
             sum
         })
         .collect();

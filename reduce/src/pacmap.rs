@@ -12,7 +12,8 @@
 //! Cost: 450 iterations of about 70 · N pair forces; 8 bytes for each of 35 · N pairs.
 
 use crate::Error;
-use crate::kernel::{self, CHUNK, Rng, distance2, mix, wide};
+use crate::kernel::{self, CHUNK, Rng, distance2, mix};
+use crate::lanes::{self, Weight};
 use crate::monitor::{Monitor, Progress, step};
 use crate::neighbours::Neighbours;
 use rayon::prelude::*;
@@ -146,44 +147,10 @@ pub(crate) fn pairs(
 }
 
 /// Σ factor / (offset + 1 + d²)² · (y_i − y_j) over some rows.
-#[inline(always)]
 fn sum<const W: usize>(me: &[f32; W], ids: &[u32], y: &[[f32; W]], factor: f32, offset: f32) -> [f32; W] {
-    let mut lanes = [[0.0f32; 8]; W];
-    let (whole, rest) = ids.as_chunks::<8>();
-    for ids in whole {
-        let mut delta = [[0.0f32; 8]; W];
-        for l in 0..8 {
-            let other = y[ids[l] as usize];
-            for c in 0..W {
-                delta[c][l] = other[c];
-            }
-        }
-        for l in 0..8 {
-            let mut d = offset + 1.0;
-            for c in 0..W {
-                delta[c][l] = me[c] - delta[c][l];
-                d += delta[c][l] * delta[c][l];
-            }
-            let w = factor / (d * d);
-            for c in 0..W {
-                lanes[c][l] += w * delta[c][l];
-            }
-        }
-    }
-    let mut out = [0.0f32; W];
-    for j in rest {
-        let other = y[*j as usize];
-        let mut d = offset + 1.0;
-        let delta: [f32; W] = std::array::from_fn(|c| me[c] - other[c]);
-        delta.iter().for_each(|v| d += v * v);
-        let w = factor / (d * d);
-        (0..W).for_each(|c| out[c] += w * delta[c]);
-    }
-    (0..W).for_each(|c| lanes[c].iter().for_each(|v| out[c] += v));
-    out
+    lanes::listed(me, ids, y, Weight::Square { factor, offset: offset + 1.0 })
 }
 
-#[inline(always)]
 fn gradient<const W: usize>(p: &Pairs, y: &[[f32; W]], first: usize, w: [f32; 3], out: &mut [[f32; W]]) {
     for (r, out) in out.iter_mut().enumerate() {
         let i = first + r;
@@ -198,17 +165,6 @@ fn gradient<const W: usize>(p: &Pairs, y: &[[f32; W]], first: usize, w: [f32; 3]
     }
 }
 
-wide! {
-    fn gradient2(p: &Pairs, y: &[[f32; 2]], first: usize, w: [f32; 3], out: &mut [[f32; 2]]) {
-        gradient(p, y, first, w, out);
-    }
-}
-wide! {
-    fn gradient3(p: &Pairs, y: &[[f32; 3]], first: usize, w: [f32; 3], out: &mut [[f32; 3]]) {
-        gradient(p, y, first, w, out);
-    }
-}
-
 /// What came out.
 pub(crate) struct Layout {
     pub coords: Vec<f32>,
@@ -219,21 +175,13 @@ pub(crate) struct Layout {
 /// Lays the rows out from `start` (N × dims), the principal components of data whose values span `range`.
 pub(crate) fn run(p: &Pairs, start: &[f32], n: usize, dims: usize, range: f32, seed: u64, monitor: &dyn Monitor) -> Layout {
     match dims {
-        1 => optimise::<1>(p, start, n, range, seed, monitor, gradient),
-        2 => optimise::<2>(p, start, n, range, seed, monitor, gradient2),
-        _ => optimise::<3>(p, start, n, range, seed, monitor, gradient3),
+        1 => optimise::<1>(p, start, n, range, seed, monitor),
+        2 => optimise::<2>(p, start, n, range, seed, monitor),
+        _ => optimise::<3>(p, start, n, range, seed, monitor),
     }
 }
 
-fn optimise<const W: usize>(
-    p: &Pairs,
-    start: &[f32],
-    n: usize,
-    range: f32,
-    seed: u64,
-    monitor: &dyn Monitor,
-    gradient: impl Fn(&Pairs, &[[f32; W]], usize, [f32; 3], &mut [[f32; W]]) + Sync,
-) -> Layout {
+fn optimise<const W: usize>(p: &Pairs, start: &[f32], n: usize, range: f32, seed: u64, monitor: &dyn Monitor) -> Layout {
     let mean = kernel::column_means(start, n, W);
     let scale = if range > 0.0 { 0.01 / range } else { 0.0 };
     let mut rng = Rng::new(seed, 62);

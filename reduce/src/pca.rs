@@ -17,9 +17,14 @@ use crate::monitor::{Monitor, step};
 use faer::linalg::evd;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Rows per chunk of the covariance sum.
 const ROWS: usize = 4096;
+/// Rows of a chunk that are multiplied at a time, so that their centred copy stays in cache.
+const PIECE: usize = 512;
+/// Columns of the covariance that are summed together; only what is right of them is.
+const STRIPE: usize = 128;
 /// Fewer rows than this are projected with rows of zeros added.
 const FEW: usize = 64;
 /// Above this many rows and columns no square matrix is formed.
@@ -137,17 +142,17 @@ pub fn pca(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, k: usize, monit
     fit(&data, n, d, k, monitor)
 }
 
-/// A checked row-major copy of `x` in which weighted cells are pulled to a low-rank model and masked ones replaced by it.
-pub(crate) fn filled(
-    x: ArrayView2<f32>,
+/// The checked numbers of `x` row by row; with weights a copy in which weighted cells are pulled to a low-rank model and masked ones replaced by it.
+pub(crate) fn filled<'a>(
+    x: ArrayView2<'a, f32>,
     weights: Option<ArrayView2<f32>>,
     k: usize,
     monitor: &dyn Monitor,
-) -> Result<Vec<f32>, Error> {
-    let Some(weights) = weights else { return kernel::checked(x) };
+) -> Result<Cow<'a, [f32]>, Error> {
+    let Some(weights) = weights else { return kernel::borrowed(x) };
     let (data, w) = weighted(x, weights)?;
     let (n, d) = x.dim();
-    fill(data, &w, n, d, k.clamp(1, 8), monitor)
+    fill(data, &w, n, d, k.clamp(1, 8), monitor).map(Cow::Owned)
 }
 
 /// Copies of the data (masked cells 0) and of the weights scaled to 0..1: divided by the 95th percentile and capped.
@@ -333,25 +338,17 @@ pub(crate) fn fit(x: &[f32], n: usize, d: usize, k: usize, monitor: &dyn Monitor
     let mean64 = kernel::column_means(x, n, d);
     let mean: Vec<f32> = mean64.iter().map(|m| *m as f32).collect();
     let dof = (n.max(2) - 1) as f64;
-    let total = {
-        let parts: Vec<f64> = x
-            .par_chunks(kernel::CHUNK * d)
-            .map(|c| {
-                c.chunks_exact(d).map(|r| r.iter().zip(&mean64).map(|(v, m)| (f64::from(*v) - m).powi(2)).sum::<f64>()).sum()
-            })
-            .collect();
-        parts.iter().sum::<f64>() / dof
-    };
     step(monitor, "pca", 1, 3)?;
     let small = n.min(d);
-    let (mut variance, mut components) = if small > SQUARE {
+    let trace = |a: &[f64], m: usize| (0..m).map(|i| a[i * m + i]).sum::<f64>() / dof;
+    let (total, mut variance, mut components) = if small > SQUARE {
         let apply = |v: &[f64], l: usize| through_data(x, n, d, &mean, v, l);
         let (values, vectors) = subspace(apply, d, k, 8, Rng::new(7, 0), monitor)?;
-        (values.iter().map(|v| v / dof).collect::<Vec<_>>(), vectors)
+        (spread(x, d, &mean64) / dof, values.iter().map(|v| v / dof).collect::<Vec<_>>(), vectors)
     } else if d <= n {
         let c = covariance(x, n, d, &mean, monitor)?;
         let (values, vectors) = leading(&c, d, k, monitor)?;
-        (values.iter().map(|v| v / dof).collect(), vectors)
+        (trace(&c, d), values.iter().map(|v| v / dof).collect(), vectors)
     } else {
         let g = gram(x, n, d, &mean, monitor)?;
         let (values, u) = leading(&g, n, k, monitor)?;
@@ -366,7 +363,7 @@ pub(crate) fn fit(x: &[f32], n: usize, d: usize, k: usize, monitor: &dyn Monitor
             }
         }
         orthonormalise(&mut comps, k, d);
-        (values.iter().map(|v| v / dof).collect(), comps)
+        (trace(&g, n), values.iter().map(|v| v / dof).collect(), comps)
     };
     step(monitor, "pca", 2, 3)?;
     for p in 0..k {
@@ -393,6 +390,13 @@ pub(crate) fn fit(x: &[f32], n: usize, d: usize, k: usize, monitor: &dyn Monitor
         explained_ratio,
         scores: Array2::from_shape_vec((n, k), scores).map_err(|e| Error::Shape(e.to_string()))?,
     })
+}
+
+/// Sum of squared distances from the means.
+fn spread(x: &[f32], d: usize, mean: &[f64]) -> f64 {
+    let of = |row: &[f32]| row.iter().zip(mean).map(|(v, m)| (f64::from(*v) - m).powi(2)).sum::<f64>();
+    let parts: Vec<f64> = x.par_chunks(kernel::CHUNK * d).map(|c| c.chunks_exact(d).map(of).sum()).collect();
+    parts.iter().sum()
 }
 
 /// (x − mean) · componentsᵀ, n × k.
@@ -443,16 +447,7 @@ fn covariance(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor
     let chunks: Vec<&[f32]> = x[..n * d].chunks(ROWS * d).collect();
     for (wave, group) in chunks.chunks(8).enumerate() {
         step(monitor, "covariance", wave * 8, chunks.len())?;
-        let parts: Vec<Vec<f32>> = group
-            .par_iter()
-            .map(|chunk| {
-                let centred = centre(chunk, mean);
-                let m = Mat::new(&centred, chunk.len() / d, d);
-                let mut part = vec![0.0f32; d * d];
-                mul(&mut part, m.t(), m, false);
-                part
-            })
-            .collect();
+        let parts: Vec<Vec<f32>> = group.par_iter().map(|chunk| outer(chunk, d, mean)).collect();
         c.par_chunks_mut(16 * d).enumerate().for_each(|(i, block)| {
             for part in &parts {
                 for (c, p) in block.iter_mut().zip(&part[i * 16 * d..]) {
@@ -461,7 +456,30 @@ fn covariance(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor
             }
         });
     }
+    for i in 0..d {
+        for j in 0..i {
+            c[i * d + j] = c[j * d + i];
+        }
+    }
     Ok(c)
+}
+
+/// Products of the centred columns of some rows, d × d; below the diagonal only what falls out with blocks of rows.
+fn outer(chunk: &[f32], d: usize, mean: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0f32; d * d];
+    let mut centred = Vec::new();
+    for piece in chunk.chunks(PIECE * d) {
+        let rows = piece.len() / d;
+        centred.clear();
+        piece.chunks_exact(d).for_each(|row| centred.extend(row.iter().zip(mean).map(|(v, m)| v - m)));
+        for from in (0..d).step_by(STRIPE) {
+            let to = (from + STRIPE).min(d);
+            let left = Mat::strided(&centred[from..], rows, to - from, d);
+            let right = Mat::strided(&centred[from..], rows, d - from, d);
+            kernel::mul_strided(&mut out[from * d + from..], d, left.t(), right, true);
+        }
+    }
+    out
 }
 
 /// Products of centred rows with one another, n × n.
@@ -584,11 +602,17 @@ pub(crate) fn subspace(
     for round in 0..rounds {
         step(monitor, "components", round, rounds)?;
         let av = apply(&v, l);
+        // Turning the block to the eigenvectors tells how near it is: not needed in every round.
+        if round % 3 != 2 && round + 1 != rounds {
+            v = av;
+            orthonormalise(&mut v, l, m);
+            continue;
+        }
         // Small matrix V A Vᵀ, its eigenvectors turn the block.
         let mut s = vec![0.0f64; l * l];
         for p in 0..l {
             for q in 0..=p {
-                let t: f64 = v[p * m..(p + 1) * m].iter().zip(&av[q * m..(q + 1) * m]).map(|(a, b)| a * b).sum();
+                let t = dot(&v[p * m..(p + 1) * m], &av[q * m..(q + 1) * m]);
                 s[p * l + q] = t;
                 s[q * l + p] = t;
             }
@@ -647,6 +671,20 @@ fn eigen(a: &[f64], m: usize) -> Result<(Vec<f64>, Vec<f64>), Error> {
     Ok((values, vectors))
 }
 
+kernel::wide! {
+    fn dot(a: &[f64], b: &[f64]) -> f64 {
+        let (a, ra) = a.as_chunks::<8>();
+        let (b, rb) = b.as_chunks::<8>();
+        let mut lanes = [0.0f64; 8];
+        for (a, b) in a.iter().zip(b) {
+            for l in 0..8 {
+                lanes[l] += a[l] * b[l];
+            }
+        }
+        lanes.iter().sum::<f64>() + ra.iter().zip(rb).map(|(a, b)| a * b).sum::<f64>()
+    }
+}
+
 /// Makes the rows of `v` (l × m) orthonormal: Gram–Schmidt, twice. Rows that vanish become unit vectors.
 fn orthonormalise(v: &mut [f64], l: usize, m: usize) {
     for p in 0..l {
@@ -655,7 +693,7 @@ fn orthonormalise(v: &mut [f64], l: usize, m: usize) {
         let before = row.iter().map(|x| x * x).sum::<f64>().sqrt();
         for _ in 0..2 {
             for q in done.chunks_exact(m) {
-                let t: f64 = row.iter().zip(q).map(|(a, b)| a * b).sum();
+                let t = dot(row, q);
                 row.iter_mut().zip(q).for_each(|(a, b)| *a -= t * b);
             }
         }

@@ -5,10 +5,11 @@
 //! one pass over the other rows. Exact up to 20,000 rows (N² work), above that on 2,000 random rows against all others;
 //! with the neighbour graph at hand, recall and the trust in each row are of all rows even then.
 
+use crate::affinity::joint;
 use crate::kernel::{self, Mat, Rng, mul, wide};
 use crate::monitor::Monitor;
 use crate::neighbours::{Graph, Search, within};
-use crate::{Error, Progress};
+use crate::{Error, Progress, tsne};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -114,6 +115,39 @@ pub fn trustworthiness(x: ArrayView2<f32>, coords: ArrayView2<f32>, k: usize, mo
     let rows: Vec<usize> = (0..n).collect();
     let found = compare(&data, x.ncols(), &map, coords.ncols(), n, &rows, k, k, monitor)?;
     Ok(1.0 - penalty_norm(n, k, n) * found.iter().map(|f| f.trust).sum::<f64>())
+}
+
+/// The Kullback–Leibler divergence that t-SNE lowers, of any map `coords` (N × 1 to 3) of the rows of `x` (N × d): exact,
+/// over all pairs, with affinities of that perplexity (at most a third of the rows). Two maps of the same rows, by
+/// whatever program, can be compared by it; lower is better. Cost: the neighbours, if no graph with 3 · perplexity of
+/// them is given, and N² / 2 ns.
+///
+/// # Errors
+/// No cells, cells that are not finite, different numbers of rows, more than three dimensions, a perplexity below 1, or
+/// stopped.
+pub fn divergence(
+    x: ArrayView2<f32>,
+    coords: ArrayView2<f32>,
+    perplexity: f64,
+    graph: Option<&Graph>,
+    monitor: &dyn Monitor,
+) -> Result<f64, Error> {
+    let (data, map) = (kernel::checked(x)?, kernel::checked(coords)?);
+    let ((n, d), (m, dims)) = (x.dim(), coords.dim());
+    if n != m || dims > 3 || perplexity.is_nan() || perplexity < 1.0 {
+        return Err(Error::Shape(format!("a map of {m} rows in {dims} dimensions cannot be judged at perplexity {perplexity}")));
+    }
+    if n < 3 {
+        return Ok(0.0);
+    }
+    let perplexity = perplexity.min((n - 1) as f64 / 3.0).max(1.0);
+    let k = ((3.0 * perplexity) as usize).clamp(1, n - 1);
+    let near = match graph.filter(|g| g.serves(&data, n, d, k)) {
+        Some(g) => g.first(k),
+        None => within(&data, n, d, k, Search::Auto, monitor)?.0,
+    };
+    let joint = joint(&near, n, &[perplexity], None, monitor)?;
+    Ok(tsne::exact_divergence(&joint, &map, dims))
 }
 
 fn penalty_norm(n: usize, k: usize, rows: usize) -> f64 {

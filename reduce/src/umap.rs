@@ -154,7 +154,7 @@ pub(crate) fn fuzzy(near: &Neighbours, n: usize, epochs: usize, monitor: &dyn Mo
         step(monitor, "affinities", w * 32 * CHUNK, n)?;
         p.par_chunks_mut(k).zip(distances.par_chunks(k)).for_each(|(p, d)| memberships(d, k + 1, mean, p));
     }
-    let joined = crate::affinity::join(&near.ids, &p, n, k, |p, q| p + q - p * q);
+    let joined = crate::affinity::join(&near.ids, &p, n, k, None, |p, q| p + q - p * q);
     let most = joined.p.par_iter().copied().reduce(|| 0.0, f32::max);
     let least = most / epochs.max(1) as f32;
     let mut out = Fuzzy { starts: vec![0], ids: Vec::new(), weights: Vec::new() };
@@ -365,6 +365,9 @@ fn optimise<const W: usize>(
                 .filter(|(c, _)| mine(*c))
                 .for_each(|(_, (y, next))| y.copy_from_slice(next));
         }
+        // Only differences matter: the map is kept around 0, from which pushes and pulls would slowly carry it off.
+        let mean = kernel::column_means(y.as_flattened(), n, W);
+        y.par_chunks_mut(CHUNK).for_each(|c| c.iter_mut().for_each(|p| (0..W).for_each(|a| p[a] -= mean[a] as f32)));
         done = epoch + 1;
     }
     let coords = y.into_flattened();

@@ -1,6 +1,6 @@
 //! t-distributed stochastic neighbour embedding (van der Maaten & Hinton 2008), the optimiser.
 //!
-//! Attraction runs over the sparse joint matrix; repulsion is exact below [`EXACT_BELOW`] rows and a particle mesh
+//! Attraction runs over the sparse joint matrix; repulsion is exact below [`ALL_PAIRS`] rows and a particle mesh
 //! above ([`mesh`], in the spirit of Linderman et al. 2019 with one field instead of four). The schedule is openTSNE's
 //! (exaggeration 12, learning rate N / exaggeration, gains, step clip; Belkina et al. 2019) with 150 instead of 250
 //! early iterations and momentum 0.95 instead of 0.8 after them. That reaches openTSNE's divergence in about half of
@@ -16,14 +16,17 @@ pub(crate) mod exact;
 pub(crate) mod mesh;
 
 use crate::affinity::Joint;
-use crate::kernel::{CHUNK, Rng, wide};
+use crate::kernel::{CHUNK, Rng};
+use crate::lanes::{self, Weight};
 use crate::monitor::{Monitor, Progress};
 use mesh::Mesh;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
-/// Below this many rows all pairs are summed: cheaper than any grid.
+/// Below this many rows a placed row is pushed by all of the map's rows, above by its grid.
 pub(crate) const EXACT_BELOW: usize = 1500;
+/// Below this many rows all pairs are summed: cheaper than any grid.
+const ALL_PAIRS: usize = 4000;
 /// Above this many rows a three-dimensional map would take too long with all pairs.
 pub(crate) const EXACT_3D: usize = 20_000;
 const EARLY: usize = 150;
@@ -64,7 +67,7 @@ pub(crate) struct Layout {
 
 /// Mesh spacing for a number of rows.
 pub(crate) fn spacing(n: usize) -> f32 {
-    if n < 20_000 { 1.0 / 3.0 } else { 0.5 }
+    if n < ALL_PAIRS { 1.0 / 3.0 } else { 0.5 }
 }
 
 /// Lays the rows out from `start` (N × dims, any scale, e.g. principal components), dims 1 to 3.
@@ -112,74 +115,10 @@ impl<const W: usize> Repulsion<W> {
 
 /// Σ_j p q (y_i − y_j) over the entries of each row of a chunk, first row `first`.
 fn attract<const W: usize>(joint: &Joint, y: &[[f32; W]], first: usize, out: &mut [[f32; W]]) {
-    if W == 2 {
-        attract2(
-            &joint.starts[first..],
-            &joint.ids,
-            &joint.p,
-            y.as_flattened().as_chunks().0,
-            first,
-            out.as_flattened_mut().as_chunks_mut().0,
-        );
-    } else {
-        for (r, out) in out.iter_mut().enumerate() {
-            let me = y[first + r];
-            let range = joint.starts[first + r]..joint.starts[first + r + 1];
-            let mut f = [0.0f32; W];
-            for (j, p) in joint.ids[range.clone()].iter().zip(&joint.p[range]) {
-                let other = y[*j as usize];
-                let mut d = [0.0f32; W];
-                let mut d2 = 1.0f32;
-                for c in 0..W {
-                    d[c] = me[c] - other[c];
-                    d2 += d[c] * d[c];
-                }
-                for c in 0..W {
-                    f[c] += p / d2 * d[c];
-                }
-            }
-            *out = f;
-        }
-    }
-}
-
-wide! {
-    fn attract2(starts: &[usize], ids: &[u32], p: &[f32], y: &[[f32; 2]], first: usize, out: &mut [[f32; 2]]) {
-        for (r, out) in out.iter_mut().enumerate() {
-            let [mx, my] = y[first + r];
-            let (ids, p) = (&ids[starts[r]..starts[r + 1]], &p[starts[r]..starts[r + 1]]);
-            let (mut fx, mut fy) = ([0.0f32; 8], [0.0f32; 8]);
-            let (id8, id_rest) = ids.as_chunks::<8>();
-            let (p8, p_rest) = p.as_chunks::<8>();
-            for (ids, p) in id8.iter().zip(p8) {
-                let (mut dx, mut dy) = ([0.0f32; 8], [0.0f32; 8]);
-                for l in 0..8 {
-                    let other = y[ids[l] as usize];
-                    dx[l] = other[0];
-                    dy[l] = other[1];
-                }
-                for l in 0..8 {
-                    dx[l] = mx - dx[l];
-                    dy[l] = my - dy[l];
-                    let w = p[l] / (1.0 + dx[l] * dx[l] + dy[l] * dy[l]);
-                    fx[l] += w * dx[l];
-                    fy[l] += w * dy[l];
-                }
-            }
-            let (mut sx, mut sy) = (0.0f32, 0.0f32);
-            for (j, p) in id_rest.iter().zip(p_rest) {
-                let other = y[*j as usize];
-                let (dx, dy) = (mx - other[0], my - other[1]);
-                let w = p / (1.0 + dx * dx + dy * dy);
-                sx += w * dx;
-                sy += w * dy;
-            }
-            for l in 0..8 {
-                sx += fx[l];
-                sy += fy[l];
-            }
-            *out = [sx, sy];
-        }
+    for (r, out) in out.iter_mut().enumerate() {
+        let i = first + r;
+        let range = joint.starts[i]..joint.starts[i + 1];
+        *out = lanes::listed(&y[i], &joint.ids[range.clone()], y, Weight::Student(&joint.p[range]));
     }
 }
 
@@ -205,6 +144,18 @@ fn divergence<const W: usize>(joint: &Joint, y: &[[f32; W]], z: f64) -> f64 {
     parts.iter().sum::<f64>() + z.max(1e-300).ln()
 }
 
+/// The divergence of a map (N × dims, dims 1 to 3) with Z summed over all pairs.
+pub(crate) fn exact_divergence(joint: &Joint, map: &[f32], dims: usize) -> f64 {
+    let y: Vec<[f32; 3]> = map.chunks_exact(dims).map(|p| std::array::from_fn(|a| if a < dims { p[a] } else { 0.0 })).collect();
+    if dims == 3 {
+        let z = exact::forces(&y, &mut vec![[0.0; 3]; y.len()]);
+        return divergence(joint, &y, z);
+    }
+    let y: Vec<[f32; 2]> = y.iter().map(|p| [p[0], p[1]]).collect();
+    let z = exact::forces(&y, &mut vec![[0.0; 2]; y.len()]);
+    divergence(joint, &y, z)
+}
+
 fn flat<const W: usize>(y: &[[f32; W]], dims: usize) -> Vec<f32> {
     if W == dims { y.as_flattened().to_vec() } else { y.iter().flat_map(|p| p[..dims].to_vec()).collect() }
 }
@@ -215,7 +166,7 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
     let mut rep = vec![[0.0f32; W]; n];
     let mut update = vec![[0.0f32; W]; n];
     let mut gains = vec![[1.0f32; W]; n];
-    let mut repulsion = if W == 2 && n >= EXACT_BELOW {
+    let mut repulsion = if W == 2 && n >= ALL_PAIRS {
         Repulsion::Mesh(Box::new(Mesh::new(if s.spacing > 0.0 { s.spacing } else { spacing(n) })))
     } else {
         Repulsion::<W>::Exact
