@@ -1,11 +1,12 @@
 //! Features: a recipe that turns rows into vectors.
 //!
-//! Columns are transformed (log10, asinh), scaled (robust by default) and their blanks filled by a
+//! Columns are transformed (log10, asinh, cosine and sine, a column a class), scaled (robust by default) and their blanks filled by a
 //! stated policy; spectra are resampled to a common grid, normalised, with bad samples masked
 //! (weight 0); light curves are binned by phase or time; images give the pixels of a cut-out. What the scaling learnt is kept ([`Prepared`])
 //! so that new rows go through the very same numbers.
 
 use asterism_data::spectrum::{Grid, resample};
+use asterism_reduce::prepare::{self, Bend, Kind, Recipe, Treatment};
 use asterism_reduce::{self as reduce, Scale, Scaler};
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -15,6 +16,9 @@ use crate::curves::CurveColumns;
 use crate::document::{Dataset, Layer};
 use crate::error::{Error, Result};
 use crate::select::{column_or_expression, image_positions};
+
+/// Values that a column may have to be one of classes.
+const LEVELS: usize = 20;
 
 /// What is done to a number before scaling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,40 @@ pub enum Transform {
     Log,
     /// asinh(x / softening), softening = the median of |x|.
     Asinh,
+    /// Cosine and sine of an angle in degrees: 359° is next to 1°.
+    Circle,
+    /// Cosine and sine of a phase, 0 to 1.
+    Phase,
+    /// A column of its own for each value, for classes and flags: none is between two others.
+    Levels,
+}
+
+impl Transform {
+    /// All of them, in the order of a menu.
+    pub const ALL: [Self; 6] = [Self::None, Self::Log, Self::Asinh, Self::Circle, Self::Phase, Self::Levels];
+
+    /// As recipes and menus say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Log => "log",
+            Self::Asinh => "asinh",
+            Self::Circle => "circle",
+            Self::Phase => "phase",
+            Self::Levels => "levels",
+        }
+    }
+    /// For a person.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::None => "The numbers as they are",
+            Self::Log => "log10; zero and negative numbers become blanks",
+            Self::Asinh => "asinh(x / median of |x|): a logarithm that takes zero and negative numbers",
+            Self::Circle => "Cosine and sine of an angle in degrees: 359° is next to 1°",
+            Self::Phase => "Cosine and sine of a phase from 0 to 1: 0.99 is next to 0.01",
+            Self::Levels => "A column of its own for each value, for classes: none is between two others; 20 values at most",
+        }
+    }
 }
 
 /// One column of vectors.
@@ -37,6 +75,16 @@ pub struct FeatureColumn {
     /// What is done to it first.
     #[serde(default)]
     pub transform: Transform,
+    /// Numbers that stand for "no value", such as 99 in a column of magnitudes: they become blanks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<f64>,
+}
+
+impl FeatureColumn {
+    /// A column with nothing done to it.
+    pub fn plain(column: impl Into<String>) -> Self {
+        Self { column: column.into(), transform: Transform::None, missing: Vec::new() }
+    }
 }
 
 /// How each spectrum is brought to a common level.
@@ -136,6 +184,10 @@ pub struct Prepared {
     pub fill: Vec<f64>,
     /// Names of the dimensions.
     pub names: Vec<String>,
+    /// What is done to each column of a [`FeatureKind::Columns`]; empty in files of earlier versions, whose transforms need no more
+    /// than the softening.
+    #[serde(default)]
+    pub treatments: Vec<Treatment>,
 }
 
 /// `rows × dimensions` with weights.
@@ -170,26 +222,60 @@ pub fn suggest(dataset: &Dataset) -> Features {
     of_columns(dataset)
 }
 
-/// The numeric columns that are neither ids nor positions, with long-tailed positive ones in log.
+/// The numeric columns that are neither ids nor positions nor times, each with what its values, name, unit and UCD suggest: long
+/// tails in log or asinh, angles and phases as cosine and sine, classes a column for each, numbers that stand for none as blanks.
+/// Columns with more blanks than values, or with one value alone, are left out.
 pub fn of_columns(dataset: &Dataset) -> Features {
     let table = &dataset.table;
-    let mut columns = Vec::new();
-    for (i, meta) in table.columns().iter().enumerate() {
-        if !usable(dataset, i) {
-            continue;
-        }
-        let Ok(values) = table.f64s(&meta.name) else { continue };
-        let mut good: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        if good.len() * 2 < values.len() || good.is_empty() {
-            continue;
-        }
-        good.sort_by(f64::total_cmp);
-        if good[0] == good[good.len() - 1] {
-            continue;
-        }
-        columns.push(FeatureColumn { column: meta.name.clone(), transform: suggest_transform(meta.unit.as_deref(), &good) });
-    }
+    let usable: Vec<usize> = (0..table.columns().len()).filter(|i| usable(dataset, *i)).collect();
+    let suggest = |i: &usize| {
+        let meta = &table.columns()[*i];
+        let values = table.f64s(&meta.name).ok()?;
+        let profile = prepare::profile(&values);
+        let treatment = prepare::suggest(&profile, kind_of(meta));
+        let transform = match treatment.bend {
+            Bend::Off => return None,
+            Bend::Plain => Transform::None,
+            Bend::Log => Transform::Log,
+            Bend::Asinh { .. } => Transform::Asinh,
+            Bend::Circle { turn } if turn > 1.0 => Transform::Circle,
+            Bend::Circle { .. } => Transform::Phase,
+            Bend::OneHot { .. } => Transform::Levels,
+        };
+        // Only what is there: a list that a person reads should not speak of numbers that do not occur.
+        let outside = |v: &f64| treatment.within.is_some_and(|[low, high]| *v < low || *v > high);
+        let mut missing: Vec<f64> =
+            values.iter().copied().filter(|v| v.is_finite() && (treatment.sentinels.contains(v) || outside(v))).collect();
+        missing.sort_by(f64::total_cmp);
+        missing.dedup();
+        missing.truncate(8);
+        Some(FeatureColumn { column: meta.name.clone(), transform, missing })
+    };
+    let columns = usable.par_iter().filter_map(suggest).collect();
     Features { name: "columns".into(), of: FeatureKind::Columns(columns), scale: Scale::Robust, blanks: Blanks::Median }
+}
+
+/// What a column's unit, UCD and name tell of it.
+fn kind_of(meta: &asterism_data::ColumnMeta) -> Option<Kind> {
+    let lower = |text: &Option<String>| text.as_deref().unwrap_or("").to_ascii_lowercase();
+    let (unit, ucd, name) = (lower(&meta.unit), lower(&meta.ucd), meta.name.to_ascii_lowercase());
+    if ucd.starts_with("phot.color") || ucd.starts_with("phot_ci") {
+        Some(Kind::Colour)
+    } else if unit == "mag" || ucd.starts_with("phot.mag") || ucd.starts_with("phot_mag") {
+        Some(Kind::Magnitude)
+    } else if ucd.starts_with("pos.posang")
+        || (unit == "deg" && ["pa", "theta", "posang", "position_angle"].contains(&name.as_str()))
+    {
+        Some(Kind::Angle)
+    } else if ucd.starts_with("time.phase") || name == "phase" {
+        Some(Kind::Phase)
+    } else if ucd.starts_with("meta.code") {
+        Some(Kind::Class)
+    } else if ucd.starts_with("phot.flux") || ucd.starts_with("phot.count") {
+        Some(Kind::Flux)
+    } else {
+        None
+    }
 }
 
 /// Light curves in 64 parts, folded where a column says it is the period.
@@ -209,23 +295,6 @@ pub fn light_curves(dataset: &Dataset, curves: &CurveColumns) -> Features {
         },
         scale: Scale::None,
         blanks: Blanks::Mask,
-    }
-}
-
-/// log for numbers that are all positive and stretch over decades; magnitudes stay as they are.
-fn suggest_transform(unit: Option<&str>, sorted: &[f64]) -> Transform {
-    if unit.is_some_and(|u| u.to_ascii_lowercase().contains("mag")) {
-        return Transform::None;
-    }
-    let at = |q: f64| sorted[((sorted.len() - 1) as f64 * q) as usize];
-    if sorted[0] > 0.0 && at(0.99) / at(0.01) > 50.0 {
-        return Transform::Log;
-    }
-    let (low, mid, high) = (at(0.01), at(0.5), at(0.99));
-    if sorted[0] < 0.0 && (high - mid) > 20.0 * (mid - low).abs().max(f64::MIN_POSITIVE) {
-        Transform::Asinh
-    } else {
-        Transform::None
     }
 }
 
@@ -279,8 +348,13 @@ pub fn usable(dataset: &Dataset, index: usize) -> bool {
 /// When a column is not there, or nothing is left to make vectors of.
 pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Option<&Prepared>) -> Result<Vectors> {
     let rows = dataset.table.rows();
+    let mut treatments = Vec::new();
     let (mut raw, names, mut softening) = match &features.of {
-        FeatureKind::Columns(columns) => columns_raw(dataset, columns, from, prepared)?,
+        FeatureKind::Columns(columns) => {
+            let (raw, done) = columns_raw(dataset, columns, from, prepared)?;
+            treatments = done;
+            raw
+        }
         FeatureKind::Spectra { column, grid, normalise } => spectra_raw(dataset, column, grid.as_deref(), *normalise, from)?,
         FeatureKind::LightCurves { column, bins, period } => curves_raw(dataset, column, *bins, period, from)?,
         FeatureKind::Images { size, column } if column.is_empty() => images_raw(dataset, *size, from)?,
@@ -331,7 +405,7 @@ pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Op
     };
     softening.resize(raw.ncols(), 0.0);
     let x = raw.mapv(|v| v as f32);
-    Ok(Vectors { x, weights, rows: keep, prepared: Prepared { scaler, softening, fill, names }, blank_share })
+    Ok(Vectors { x, weights, rows: keep, prepared: Prepared { scaler, softening, fill, names, treatments }, blank_share })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -344,40 +418,55 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 type Raw = (Array2<f64>, Vec<String>, Vec<f64>);
 
-fn columns_raw(dataset: &Dataset, columns: &[FeatureColumn], from: usize, prepared: Option<&Prepared>) -> Result<Raw> {
-    let rows = dataset.table.rows().saturating_sub(from);
-    let mut raw = Array2::zeros((rows, columns.len()));
-    let mut softening = vec![0.0; columns.len()];
-    for (i, feature) in columns.iter().enumerate() {
-        let values = column_or_expression(dataset, &feature.column)?;
-        let values = values.get(from..).unwrap_or(&[]);
-        softening[i] = match prepared {
-            Some(p) => p.softening.get(i).copied().unwrap_or(1.0),
-            None => median(values.iter().filter(|v| v.is_finite()).map(|v| v.abs()).collect()).max(f64::MIN_POSITIVE),
-        };
-        for (row, v) in values.iter().enumerate() {
-            raw[[row, i]] = match feature.transform {
-                Transform::None => *v,
-                Transform::Log => {
-                    if *v > 0.0 {
-                        v.log10()
-                    } else {
-                        f64::NAN
-                    }
-                }
-                Transform::Asinh => (v / softening[i]).asinh(),
-            };
-        }
+fn columns_raw(
+    dataset: &Dataset,
+    columns: &[FeatureColumn],
+    from: usize,
+    prepared: Option<&Prepared>,
+) -> Result<(Raw, Vec<Treatment>)> {
+    let mut values = Vec::with_capacity(columns.len());
+    let mut recipe = Recipe::default();
+    for (i, column) in columns.iter().enumerate() {
+        let mut all = column_or_expression(dataset, &column.column)?;
+        all.drain(..from.min(all.len()));
+        let known = prepared.and_then(|p| p.treatments.get(i).cloned());
+        // A model of an earlier version kept the softening alone.
+        let softening = prepared.and_then(|p| p.softening.get(i).copied()).filter(|s| *s > 0.0);
+        recipe.columns.push(known.map_or_else(|| treatment(column, &all, softening), Ok)?);
+        values.push(all);
     }
-    let names = columns
-        .iter()
-        .map(|c| match c.transform {
-            Transform::None => c.column.clone(),
-            Transform::Log => format!("log {}", c.column),
-            Transform::Asinh => format!("asinh {}", c.column),
-        })
-        .collect();
-    Ok((raw, names, softening))
+    let raw = recipe.apply(&values)?;
+    let names = columns.iter().zip(&recipe.columns).flat_map(|(c, t)| t.names(&c.column)).collect();
+    let softening = recipe.columns.iter().map(|t| if let Bend::Asinh { softening } = t.bend { softening } else { 0.0 }).collect();
+    Ok(((raw, names, softening), recipe.columns))
+}
+
+/// What is done to the values of a column.
+fn treatment(column: &FeatureColumn, values: &[f64], softening: Option<f64>) -> Result<Treatment> {
+    let good = || values.iter().copied().filter(|v| v.is_finite() && !column.missing.contains(v));
+    let bend = match column.transform {
+        Transform::None => Bend::Plain,
+        Transform::Log => Bend::Log,
+        Transform::Asinh => {
+            let softening = softening.unwrap_or_else(|| median(good().map(f64::abs).collect()));
+            Bend::Asinh { softening: if softening > 0.0 { softening } else { 1.0 } }
+        }
+        Transform::Circle => Bend::Circle { turn: 360.0 },
+        Transform::Phase => Bend::Circle { turn: 1.0 },
+        Transform::Levels => {
+            let mut levels: Vec<f64> = good().collect();
+            levels.sort_by(f64::total_cmp);
+            levels.dedup();
+            if levels.is_empty() || levels.len() > LEVELS {
+                let what =
+                    format!("'{}' has {} values: a column for each is made of up to {LEVELS}", column.column, levels.len());
+                return Err(Error::said(format!("{what}; choose another transform")));
+            }
+            let weight = 1.0 / (levels.len() as f64).sqrt();
+            Bend::OneHot { levels, weight }
+        }
+    };
+    Ok(Treatment { bend, sentinels: column.missing.clone(), within: None, why: String::new() })
 }
 
 fn spectra_raw(dataset: &Dataset, column: &str, grid: Option<&str>, normalise: Normalise, from: usize) -> Result<Raw> {
@@ -465,18 +554,15 @@ pub fn axis(dataset: &Dataset, features: &Features, dims: usize) -> Option<(Vec<
     (axis.0.len() == dims).then_some(axis)
 }
 
-/// A vector in the units of its columns again: scaling and transforms taken back.
-pub fn in_units(features: &Features, prepared: &Prepared, vector: &[f32]) -> Vec<f64> {
+/// A vector in the units of its columns again: scaling, logarithms and asinh taken back. Cosines, sines and levels stay as they are.
+pub fn in_units(prepared: &Prepared, vector: &[f32]) -> Vec<f64> {
+    let bends: Vec<&Bend> = prepared.treatments.iter().flat_map(|t| std::iter::repeat_n(&t.bend, t.width())).collect();
     let one = |(i, v): (usize, &f32)| {
-        let (centre, scale) =
-            (prepared.scaler.centre.get(i).copied().unwrap_or(0.0), prepared.scaler.scale.get(i).copied().unwrap_or(1.0));
-        let v = f64::from(*v) * scale + centre;
-        match &features.of {
-            FeatureKind::Columns(columns) => match columns.get(i).map(|c| c.transform) {
-                Some(Transform::Log) => 10f64.powf(v),
-                Some(Transform::Asinh) => v.sinh() * prepared.softening.get(i).copied().unwrap_or(1.0),
-                Some(Transform::None) | None => v,
-            },
+        let of = |list: &[f64], usual: f64| list.get(i).copied().unwrap_or(usual);
+        let v = f64::from(*v) * of(&prepared.scaler.scale, 1.0) + of(&prepared.scaler.centre, 0.0);
+        match bends.get(i) {
+            Some(Bend::Log) => 10f64.powf(v),
+            Some(Bend::Asinh { softening }) => v.sinh() * softening,
             _ => v,
         }
     };
@@ -611,4 +697,78 @@ fn images_raw(dataset: &Dataset, size: usize, from: usize) -> Result<Raw> {
         }
     }
     Ok((raw, (0..size * size).map(|i| format!("pixel {} {}", i % size, i / size)).collect(), Vec::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use asterism_data::{ColumnMeta, Table};
+
+    fn dataset(rows: std::ops::Range<usize>) -> Dataset {
+        let f = |make: &dyn Fn(usize) -> f64| rows.clone().map(make).collect::<Vec<_>>();
+        let with = |name: &str, unit: &str, ucd: &str| ColumnMeta {
+            name: name.into(),
+            unit: Some(unit.into()),
+            ucd: Some(ucd.into()),
+            ..ColumnMeta::default()
+        };
+        let spread = |i: usize| ((i * 7919) % 1000) as f64 / 1000.0;
+        let mut t = Table::default();
+        let mag = f(&|i| if i % 10 == 3 { 99.0 } else { 15.0 + 5.0 * spread(i) });
+        t.with_f64_column("j_mag", mag, with("j_mag", "mag", "phot.mag;em.IR.J")).unwrap();
+        t.with_f64_column("flux", f(&|i| 10f64.powf(6.0 * spread(i + 11))), with("flux", "Jy", "phot.flux")).unwrap();
+        t.with_f64_column("pa", f(&|i| 360.0 * spread(i + 5)), with("pa", "deg", "pos.posAng")).unwrap();
+        t.with_f64_column("kind", f(&|i| (i % 3) as f64), with("kind", "", "meta.code.class")).unwrap();
+        t.with_f64_column("serial", f(&|i| i as f64), with("serial", "", "")).unwrap();
+        t.with_f64_column("same", f(&|_| 4.0), with("same", "", "")).unwrap();
+        let ask = crate::Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
+        crate::ledger::probe(&ask, t, None, Vec::new())
+    }
+
+    #[test]
+    fn columns_are_told_apart_by_their_values_and_what_stands_with_them() {
+        let FeatureKind::Columns(columns) = of_columns(&dataset(0..400)).of else { panic!("columns") };
+        let found: Vec<_> = columns.iter().map(|c| (c.column.as_str(), c.transform, c.missing.as_slice())).collect();
+        let none: &[f64] = &[];
+        assert_eq!(
+            found,
+            [
+                ("j_mag", Transform::None, [99.0].as_slice()),
+                ("flux", Transform::Log, none),
+                ("pa", Transform::Circle, none),
+                ("kind", Transform::Levels, none),
+            ]
+        );
+    }
+
+    #[test]
+    fn new_rows_go_through_the_same_numbers() {
+        let (all, first, rest) = (dataset(0..400), dataset(0..300), dataset(300..400));
+        let features = of_columns(&all);
+        let fitted = vectors(&first, &features, 0, None).unwrap();
+        assert_eq!(fitted.prepared.names, ["j_mag", "log flux", "cos pa", "sin pa", "kind = 0", "kind = 1", "kind = 2"]);
+        assert!(fitted.x.iter().all(|v| v.is_finite()));
+        // 99 counts as blank, and stands at the median.
+        assert_eq!(fitted.x[[3, 0]], 0.0);
+        // The rows from 300 on by themselves, and as the end of the whole table.
+        let alone = vectors(&rest, &features, 0, Some(&fitted.prepared)).unwrap();
+        let end = vectors(&all, &features, 300, Some(&fitted.prepared)).unwrap();
+        assert_eq!(alone.x, end.x);
+        let back = in_units(&fitted.prepared, fitted.x.row(5).as_slice().unwrap());
+        let flux = all.table.f64s("flux").unwrap()[5];
+        assert!((back[1] / flux - 1.0).abs() < 1e-4, "{} {flux}", back[1]);
+    }
+
+    #[test]
+    fn a_model_of_an_earlier_version_keeps_its_softening() {
+        let all = dataset(0..50);
+        let column = FeatureColumn { transform: Transform::Asinh, ..FeatureColumn::plain("flux") };
+        let features = Features { of: FeatureKind::Columns(vec![column]), scale: Scale::None, ..Features::default() };
+        let mut old = vectors(&all, &features, 0, None).unwrap().prepared;
+        (old.treatments, old.softening) = (Vec::new(), vec![2.0]);
+        let flux = all.table.f64s("flux").unwrap();
+        let x = vectors(&all, &features, 0, Some(&old)).unwrap().x;
+        assert!((f64::from(x[[7, 0]]) - (flux[7] / 2.0).asinh()).abs() < 1e-4);
+    }
 }

@@ -109,9 +109,12 @@ pub struct FeaturesStep {
     pub of: Spanned<String>,
     /// Columns or expressions.
     pub columns: Option<Vec<String>>,
-    /// Transform of a column, by its name: `log` or `asinh`.
+    /// Transform of a column, by its name: `log`, `asinh`, `circle` (degrees), `phase` (0 to 1), `levels` (a column a class).
     #[serde(default)]
     pub transforms: std::collections::BTreeMap<String, Transform>,
+    /// Numbers that stand for no value, by the column's name.
+    #[serde(default)]
+    pub missing: std::collections::BTreeMap<String, Vec<f64>>,
     /// Spectra of a column.
     pub spectra: Option<SpectraStep>,
     /// Light curves of a column.
@@ -435,7 +438,11 @@ impl FeaturesStep {
             FeatureKind::Columns(
                 columns
                     .into_iter()
-                    .map(|c| FeatureColumn { transform: self.transforms.get(&c).copied().unwrap_or_default(), column: c })
+                    .map(|c| FeatureColumn {
+                        transform: self.transforms.get(&c).copied().unwrap_or_default(),
+                        missing: self.missing.get(&c).cloned().unwrap_or_default(),
+                        column: c,
+                    })
                     .collect(),
             )
         };
@@ -726,12 +733,18 @@ pub fn step_features(d: &Dataset, f: &Features, name: &str) -> String {
             let changed: Vec<String> = columns
                 .iter()
                 .filter(|c| c.transform != Transform::None)
-                .map(|c| {
-                    format!("{} = {}", quoted(&c.column), quoted(if c.transform == Transform::Log { "log" } else { "asinh" }))
-                })
+                .map(|c| format!("{} = {}", quoted(&c.column), quoted(c.transform.word())))
                 .collect();
             if !changed.is_empty() {
                 s.push_str(&format!("transforms = {{ {} }}\n", changed.join(", ")));
+            }
+            let missing: Vec<String> = columns
+                .iter()
+                .filter(|c| !c.missing.is_empty())
+                .map(|c| format!("{} = {:?}", quoted(&c.column), c.missing))
+                .collect();
+            if !missing.is_empty() {
+                s.push_str(&format!("missing = {{ {} }}\n", missing.join(", ")));
             }
         }
         FeatureKind::Spectra { column, grid, normalise } => {

@@ -357,9 +357,7 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
             Features { name: name.clone(), of, scale: Scale::None, blanks: Blanks::Mask }
         }
         (None, false) => {
-            let of = FeatureKind::Columns(
-                a.columns.iter().map(|c| FeatureColumn { column: c.clone(), transform: Default::default() }).collect(),
-            );
+            let of = FeatureKind::Columns(a.columns.iter().map(|c| FeatureColumn::plain(c.as_str())).collect());
             Features { name: "columns".into(), of, ..Features::default() }
         }
         (None, true) => {
@@ -584,9 +582,7 @@ pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
         let dataset = read_dataset(&a.input)?;
         let mut f = features::of_columns(&dataset);
         if !a.columns.is_empty() {
-            f.of = FeatureKind::Columns(
-                a.columns.iter().map(|c| FeatureColumn { column: c.clone(), transform: Default::default() }).collect(),
-            );
+            f.of = FeatureKind::Columns(a.columns.iter().map(|c| FeatureColumn::plain(c.as_str())).collect());
         }
         // Coordinates of a map have one scale already.
         let on_map = a.columns.iter().all(|c| c.starts_with("map_")) && !a.columns.is_empty();

@@ -163,15 +163,14 @@ fn walk(ui: &mut Ui, cx: &Cx<'_>, map: &Map, axes: &Axes, shape: &Shape) {
     let Some(row) = map.model.as_ref().and_then(|m| m.decode_one(&place)) else { return };
     let at: Vec<String> = place.iter().take(2).map(|v| format::minus(&format!("{v:.2}"))).collect();
     let values = match (&map.prepared, shape) {
-        (Some(prepared), Shape::Line(..)) => features::in_units(&map.features, prepared, &row),
+        (Some(prepared), Shape::Line(..)) => features::in_units(prepared, &row),
         _ => row.iter().map(|v| f64::from(*v)).collect(),
     };
     block(ui, cx.theme, [name, &format!("at {}", at.join(", ")), ""], None, shape, &values, false);
-    if let (Shape::Bars(_), Some(prepared)) = (shape, &map.prepared) {
-        let FeatureKind::Columns(columns) = &map.features.of else { return };
-        let real = features::in_units(&map.features, prepared, &row);
-        let text: Vec<String> =
-            columns.iter().zip(&real).map(|(c, v)| format!("{} {}", c.column, format::number(*v, 4))).collect();
+    if let (Shape::Bars(names), Some(prepared)) = (shape, &map.prepared) {
+        let real = features::in_units(prepared, &row);
+        let name = |n: &str| n.trim_start_matches("log ").trim_start_matches("asinh ").to_owned();
+        let text: Vec<String> = names.iter().zip(&real).map(|(n, v)| format!("{} {}", name(n), format::number(*v, 4))).collect();
         ui.add(egui::Label::new(RichText::new(text.join("   ")).color(cx.theme.second)).wrap());
     }
 }
@@ -301,7 +300,7 @@ mod tests {
         table.with_f64_column("b", (0..n).map(|i| -4.0 * t(i) + 7.0).collect(), Default::default()).unwrap();
         let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
         let dataset = ledger::probe(&ask, table, None, Vec::new());
-        let columns = ["a", "b"].map(|c| FeatureColumn { column: c.into(), transform: Default::default() });
+        let columns = ["a", "b"].map(|c| FeatureColumn::plain(c));
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: Scale::None, ..Features::default() };
         let params = Params { method: Method::Pca, ..Default::default() };
         let map = session::compute_map(&dataset, &features, &params, 1, "m".into(), &Quiet).unwrap();

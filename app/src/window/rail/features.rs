@@ -253,16 +253,12 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut 
                         Some(at) => {
                             chosen.remove(at);
                         }
-                        None => chosen.push(FeatureColumn { column: name.to_owned(), transform: Transform::None }),
+                        None => chosen.push(FeatureColumn::plain(name)),
                     }
                 }
                 if let Some(column) = chosen.iter_mut().find(|c| c.column == name) {
                     kit::right(ui, |ui| {
-                        let word = |t| match t {
-                            Transform::None => "as is",
-                            Transform::Log => "log",
-                            Transform::Asinh => "asinh",
-                        };
+                        let word = |t: Transform| if t == Transform::None { "as is" } else { t.word() };
                         let label = format!("Transform of {name}");
                         ui.name_inputs(label, |ui| {
                             ui.spacing_mut().button_padding.x = 4.0;
@@ -270,8 +266,18 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut 
                                 .selected_text(word(column.transform))
                                 .width(58.0)
                                 .show_ui(ui, |ui| {
-                                    for t in [Transform::None, Transform::Log, Transform::Asinh] {
-                                        ui.selectable_value(&mut column.transform, t, word(t));
+                                    for t in Transform::ALL {
+                                        ui.selectable_value(&mut column.transform, t, word(t)).on_hover_text(t.help());
+                                    }
+                                    if !column.missing.is_empty() {
+                                        let list: Vec<String> = column.missing.iter().map(f64::to_string).collect();
+                                        ui.separator();
+                                        let text = format!("no value: {}", list.join(", "));
+                                        let help =
+                                            "These numbers stand for no value and become blanks. A click takes them as numbers";
+                                        if ui.selectable_label(true, text).on_hover_text(help).clicked() {
+                                            column.missing.clear();
+                                        }
                                     }
                                 });
                         });
@@ -287,7 +293,7 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut 
             match data::Expr::parse(&text).and_then(|e| e.numbers(table)) {
                 Ok(_) => {
                     if !chosen.iter().any(|c| c.column == text) {
-                        chosen.push(FeatureColumn { column: text, transform: Transform::None });
+                        chosen.push(FeatureColumn::plain(text));
                     }
                     rail.state.expression.clear();
                 }
