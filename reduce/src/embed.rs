@@ -94,7 +94,7 @@ pub struct Params {
     pub multiscale: bool,
     /// Autoencoder: widths of the hidden layers, outermost first.
     pub layers: Vec<usize>,
-    /// Autoencoder: passes over the rows; 0 = as many as take about a minute. UMAP: epochs; 0 = 500, or 200 for more
+    /// Autoencoder: passes over the rows; 0 = 15 to 100, as many as take some 10 to 30 seconds. UMAP: epochs; 0 = 500, or 200 for more
     /// than 10,000 rows.
     pub epochs: usize,
     /// UMAP and PaCMAP: neighbours of a row (UMAP counts the row itself, as umap-learn does); 0 = 15 for UMAP, 10 for
@@ -152,7 +152,8 @@ pub struct Embedding {
     pub figures: BTreeMap<String, f64>,
     /// Wall-clock seconds by stage.
     pub seconds: BTreeMap<String, f64>,
-    /// Root mean square reconstruction error of each row in the units of the input (PCA, autoencoder).
+    /// Root mean square reconstruction error of each row in the units of the input (PCA, autoencoder); with weights, of the
+    /// weighted squares.
     pub row_error: Option<Vec<f32>>,
     /// What places new rows on this map.
     pub model: Model,
@@ -231,7 +232,10 @@ fn linear(
     let mut components = p.components.iter().copied().collect::<Vec<f32>>();
     components.resize(params.dims * d, 0.0);
     let mut map = Linear { mean: p.mean, components, typical: 1.0 };
-    let (_, errors) = map.apply(&data, n);
+    let (_, mut errors) = map.apply(&data, n);
+    if let Some(w) = weights {
+        errors = weighted_errors(&map, &data, &pca::weighted(x, w)?.1, n);
+    }
     map.typical = typical(&errors, &data, &map.mean);
     let coords = padded(&p.scores, params.dims);
     let mut figures: BTreeMap<String, f64> =
@@ -248,6 +252,19 @@ fn linear(
         complete: true,
         graph: None,
     })
+}
+
+/// As [`Linear::apply`], each cell with its weight, so that what was filled counts nothing.
+fn weighted_errors(map: &Linear, data: &[f32], weights: &[f32], n: usize) -> Vec<f32> {
+    let (d, k) = (map.mean.len(), map.k());
+    let back = pca::unproject(&map.apply(data, n).0, n, d, &map.mean, &map.components, k);
+    let rows = data.chunks_exact(d).zip(back.chunks_exact(d)).zip(weights.chunks_exact(d));
+    rows.map(|((x, b), w)| {
+        let sum: f32 = w.iter().zip(x.iter().zip(b)).map(|(w, (x, b))| w * (x - b) * (x - b)).sum();
+        let all: f32 = w.iter().sum();
+        if all > 0.0 { (sum / all).sqrt() } else { 0.0 }
+    })
+    .collect()
 }
 
 /// Rows as their neighbours are looked for: filled, and with fewer columns when there are many.

@@ -122,6 +122,18 @@ impl Index {
         Ok(Self { d, how: How::Cells(cells) })
     }
 
+    /// As [`Self::new`], but all cells are looked at that may hold a nearer row: for rows that may be far from all others, of which the
+    /// usual number of cells would tell too little.
+    ///
+    /// # Errors
+    /// Stopped.
+    pub fn exact(x: &[f32], d: usize, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let n = x.len() / d;
+        step(monitor, "index", 0, 2)?;
+        let how = if d <= TREE { How::Tree(Tree::new(x, n, d)) } else { How::Cells(Cells::new(x, n, d, monitor)?) };
+        Ok(Self { d, how })
+    }
+
     /// The `k` nearest rows of `q`, nearest first, with their squared distances; fewer when there are fewer rows.
     pub fn nearest(&self, q: &[f32], k: usize, scratch: &mut Scratch) -> Vec<(f32, u32)> {
         match &self.how {

@@ -10,12 +10,16 @@
 //! One-class support vector machines were not taken: N² kernels, and worse on most benchmarks. Cost: N·k for the factor,
 //! trees · N · 8 comparisons for the forest.
 
+use crate::index::{Index, Scratch};
 use crate::kernel::{self, CHUNK, Rng, distance2};
 use crate::monitor::{Monitor, step};
 use crate::neighbours::{Graph, among};
 use crate::{Error, Quiet};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+
+/// New rows between two looks at the monitor.
+const WAVE: usize = 8_192;
 
 /// Local outlier factors of fitted rows, and what it takes to judge new ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +75,8 @@ pub fn lof(graph: &Graph, k: usize) -> Result<Lof, Error> {
 }
 
 impl Lof {
-    /// Factors of new rows (m × d) against the fitted rows (N × d, those of the graph, in its order and units).
+    /// Factors of new rows (m × d) against the fitted rows (N × d, those of the graph, in its order and units). A row's
+    /// factor does not depend on what other new rows there are.
     ///
     /// # Errors
     /// No cells, cells that are not finite, shapes that do not fit, or stopped.
@@ -89,13 +94,16 @@ impl Lof {
         if self.k == 0 {
             return Ok(vec![1.0; new.nrows()]);
         }
-        let near = among(&q, new.nrows(), &base, n, d, self.k, monitor)?;
-        Ok(near
-            .ids
-            .par_chunks(near.k)
-            .zip(near.distances2.par_chunks(near.k))
-            .map(|(ids, d2)| factor_of(ids, density_of(ids, d2, &self.reach), &self.density))
-            .collect())
+        let index = Index::exact(&base, d, monitor)?;
+        let mut out = Vec::with_capacity(new.nrows());
+        for some in q.chunks(WAVE * d) {
+            step(monitor, "outliers", out.len(), new.nrows())?;
+            out.par_extend(some.par_chunks(d).map_init(Scratch::default, |scratch, row| {
+                let (d2, ids): (Vec<f32>, Vec<u32>) = index.nearest(row, self.k, scratch).into_iter().unzip();
+                factor_of(&ids, density_of(&ids, &d2, &self.reach), &self.density)
+            }));
+        }
+        Ok(out)
     }
 }
 

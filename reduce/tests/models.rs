@@ -3,9 +3,9 @@
 
 mod common;
 
-use asterism_reduce::{Error, Method, Params, Quiet, embed, pca};
+use asterism_reduce::{Error, Graph, Method, Params, Quiet, Search, embed, lof, pca};
 use common::{blobs, digits, noise};
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView1, s};
 use std::time::Instant;
 
 #[test]
@@ -90,4 +90,60 @@ fn single_rows_go_through_a_model_in_less_than_a_millisecond() {
     }
     let t = embed(x.view(), None, &Params { iterations: 5, ..Params::default() }, &Quiet).unwrap().model;
     assert!(t.encode_one(&x.row(0).to_vec()).is_none() && t.decode_one(&[0.0, 0.0]).is_none());
+}
+
+#[test]
+fn filled_cells_do_not_count_in_the_errors_of_components() {
+    // Rank 2 exactly, but for one row whose seen half is off: its error is that of the seen cells alone.
+    let mut r = noise(9);
+    let base = Array2::from_shape_fn((2, 12), |_| r());
+    let mut x = Array2::from_shape_fn((200, 2), |_| 3.0 * r()).dot(&base);
+    let mut w = Array2::from_elem(x.dim(), 1.0f32);
+    for j in 0..12 {
+        if j % 2 == 0 {
+            x[[7, j]] += if j % 4 == 0 { 2.0 } else { -2.0 };
+        } else {
+            x[[7, j]] = f32::NAN;
+            w[[7, j]] = 0.0;
+        }
+    }
+    let m = embed(x.view(), Some(w.view()), &Params { method: Method::Pca, ..Params::default() }, &Quiet).unwrap();
+    let e = m.row_error.unwrap();
+    let back = m.model.decode(m.coords.view()).unwrap();
+    let want = ((0..12).step_by(2).map(|j| (x[[7, j]] - back[[7, j]]).powi(2)).sum::<f32>() / 6.0).sqrt();
+    assert!((e[7] / want - 1.0).abs() < 1e-3, "{} against {want}", e[7]);
+    assert!(e.iter().enumerate().all(|(i, v)| i == 7 || *v < 0.3 * e[7]));
+}
+
+#[test]
+fn new_rows_are_judged_by_cells_as_by_all_pairs() {
+    let x = blobs(6_000, 8, 4, 31);
+    let new = blobs(300, 8, 4, 32);
+    let graph = Graph::new(x.view(), 20, Search::Exact, &Quiet).unwrap();
+    let l = lof(&graph, 20).unwrap();
+    let found = l.of_new(x.view(), new.view(), &Quiet).unwrap();
+    // The definition, with all pairs.
+    let near = |q: ArrayView1<f32>| {
+        let mut all: Vec<(f32, usize)> =
+            x.rows().into_iter().enumerate().map(|(i, r)| ((&r - &q).mapv(|v| v * v).sum().sqrt(), i)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        all.truncate(20);
+        all
+    };
+    let reach = |i: usize| graph.of_row(i).1[19].sqrt();
+    let mean = |v: Vec<f32>| v.iter().sum::<f32>() / v.len() as f32;
+    let fitted = |i: usize| {
+        let (ids, d2) = graph.of_row(i);
+        1.0 / mean(ids.iter().zip(d2).map(|(j, d)| d.sqrt().max(reach(*j as usize))).collect())
+    };
+    let mut same = 0;
+    for (i, f) in found.iter().enumerate().take(60) {
+        let own = near(new.row(i));
+        let density = 1.0 / mean(own.iter().map(|(d, j)| d.max(reach(*j))).collect());
+        let want = mean(own.iter().map(|(_, j)| fitted(*j)).collect()) / density;
+        same += usize::from((f / want - 1.0).abs() < 1e-3);
+    }
+    assert!(same == 60, "{same} of 60");
+    let alone = l.of_new(x.view(), new.slice(s![9..10, ..]), &Quiet).unwrap();
+    assert_eq!(alone[0], found[9]);
 }

@@ -1,7 +1,7 @@
 //! Training of the autoencoder: Adam (Kingma & Ba 2015), a cosine schedule with a warm-up, a hold-out whose best state is
 //! kept, masked inverse-variance weights (masked cells enter as the column's mean and count nothing).
 //!
-//! One step has two parallel phases over buffers that are made once: rows in parts of 128 go forward and back, then blocks of
+//! One step has two parallel phases over buffers that are made once: rows in parts of 32 to 128 go forward and back, then blocks of
 //! weights take their gradient, one product over the whole batch, and their Adam step while it is in cache. What is
 //! one part or block does not depend on the number of threads, so the bits do not either.
 //!
@@ -19,14 +19,12 @@ use crate::monitor::{Monitor, Progress};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
-/// Rows of a batch that go through the net together, and weights that are stepped together.
-const ROWS: usize = 128;
+/// Weights that are stepped together.
 const BLOCK: usize = 1 << 16;
-/// Largest learning rate of a batch of [`BATCH`] rows.
-const PEAK: f64 = 3e-3;
-const BATCH: usize = 256;
+/// Largest learning rate.
+const PEAK: f64 = 0.01;
 /// Flops of a step below which a second thread costs more than it does.
-const SERIAL: f64 = 4e6;
+const SERIAL: f64 = 3e7;
 /// Flops between two looks at the monitor, for which the loop itself runs in the pool: entering it for every phase of
 /// every step would cost two changes of thread each time.
 const SLICE: f64 = 2e9;
@@ -81,6 +79,8 @@ impl Rows<'_> {
 
 /// Numbers of a batch, rows × width each.
 struct Buffers {
+    /// Rows of a part.
+    part: usize,
     /// Input of each layer.
     inputs: Vec<Vec<f32>>,
     /// Derivative of SiLU at each layer's sums; of the latent layer the mean of the clouds.
@@ -110,6 +110,7 @@ impl Buffers {
         let count = net.layers.len();
         let k = if net.spread.is_some() { net.latent_mean.len() } else { 0 };
         Self {
+            part: part(batch),
             inputs: net.sizes[..count].iter().map(make).collect(),
             sums: net.sizes[1..count].iter().map(make).collect(),
             deltas: net.sizes[1..].iter().map(make).collect(),
@@ -118,14 +119,14 @@ impl Buffers {
     }
 
     fn parts<'a>(&'a mut self, rows: &'a [u32], costs: &'a mut [[f64; 2]]) -> Vec<Part<'a>> {
-        let batch = rows.len();
+        let (batch, part) = (rows.len(), self.part);
         let mut parts: Vec<Part> = rows
-            .chunks(ROWS)
+            .chunks(part)
             .zip(costs)
             .enumerate()
             .map(|(c, (rows, cost))| Part {
                 rows,
-                first: c * ROWS,
+                first: c * part,
                 inputs: Vec::new(),
                 sums: Vec::new(),
                 deltas: Vec::new(),
@@ -135,19 +136,19 @@ impl Buffers {
             .collect();
         fn deal<'a, 'b>(
             buffers: &'a mut [Vec<f32>],
-            batch: usize,
+            [batch, part]: [usize; 2],
             parts: &mut [Part<'b>],
             to: impl Fn(&mut Part<'b>, &'a mut [f32]),
         ) {
             for b in buffers.iter_mut().filter(|b| !b.is_empty()) {
                 let width = b.len() / batch;
-                b.chunks_mut(ROWS * width).zip(parts.iter_mut()).for_each(|(b, p)| to(p, b));
+                b.chunks_mut(part * width).zip(parts.iter_mut()).for_each(|(b, p)| to(p, b));
             }
         }
-        deal(&mut self.inputs, batch, &mut parts, |p, b| p.inputs.push(b));
-        deal(&mut self.sums, batch, &mut parts, |p, b| p.sums.push(b));
-        deal(&mut self.deltas, batch, &mut parts, |p, b| p.deltas.push(b));
-        deal(&mut self.clouds, batch, &mut parts, |p, b| p.clouds.push(b));
+        deal(&mut self.inputs, [batch, part], &mut parts, |p, b| p.inputs.push(b));
+        deal(&mut self.sums, [batch, part], &mut parts, |p, b| p.sums.push(b));
+        deal(&mut self.deltas, [batch, part], &mut parts, |p, b| p.deltas.push(b));
+        deal(&mut self.clouds, [batch, part], &mut parts, |p, b| p.clouds.push(b));
         parts
     }
 }
@@ -238,7 +239,7 @@ impl Net {
     fn judge(&self, data: &Rows, rows: &[u32]) -> (f64, f64) {
         let (d, middle) = (data.d, self.middle());
         let parts: Vec<[f64; 3]> = rows
-            .par_chunks(ROWS * 4)
+            .par_chunks(CHUNK / 4)
             .map(|rows| {
                 let n = rows.len();
                 let x: Vec<f32> = rows.iter().flat_map(|r| data.row(*r).iter().copied()).collect();
@@ -389,9 +390,24 @@ fn learn(net: &mut Net, moments: &mut [Moments], b: &Buffers, rows: usize, rate:
     });
 }
 
-/// Epochs that keep the training to about a minute: 2·10¹² flops, 30 to 400.
+/// Rows of a batch that go through the net together.
+fn part(batch: usize) -> usize {
+    (batch / 2).clamp(32, 128)
+}
+
+/// Rows of a step: small steps learn more from the same rows, large ones keep more threads busy.
+fn sensible_batch(n: usize) -> usize {
+    match n {
+        0..20_000 => 64,
+        20_000..50_000 => 128,
+        _ => 256,
+    }
+    .min((n / 8).max(16))
+}
+
+/// Epochs that keep the training to some 10 to 30 seconds of one processor: 10¹² flops, 15 to 100 passes.
 fn sensible_epochs(parameters: usize, n: usize) -> usize {
-    (2.0e12 / (6.0 * parameters as f64 * n as f64)).clamp(30.0, 400.0) as usize
+    (1.0e12 / (6.0 * parameters as f64 * n as f64)).clamp(15.0, 100.0) as usize
 }
 
 /// Shows the map now and then, at most a twentieth of the time.
@@ -426,19 +442,20 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
     let (held, learned) = order.split_at(if n >= 50 { (n / 10).min(4_000) } else { 0 });
     let judges = if held.is_empty() { learned } else { held };
     let mut turn: Vec<u32> = learned.to_vec();
-    let batch = if plan.batch > 0 { plan.batch } else { BATCH.min((turn.len() / 8).max(16)) }.min(turn.len());
+    let batch = if plan.batch > 0 { plan.batch } else { sensible_batch(turn.len()) }.min(turn.len());
     let steps = turn.len() / batch;
     let epochs = if plan.epochs == 0 { sensible_epochs(net.parameters(), n) } else { plan.epochs };
     let total = (epochs * steps).max(1);
     let peak = if plan.rate > 0.0 { plan.rate } else { PEAK };
     let warm = (total / 20).max(1);
-    let patience = (epochs / 6).max(8);
+    // Before the rate has come down, nothing says that the best is behind.
+    let patience = (epochs / 2).max(8);
     let work = 6.0 * net.parameters() as f64 * batch as f64;
     let parallel = work > SERIAL;
     let slice = ((SLICE / work) as usize).clamp(1, 64);
     let mut moments: Vec<Moments> = net.layers.iter().chain(&net.spread).map(Moments::of).collect();
     let mut buffers = Buffers::new(&net, batch);
-    let mut costs = vec![[0.0f64; 2]; batch.div_ceil(ROWS)];
+    let mut costs = vec![[0.0f64; 2]; batch.div_ceil(part(batch))];
     // What a state is worth: smaller is better.
     let cells = rows_weight(&data, judges) / judges.len() as f64;
     let worth = |mse: f64, information: f64| match plan.variational {
