@@ -204,9 +204,37 @@ pub fn embed_with_graph(
     fits(n, d, params, 0)?;
     match params.method {
         Method::Pca => linear(x, weights, params, monitor),
-        Method::Tsne | Method::Umap | Method::Pacmap => neighbour_map(x, weights, params, graph, monitor),
+        Method::Tsne | Method::Umap | Method::Pacmap => neighbour_map(x, weights, params, graph, None, monitor),
         Method::Autoencoder => learned(x, weights, params, monitor),
     }
+}
+
+/// As [`embed_with_graph`] for t-SNE, from a map of the same rows that is there (`from`, N × dims): the layout keeps its size and goes
+/// on where it was, with `params.iterations` (0 = 250) and whatever else of the parameters is different now.
+///
+/// # Errors
+/// As [`embed`], and for other methods, other numbers of rows or dimensions, or places that are not finite.
+pub fn go_on(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    from: ArrayView2<f32>,
+    params: &Params,
+    graph: Option<Arc<Graph>>,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    let (n, d) = x.dim();
+    if params.method != Method::Tsne {
+        return Err(Error::Shape(format!("only a t-SNE map goes on where it was, not one by {}", params.method)));
+    }
+    if n == 0 || d == 0 {
+        return Err(Error::Empty);
+    }
+    if from.dim() != (n, params.dims) || from.iter().any(|v| !v.is_finite()) {
+        return Err(Error::Shape(format!("the map to go on from must have {n} rows with {} finite places each", params.dims)));
+    }
+    fits(n, d, params, 0)?;
+    let params = Params { iterations: if params.iterations == 0 { 250 } else { params.iterations }, ..params.clone() };
+    neighbour_map(x, weights, &params, graph, Some(from), monitor)
 }
 
 /// Rows × `dims` from rows × k ≤ dims, zeros in the missing columns.
@@ -406,6 +434,7 @@ fn neighbour_map(
     weights: Option<ArrayView2<f32>>,
     params: &Params,
     given: Option<Arc<Graph>>,
+    from: Option<ArrayView2<f32>>,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
     let n = x.nrows();
@@ -424,6 +453,9 @@ fn neighbour_map(
     let mut r = ready(x, weights, params, monitor)?;
     lap("pca", &mut seconds);
     let mut start = std::mem::take(&mut r.start);
+    if let Some(from) = from {
+        start = from.iter().copied().collect();
+    }
     // Something to look at while the neighbours are searched.
     monitor.frame(&start, dims, &[("iteration", 0.0)]);
     let mut figures = BTreeMap::new();
@@ -484,6 +516,7 @@ fn neighbour_map(
                     exaggeration: params.exaggeration,
                     seed: params.seed,
                     spacing: 0.0,
+                    go_on: from.is_some(),
                 };
                 let mut layout = match &order {
                     None => tsne::run(&joint, &start, n, dims, &schedule, monitor),

@@ -35,7 +35,7 @@ mod scale;
 mod tsne;
 mod umap;
 
-pub use embed::{Embedding, Method, Params, Start, embed, embed_with_graph};
+pub use embed::{Embedding, Method, Params, Start, embed, embed_with_graph, go_on};
 pub use error::Error;
 pub use hdbscan::{Clusters, Cut, Density, Selection, hdbscan};
 pub use kmeans::{KMeans, kmeans};

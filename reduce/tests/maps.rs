@@ -4,7 +4,7 @@
 mod common;
 
 use asterism_reduce::{
-    Embedding, Error, Method, Model, Monitor, Params, Quiet, Start, embed, embed_with_graph, neighbours, quality,
+    Embedding, Error, Method, Model, Monitor, Params, Quiet, Start, embed, embed_with_graph, go_on, neighbours, quality,
 };
 use common::{blobs, digits, recorded, threads};
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
@@ -241,4 +241,26 @@ fn large_maps_keep_the_order_of_the_rows() {
     let own = own as f64 / (5.0 * 21_000.0);
     assert!(own > 0.95, "{own} of the neighbours on the map are of the row's own cloud");
     assert!(threads(1, || map(x.view(), &params)).coords == m.coords);
+}
+
+#[test]
+fn a_map_goes_on_where_it_was() {
+    let x = digits();
+    let x = x.slice(s![..600, ..]);
+    let short = Params { iterations: 100, settle: false, ..Params::default() };
+    let first = embed(x, None, &short, &Quiet).unwrap();
+    let more = Params { iterations: 150, ..short.clone() };
+    let on = go_on(x, None, first.coords.view(), &more, first.graph.clone(), &Quiet).unwrap();
+    assert!(on.figures["kl"] < first.figures["kl"] - 0.05, "{} {}", on.figures["kl"], first.figures["kl"]);
+    // It is the same map, larger: rows keep to the side of the middle where they were.
+    let same = |a: usize| {
+        let both = first.coords.column(a).iter().zip(on.coords.column(a)).filter(|(p, q)| (**p > 0.0) == (**q > 0.0)).count();
+        both as f64 / 600.0
+    };
+    assert!(same(0) > 0.8 && same(1) > 0.8, "{} {}", same(0), same(1));
+    // Without the graph the same again; not for another method or other rows.
+    assert_eq!(go_on(x, None, first.coords.view(), &more, None, &Quiet).unwrap().coords, on.coords);
+    assert!(go_on(x.slice(s![..500, ..]), None, first.coords.view(), &more, None, &Quiet).is_err());
+    let umap = Params { method: Method::Umap, ..more };
+    assert!(go_on(x, None, first.coords.view(), &umap, None, &Quiet).is_err());
 }

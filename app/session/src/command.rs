@@ -158,6 +158,11 @@ pub enum Command {
         /// Method and parameters.
         params: reduce::Params,
     },
+    /// Let the t-SNE map in front go on from where it is, with these parameters: a map of its own beside it.
+    GoOn {
+        /// Iterations to do, and whatever else is to be different.
+        params: reduce::Params,
+    },
     /// Bring a map to the front.
     ShowMap {
         /// Its id.

@@ -393,7 +393,8 @@ impl Session {
                 self.edit(id, |d| d.features = features);
                 Ok(())
             }
-            Command::StartMap { name, params } => self.start_map(name, params),
+            Command::StartMap { name, params } => self.start_map(name, params, None),
+            Command::GoOn { params } => self.go_on(params),
             Command::ShowMap { id } => {
                 let dataset = self.front()?;
                 if dataset.maps.iter().any(|m| m.id == id) {
@@ -1054,18 +1055,35 @@ impl Session {
 
     // ------------------------------------------------------------------ map
 
-    fn start_map(&mut self, name: String, params: reduce::Params) -> Result<()> {
+    /// The t-SNE map in front, or the one being computed, which ends with what it has.
+    fn go_on(&mut self, params: reduce::Params) -> Result<()> {
+        let dataset = self.front()?;
+        let map = dataset.map().cloned().filter(|m| m.params.method == reduce::Method::Tsne);
+        let map = map.ok_or_else(|| Error::said("only a t-SNE map goes on where it is: bring one to the front"))?;
+        // The vectors are those that the map was made of, whatever the features say now.
+        let params = reduce::Params { method: reduce::Method::Tsne, dims: map.coords.dims, ..params };
+        self.start_map(format!("{}, gone on", map.name.trim_end_matches(", gone on")), params, Some(map))
+    }
+
+    fn start_map(&mut self, name: String, params: reduce::Params, from: Option<Arc<Map>>) -> Result<()> {
         let dataset = self.front()?;
         if dataset.table.rows() == 0 {
             return Err(Error::said("there are no rows to map yet"));
         }
         let id = self.fresh_id();
-        let features = dataset.features.clone();
+        let features = from.as_ref().map_or_else(|| dataset.features.clone(), |m| m.features.clone());
         let label = method_label(params.method);
         let graph = self.graphs.get(&dataset.id).cloned();
         let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
         self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
-            let (map, graph) = compute_map_with(&dataset, &features, &params, id, name, graph, handle)?;
+            let (mut map, graph) = compute_map_with(&dataset, &features, &params, id, name, graph, from.as_deref(), handle)?;
+            if let Some(from) = &from {
+                // What a recipe says is the whole way, not its last part.
+                let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
+                let all = done(from) + done(&map);
+                map.params.iterations = all as usize;
+                map.figures.insert("iterations".into(), all);
+            }
             let dataset_id = dataset.id;
             handle.fact(move |s| {
                 if let Some(graph) = graph {
@@ -1602,21 +1620,25 @@ pub fn compute_map(
     name: String,
     handle: &dyn reduce::Monitor,
 ) -> Result<Map> {
-    compute_map_with(dataset, features, params, id, name, None, handle).map(|(map, _)| map)
+    compute_map_with(dataset, features, params, id, name, None, None, handle).map(|(map, _)| map)
 }
 
 /// As [`compute_map`], with the neighbour graph of an earlier map of the dataset, which is used if it is of the same
 /// vectors; gives the graph that was used, for the next one.
 ///
+/// A t-SNE map goes on from `from`, if there is one.
+///
 /// # Errors
 /// As [`compute_map`].
-pub fn compute_map_with(
+#[expect(clippy::too_many_arguments, reason = "one call of jobs, and each is a different thing")]
+fn compute_map_with(
     dataset: &Dataset,
     features: &features::Features,
     params: &reduce::Params,
     id: u32,
     name: String,
     graph: Option<Arc<reduce::Graph>>,
+    from: Option<&Map>,
     handle: &dyn reduce::Monitor,
 ) -> Result<(Map, Option<Arc<reduce::Graph>>)> {
     handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
@@ -1624,7 +1646,13 @@ pub fn compute_map_with(
     let v = features::vectors(dataset, features, 0, None)?;
     let total = dataset.table.rows();
     let monitor = Spread { handle, rows: &v.rows, total };
-    let e = reduce::embed_with_graph(v.x.view(), v.weights.as_ref().map(|w| w.view()), params, graph, &monitor)?;
+    let weights = v.weights.as_ref().map(|w| w.view());
+    let e = match from.map(|map| places(map, &v.rows)) {
+        // Rows that came later and were only placed go on with the others.
+        Some(Some(start)) => reduce::go_on(v.x.view(), weights, start.view(), params, graph, &monitor)?,
+        Some(None) => return Err(Error::said("some rows have no place on that map yet: wait until they are placed")),
+        None => reduce::embed_with_graph(v.x.view(), weights, params, graph, &monitor)?,
+    };
     let dims = e.coords.ncols();
     let packed: Vec<f32> = e.coords.iter().copied().collect();
     let values = spread(&packed, dims, &v.rows, total);
@@ -1660,6 +1688,20 @@ pub fn compute_map_with(
         generation: 1,
     };
     Ok((map, graph))
+}
+
+/// Places of some rows on a map; `None` when one has none.
+fn places(map: &Map, rows: &[usize]) -> Option<ndarray::Array2<f32>> {
+    let dims = map.coords.dims;
+    let mut out = ndarray::Array2::zeros((rows.len(), dims));
+    for (i, row) in rows.iter().enumerate() {
+        let place = map.coords.values.get(row * dims..(row + 1) * dims)?;
+        if place.iter().any(|v| !v.is_finite()) {
+            return None;
+        }
+        out.row_mut(i).iter_mut().zip(place).for_each(|(o, v)| *o = *v);
+    }
+    Some(out)
 }
 
 /// Progress without frames, for what follows a map.

@@ -23,8 +23,6 @@ use mesh::Mesh;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
-/// Below this many rows a placed row is pushed by all of the map's rows, above by its grid.
-pub(crate) const EXACT_BELOW: usize = 1500;
 /// Below this many rows all pairs are summed: cheaper than any grid.
 const ALL_PAIRS: usize = 4000;
 /// Above this many rows a three-dimensional map would take too long with all pairs.
@@ -51,6 +49,8 @@ pub(crate) struct Schedule {
     pub seed: u64,
     /// Mesh spacing; 0 = choose.
     pub spacing: f32,
+    /// The start is a map already: it keeps its size, and the early phase is over.
+    pub go_on: bool,
 }
 
 /// What came out.
@@ -161,7 +161,11 @@ fn flat<const W: usize>(y: &[[f32; W]], dims: usize) -> Vec<f32> {
 }
 
 fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize, s: &Schedule, monitor: &dyn Monitor) -> Layout {
-    let mut y: Vec<[f32; W]> = initial(start, n, dims, s.seed);
+    let mut y: Vec<[f32; W]> = if s.go_on {
+        start.chunks_exact(dims).map(|r| std::array::from_fn(|a| r.get(a).copied().unwrap_or(0.0))).collect()
+    } else {
+        initial(start, n, dims, s.seed)
+    };
     let mut next = y.clone();
     let mut rep = vec![[0.0f32; W]; n];
     let mut update = vec![[0.0f32; W]; n];
@@ -177,7 +181,7 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
         0 => 500,
         given => given,
     };
-    let early = EARLY.min(iterations * 3 / 10);
+    let early = if s.go_on { 0 } else { EARLY.min(iterations * 3 / 10) };
     let late = match s.exaggeration {
         e if e.is_finite() && e > 0.0 => e.clamp(1.0, 12.0),
         _ if n > MANY => 2.0,

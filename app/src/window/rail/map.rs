@@ -63,6 +63,15 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         {
             rail.actions.push(Action::StartMap);
         }
+        let goes_on = dataset.map().is_some_and(|m| m.params.method == Method::Tsne) && rail.state.params.method == Method::Tsne;
+        if goes_on
+            && kit::button(ui, "Go on", running.is_empty())
+                .on_hover_text("Let the map in front go on from where it is for 250 iterations, with these parameters")
+                .clicked()
+        {
+            let params = Params { iterations: 250, settle: false, ..params(rail.state) };
+            rail.commands.push(Command::GoOn { params });
+        }
         kit::right(ui, |ui| rail.recipe_word(ui, 2));
     });
     clusters(rail, ui, dataset.map().is_some());
@@ -179,7 +188,7 @@ fn more(ui: &mut Ui, theme: &Theme, p: &mut Params) {
     let help = "End before the last iteration once the map hardly improves: less than half a per cent in 50 iterations, twice in a \
                 row. Default: on";
     kit::row(ui, theme, "Stop early", help, |ui| ui.checkbox(&mut p.settle, ""));
-    let help = "How much of each step goes on in the next. Above 0.95 is quicker and less steady; 0 for automatic. Default: 0.95";
+    let help = "How much of each step goes on in the next. Above 0.95 is quicker and less steady; 0 for automatic: 0.95, less for a few thousand rows. Default: automatic";
     kit::row(ui, theme, "Momentum", help, |ui| {
         let shown = |m: f64, _: std::ops::RangeInclusive<usize>| if m == 0.0 { "automatic".into() } else { format!("{m:.2}") };
         ui.add(egui::DragValue::new(&mut p.momentum).range(0.0..=0.99).speed(0.005).custom_formatter(shown));
