@@ -142,7 +142,7 @@ mod tests {
         table.with_f64_column("constant", vec![1.0; n], Default::default()).unwrap();
         let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
         let dataset = ledger::probe(&ask, table, None, Vec::new());
-        let columns = ["a", "b"].map(|c| FeatureColumn::plain(c));
+        let columns = ["a", "b"].map(FeatureColumn::plain);
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: reduce::Scale::None, ..Features::default() };
         let params = reduce::Params { method: reduce::Method::Pca, ..Default::default() };
         let map = session::compute_map(&dataset, &features, &params, 1, "m".into(), &reduce::Quiet).unwrap();

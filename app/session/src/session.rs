@@ -918,7 +918,7 @@ impl Session {
             let Some(dataset) = s.dataset_by_id(id) else { return };
             let method = if dataset.table.rows() <= SAMPLE_TSNE { reduce::Method::Tsne } else { reduce::Method::Pca };
             if s.doc.dataset().is_some_and(|d| d.id == id)
-                && s.start_map(String::new(), reduce::Params { method, ..Default::default() }).is_ok()
+                && s.start_map(String::new(), reduce::Params { method, ..Default::default() }, None).is_ok()
             {
                 s.when_mapped.entry(id).or_default().push(Box::new(move |s: &mut Self| s.highlight(id, sample)));
             }

@@ -300,7 +300,7 @@ mod tests {
         table.with_f64_column("b", (0..n).map(|i| -4.0 * t(i) + 7.0).collect(), Default::default()).unwrap();
         let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
         let dataset = ledger::probe(&ask, table, None, Vec::new());
-        let columns = ["a", "b"].map(|c| FeatureColumn::plain(c));
+        let columns = ["a", "b"].map(FeatureColumn::plain);
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: Scale::None, ..Features::default() };
         let params = Params { method: Method::Pca, ..Default::default() };
         let map = session::compute_map(&dataset, &features, &params, 1, "m".into(), &Quiet).unwrap();
