@@ -463,7 +463,7 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
         Some(beta) => 0.5 * cells * mse.max(1e-12).ln() + beta * information,
     };
     let (mut held_out, mut information) = net.judge(&data, judges);
-    let mut best = (worth(held_out, information), net.clone(), 0usize, held_out, information);
+    let mut best = (worth(held_out, information), net.clone(), 0usize, [held_out, information, f64::NAN]);
     // The error that sets the noise of a variational net, and the mean over the last epoch.
     let mut noise = held_out;
     let mut loss = f64::NAN;
@@ -514,14 +514,14 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
         (held_out, information) = net.judge(&data, judges);
         let now = worth(held_out, information);
         if now < best.0 {
-            best = (now, net.clone(), done, held_out, information);
+            best = (now, net.clone(), done, [held_out, information, loss]);
         }
         frames.show(&net, &x, done as f64, loss, held_out);
         if done > best.2 + patience {
             break;
         }
     }
-    let (_, mut net, _, held_out, information) = best;
+    let (_, mut net, _, [held_out, information, loss]) = best;
     monitor.progress(Progress { stage: "training", done: done as u64, of: epochs as u64 });
     let (mut coords, errors) = net.encode_and_judge(&x, w);
     net.set_latent(&coords);
