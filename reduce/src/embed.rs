@@ -83,12 +83,12 @@ pub struct Params {
     pub perplexity: f64,
     /// t-SNE: iterations at most; 0 = 500, 750 for fewer than 5,000 rows, 1,000 for more than 300,000.
     pub iterations: usize,
-    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 pulls the groups of very large maps together; 0 = 1, or
-    /// 2 for more than 300,000 rows.
+    /// t-SNE: exaggeration after the early phase, 1 = none; 2–4 draws groups tight, at the price of each row's nearest
+    /// neighbours (docs/methods.md); 0 = 1.
     pub exaggeration: f64,
     /// t-SNE: end as soon as the divergence has twice in a row fallen by less than half a per cent in 50 iterations.
     pub settle: bool,
-    /// t-SNE: momentum after the early phase, up to 0.99; 0 = 0.95, or 0.8 for fewer than 5,000 rows.
+    /// t-SNE: momentum after the early phase, up to 0.99; 0 = 0.95, or 0.85 for fewer than 5,000 rows.
     pub momentum: f64,
     /// t-SNE: look at a wider surrounding too: the mean of this perplexity and of a hundredth of the rows (at most 100).
     pub multiscale: bool,
@@ -118,7 +118,7 @@ impl Default for Params {
             iterations: 500,
             exaggeration: 1.0,
             settle: true,
-            momentum: 0.95,
+            momentum: 0.0,
             multiscale: false,
             layers: vec![256, 64],
             epochs: 0,

@@ -48,29 +48,22 @@ impl Weight<'_> {
     }
 }
 
-/// Σ weight · (me − y_j) over the listed rows.
+/// Σ weight · (me − y_j) over the listed rows, row e of the list in lane e mod 8.
+#[inline]
 pub(crate) fn listed<const W: usize>(me: &[f32; W], ids: &[u32], y: &[[f32; W]], weight: Weight) -> [f32; W] {
-    let whole = ids.len() / 8 * 8;
     let mut sums = [[0.0f32; 8]; W];
     #[cfg(target_arch = "x86_64")]
     if W == 2 && avx2() {
         // SAFETY: AVX2 has just been found.
-        let s = unsafe { listed_avx2([me[0], me[1]], &ids[..whole], y.as_flattened().as_chunks().0, weight) };
+        let s = unsafe { listed_avx2([me[0], me[1]], ids, y.as_flattened().as_chunks().0, weight) };
         sums[0] = s[0];
         sums[1] = s[1];
     } else {
-        listed_plain(me, &ids[..whole], y, weight, &mut sums);
+        listed_plain(me, ids, y, weight, &mut sums);
     }
     #[cfg(not(target_arch = "x86_64"))]
-    listed_plain(me, &ids[..whole], y, weight, &mut sums);
-    let mut out = [0.0f32; W];
-    for (e, j) in ids.iter().enumerate().skip(whole) {
-        one(me, &y[*j as usize], weight, e, |c, v| out[c] += v);
-    }
-    for (out, lanes) in out.iter_mut().zip(&sums) {
-        lanes.iter().for_each(|v| *out += v);
-    }
-    out
+    listed_plain(me, ids, y, weight, &mut sums);
+    std::array::from_fn(|c| add(&sums[c]))
 }
 
 #[inline(always)]
@@ -94,22 +87,36 @@ fn listed_avx2(me: [f32; 2], ids: &[u32], y: &[[f32; 2]], weight: Weight) -> [[f
     let (mx, my) = (_mm256_set1_ps(me[0]), _mm256_set1_ps(me[1]));
     let offset = _mm256_set1_ps(weight.offset());
     let (mut sx, mut sy) = (_mm256_setzero_ps(), _mm256_setzero_ps());
-    let step = |ids: &[u32; 8]| {
-        // SAFETY: a place is two numbers, and its index is checked.
-        let two =
-            |a: u32, b: u32| unsafe { _mm_loadh_pd(_mm_load_sd(y[a as usize].as_ptr().cast()), y[b as usize].as_ptr().cast()) };
-        // x0 y0 x1 y1 | x4 y4 x5 y5 and x2 y2 x3 y3 | x6 y6 x7 y7, then all x and all y.
-        let a = _mm256_castpd_ps(_mm256_set_m128d(two(ids[4], ids[5]), two(ids[0], ids[1])));
-        let b = _mm256_castpd_ps(_mm256_set_m128d(two(ids[6], ids[7]), two(ids[2], ids[3])));
-        let dx = _mm256_sub_ps(mx, _mm256_shuffle_ps(a, b, 0x88));
-        let dy = _mm256_sub_ps(my, _mm256_shuffle_ps(a, b, 0xdd));
-        let d = _mm256_add_ps(_mm256_add_ps(offset, _mm256_mul_ps(dx, dx)), _mm256_mul_ps(dy, dy));
-        (dx, dy, d)
-    };
+    // Macros, since closures are not put in line here.
+    macro_rules! two {
+        ($a:expr, $b:expr) => {
+            // SAFETY: a place is two numbers, and its index is checked.
+            unsafe { _mm_loadh_pd(_mm_load_sd(y[$a as usize].as_ptr().cast()), y[$b as usize].as_ptr().cast()) }
+        };
+    }
+    macro_rules! step {
+        ($ids:expr) => {{
+            let ids: &[u32; 8] = $ids;
+            // x0 y0 x1 y1 | x4 y4 x5 y5 and x2 y2 x3 y3 | x6 y6 x7 y7, then all x and all y.
+            let a = _mm256_castpd_ps(_mm256_set_m128d(two!(ids[4], ids[5]), two!(ids[0], ids[1])));
+            let b = _mm256_castpd_ps(_mm256_set_m128d(two!(ids[6], ids[7]), two!(ids[2], ids[3])));
+            let dx = _mm256_sub_ps(mx, _mm256_shuffle_ps(a, b, 0x88));
+            let dy = _mm256_sub_ps(my, _mm256_shuffle_ps(a, b, 0xdd));
+            let d = _mm256_add_ps(_mm256_add_ps(offset, _mm256_mul_ps(dx, dx)), _mm256_mul_ps(dy, dy));
+            (dx, dy, d)
+        }};
+    }
+    let (whole, rest) = ids.as_chunks::<8>();
+    // The last few rows, filled up with rows of no weight.
+    let (mut last, mut pull) = ([rest.first().copied().unwrap_or(0); 8], [0.0f32; 8]);
+    last[..rest.len()].copy_from_slice(rest);
     match weight {
         Weight::Student(p) => {
-            for (ids, p) in ids.as_chunks::<8>().0.iter().zip(p.as_chunks::<8>().0) {
-                let (dx, dy, d) = step(ids);
+            let (p, p_rest) = p[..ids.len()].as_chunks::<8>();
+            pull[..rest.len()].copy_from_slice(p_rest);
+            let rest = (!rest.is_empty()).then_some((&last, &pull));
+            for (ids, p) in whole.iter().zip(p).chain(rest) {
+                let (dx, dy, d) = step!(ids);
                 // SAFETY: `p` are eight numbers.
                 let w = _mm256_div_ps(unsafe { _mm256_loadu_ps(p.as_ptr()) }, d);
                 sx = _mm256_add_ps(sx, _mm256_mul_ps(w, dx));
@@ -117,10 +124,18 @@ fn listed_avx2(me: [f32; 2], ids: &[u32], y: &[[f32; 2]], weight: Weight) -> [[f
             }
         }
         Weight::Square { factor, .. } => {
-            let factor = _mm256_set1_ps(factor);
-            for ids in ids.as_chunks::<8>().0 {
-                let (dx, dy, d) = step(ids);
-                let w = _mm256_div_ps(factor, _mm256_mul_ps(d, d));
+            pull[..rest.len()].fill(factor);
+            let all = _mm256_set1_ps(factor);
+            for ids in whole {
+                let (dx, dy, d) = step!(ids);
+                let w = _mm256_div_ps(all, _mm256_mul_ps(d, d));
+                sx = _mm256_add_ps(sx, _mm256_mul_ps(w, dx));
+                sy = _mm256_add_ps(sy, _mm256_mul_ps(w, dy));
+            }
+            if !rest.is_empty() {
+                let (dx, dy, d) = step!(&last);
+                // SAFETY: `pull` are eight numbers.
+                let w = _mm256_div_ps(unsafe { _mm256_loadu_ps(pull.as_ptr()) }, _mm256_mul_ps(d, d));
                 sx = _mm256_add_ps(sx, _mm256_mul_ps(w, dx));
                 sy = _mm256_add_ps(sy, _mm256_mul_ps(w, dy));
             }
@@ -214,14 +229,12 @@ mod tests {
         let y = places::<2>(500);
         let mut rng = Rng::new(6, 0);
         let p: Vec<f32> = (0..64).map(|_| rng.uniform() as f32).collect();
-        for count in [8, 16, 64] {
+        for count in [0, 3, 8, 21, 64] {
             let ids: Vec<u32> = (0..count).map(|_| rng.below(500) as u32).collect();
             for weight in [Weight::Student(&p[..count]), Weight::Square { factor: 20.0, offset: 11.0 }] {
                 let mut plain = [[0.0f32; 8]; 2];
                 listed_plain(&y[3], &ids, &y, weight, &mut plain);
-                let mut want = [0.0f32; 2];
-                (0..2).for_each(|c| plain[c].iter().for_each(|v| want[c] += v));
-                assert_eq!(listed(&y[3], &ids, &y, weight), want, "{count}");
+                assert_eq!(listed(&y[3], &ids, &y, weight), [add(&plain[0]), add(&plain[1])], "{count}");
             }
         }
         let z = places::<3>(101);

@@ -4,8 +4,8 @@
 //! above ([`mesh`], in the spirit of Linderman et al. 2019 with one field instead of four). The schedule is openTSNE's
 //! (exaggeration 12, learning rate N / exaggeration, gains, step clip; Belkina et al. 2019) with 150 instead of 250
 //! early iterations and momentum 0.95 instead of 0.8 after them. That reaches openTSNE's divergence in about half of
-//! its iterations on 10,000 rows and more; on a few thousand it is no better than 0.8 and on noisy spectra 2% worse, so
-//! that small maps left to themselves take 0.8 and more iterations (figures in docs/methods.md). The divergence is looked
+//! its iterations on 10,000 rows and more; on a few thousand it gains nothing and on noisy spectra ends 8% higher, so
+//! that small maps take 0.85 (figures in docs/methods.md). The divergence is looked
 //! at every 50 iterations and the run ends when it has twice fallen by less than half a per cent; it never comes to
 //! rest, the map just spreads, so tests of the gradient's size (tried and removed in openTSNE) never end a run.
 //! Barnes–Hut trees were not taken: slower from some thousand rows on and less exact.
@@ -30,9 +30,9 @@ const ALL_PAIRS: usize = 4000;
 /// Above this many rows a three-dimensional map would take too long with all pairs.
 pub(crate) const EXACT_3D: usize = 20_000;
 const EARLY: usize = 150;
-/// Rows below which more iterations at less momentum cost little and end lower.
+/// Rows below which less momentum ends lower and more iterations cost little.
 const FEW: usize = 5_000;
-/// Rows above which a map takes more iterations and, left to itself, keeps some exaggeration.
+/// Rows above which a map left to itself takes more iterations.
 const MANY: usize = 300_000;
 /// Relative gain in 50 iterations below which a map has settled.
 const SETTLED: f64 = 0.005;
@@ -43,9 +43,9 @@ pub(crate) struct Schedule {
     pub iterations: usize,
     /// Stop when the divergence has fallen by less than [`SETTLED`] in 50 iterations, twice in a row.
     pub settle: bool,
-    /// Momentum after the early phase; 0 = 0.95, or 0.8 for fewer than [`FEW`] rows.
+    /// Momentum after the early phase; 0 = 0.95, or 0.85 for fewer than [`FEW`] rows.
     pub momentum: f64,
-    /// Exaggeration after the early phase, 1 = none; 0 = 1, or 2 for more than [`MANY`] rows.
+    /// Exaggeration after the early phase, 1 = none; 0 = 1.
     pub exaggeration: f64,
     /// Random seed of the jitter.
     pub seed: u64,
@@ -180,12 +180,11 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
     let early = EARLY.min(iterations * 3 / 10);
     let late = match s.exaggeration {
         e if e.is_finite() && e > 0.0 => e.clamp(1.0, 12.0),
-        _ if n > MANY => 2.0,
         _ => 1.0,
     };
     let momentum_late = match s.momentum {
         m if m.is_finite() && m > 0.0 => m.min(0.99) as f32,
-        _ if n < FEW => 0.8,
+        _ if n < FEW => 0.85,
         _ => 0.95,
     };
     let (mut before, mut calm) = (f64::INFINITY, 0);
