@@ -247,17 +247,17 @@ fn large_maps_keep_the_order_of_the_rows() {
 fn a_map_goes_on_where_it_was() {
     let x = digits();
     let x = x.slice(s![..600, ..]);
-    let short = Params { iterations: 100, settle: false, ..Params::default() };
+    let short = Params { iterations: 400, settle: false, ..Params::default() };
     let first = embed(x, None, &short, &Quiet).unwrap();
     let more = Params { iterations: 150, ..short.clone() };
     let on = go_on(x, None, first.coords.view(), &more, first.graph.clone(), &Quiet).unwrap();
-    assert!(on.figures["kl"] < first.figures["kl"] - 0.05, "{} {}", on.figures["kl"], first.figures["kl"]);
+    assert!(on.figures["kl"] < first.figures["kl"], "{} {}", on.figures["kl"], first.figures["kl"]);
     // It is the same map, larger: rows keep to the side of the middle where they were.
     let same = |a: usize| {
         let both = first.coords.column(a).iter().zip(on.coords.column(a)).filter(|(p, q)| (**p > 0.0) == (**q > 0.0)).count();
         both as f64 / 600.0
     };
-    assert!(same(0) > 0.8 && same(1) > 0.8, "{} {}", same(0), same(1));
+    assert!(same(0) > 0.9 && same(1) > 0.9, "{} {}", same(0), same(1));
     // Without the graph the same again; not for another method or other rows.
     assert_eq!(go_on(x, None, first.coords.view(), &more, None, &Quiet).unwrap().coords, on.coords);
     assert!(go_on(x.slice(s![..500, ..]), None, first.coords.view(), &more, None, &Quiet).is_err());

@@ -119,6 +119,7 @@ def sdss():
     ]
     head = fits.PrimaryHDU()
     head.header["TELESCOP"], head.header["PLATEID"], head.header["MJD"], head.header["FIBERID"] = "SDSS 2.5-M", 1, 55555, 7
+    head.header["BUNIT"] = "1E-17 erg/cm^2/s/Ang"
     write(
         "sdss_spec-lite.fits",
         head,

@@ -32,7 +32,8 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
         w.state().session.doc().dataset().is_some_and(|d| d.ledger.len() == 2) && !w.state().session.busy()
     });
     let last = harness.state().session.doc().dataset().expect("a table").ledger[1].clone();
-    assert_eq!(last.rows, rule.matched());
+    let again = harness.state().session.doc().dataset().and_then(|d| d.rule.as_ref().map(|r| (r.sql(), r.matched())));
+    assert_eq!(last.rows, rule.matched(), "{} sent {:?}, now {again:?}", rule.sql(), last.text);
     assert_eq!(last.gained, 0, "the sample holds no rows that were not here");
     assert_eq!(last.kept, rule.matched());
     assert_eq!(last.lost, 1600 - rule.matched());

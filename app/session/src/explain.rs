@@ -132,7 +132,13 @@ mod tests {
     fn a_column_that_shaped_the_map_unseen_is_found() {
         // Two quantities; the instrument's temperature leaks into the second. Chance explains nothing.
         let n = 600;
-        let noise = |i: usize, k: u64| ((i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ k) >> 33) as f64 / 2f64.powi(31);
+        // splitmix64
+        let noise = |i: usize, k: u64| {
+            let mut z = (i as u64 * 8 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 33) as f64 / 2f64.powi(31)
+        };
         let warm: Vec<f64> = (0..n).map(|i| noise(i, 1)).collect();
         let mut table = asterism_data::Table::default();
         table.with_f64_column("a", (0..n).map(|i| noise(i, 2)).collect(), Default::default()).unwrap();

@@ -946,7 +946,7 @@ mod tests {
         };
         for p in [p, umap, clouds, reduce::Params::default()] {
             let text = map_text("m", &p, "f");
-            let head = "asterism = 1\n[[search]]\nname = 's'\nservice = 'sample:a478'\n[[features]]\nname = 'f'\nof = 's'\n";
+            let head = "asterism = 1\n[[search]]\nname = 's'\nservice = 'sample:a478'\n[[features]]\nname = 'f'\nof = 's'\ncolumns = ['f_ha']\n";
             let parsed = Parsed::new("r.toml", &format!("{head}{text}")).expect("it is read again");
             assert_eq!(parsed.recipe.map[0].params(), p, "{text}");
         }

@@ -370,7 +370,7 @@ mod tests {
             let flat = Flat::new(projection, [180.0, 0.0]);
             let edge: Vec<[f64; 2]> = (0..=60).map(|i| flat.offsets(0.001 + f64::from(i) * 5.9999, 60.0)).collect();
             let mut polygon = edge;
-            polygon.extend([[-170.0, 100.0], [170.0, 100.0]]);
+            polygon.extend([[170.0, 100.0], [-170.0, 100.0]]);
             let plot = Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [180.0, 0.0], projection };
             let why = Provenance::Shape { plot, shape: Shape::Polygon(polygon) };
             assert_eq!(rows_of(&rows, &why).unwrap().iter().collect::<Vec<_>>(), [2, 3], "{projection:?}");

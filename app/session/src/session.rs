@@ -1711,4 +1711,7 @@ impl reduce::Monitor for Unseen<'_> {
     fn stop(&self) -> bool {
         self.0.stop()
     }
+    fn watches(&self) -> bool {
+        false
+    }
 }

@@ -254,6 +254,9 @@ impl asterism_session::reduce::Monitor for Bar {
     fn stop(&self) -> bool {
         interrupted()
     }
+    fn watches(&self) -> bool {
+        false
+    }
 }
 
 /// Read the table of a file, as the window would show it.
