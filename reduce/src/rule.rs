@@ -590,9 +590,13 @@ fn bin(column: &[f64], target: &[bool]) -> (Vec<f64>, Vec<f64>, Vec<u16>) {
     (edges, tops, bins)
 }
 
-/// The number with fewest digits in (low, high] (`upper`: high itself is allowed) or [low, high), nearest the middle.
+/// The number with fewest digits in (low, high] (`upper`: high itself is allowed) or [low, high), nearest the middle. Between numbers
+/// that are of single precision it holds after rounding to single precision as well: services compare in either.
 fn round_between(low: f64, high: f64, upper: bool) -> f64 {
-    let inside = |v: f64| if upper { v > low && v <= high } else { v >= low && v < high };
+    let between = |v: f64| if upper { v > low && v <= high } else { v >= low && v < high };
+    let single = |v: f64| f64::from(v as f32);
+    let both = single(low) == low && single(high) == high;
+    let inside = |v: f64| between(v) && (!both || between(single(v)));
     if !low.is_finite() || !high.is_finite() {
         return if upper { high } else { low };
     }
@@ -718,6 +722,9 @@ mod tests {
         assert_eq!(round_between(5.0, 6.0, false), 5.0);
         assert_eq!(round_between(123_456.0, 123_789.0, true), 123_600.0);
         assert_eq!(round_between(0.3, f64::INFINITY, false), 0.3);
+        // 40.76 is more than the single-precision number next to it, and equal to it once it is rounded.
+        let (low, high) = (f64::from(40.76_f32), f64::from(40.77_f32));
+        assert_eq!(round_between(low, high, true), 40.77);
         let (a, b) = (0.1, 0.1f64.next_up());
         assert_eq!(round_between(a, b, true), b);
     }
