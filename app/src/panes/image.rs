@@ -395,6 +395,8 @@ impl ImagePane {
         let painter = ui.painter_at(rect);
         let stroke = Stroke::new(1.5, cx.theme.accent);
         let origin = rect.right_bottom() - vec2(40.0, 66.0);
+        // Over whatever the image holds there.
+        painter.circle_filled(origin + (n + e) * 12.0, 34.0, cx.theme.frame.gamma_multiply(0.75));
         for (v, name) in [(n, "N"), (e, "E")] {
             painter.arrow(origin, v * 22.0, stroke);
             painter.text(origin + v * 31.0, Align2::CENTER_CENTER, name, FontId::proportional(SMALL), cx.theme.accent);

@@ -487,7 +487,8 @@ fn contours_of(at: &Stored, home: Range2, look: &RowLook) -> [Vec<Polyline>; 2] 
     // The field is of stored positions; its corners are told in data units again.
     let (low, high) = (at.stored([home.x[0], home.y[0]]), at.stored([home.x[1], home.y[1]]));
     let lines = |xy: &[[f32; 2]]| {
-        let Some(field) = Field::density(xy, [low[0], high[0]], [low[1], high[1]], [192, 192], 3.0) else { return Vec::new() };
+        let (x, y) = ([low[0], high[0]], [low[1], high[1]]);
+        let Some(field) = Field::density(xy, x, y, [CELLS; 2], bandwidth(xy, [x, y])) else { return Vec::new() };
         let levels = field.levels_of_shares(&SHARES);
         let mut lines = contours(&field, &levels);
         for p in lines.iter_mut().flat_map(|l| &mut l.points) {
@@ -499,6 +500,22 @@ fn contours_of(at: &Stored, home: Range2, look: &RowLook) -> [Vec<Polyline>; 2] 
     let some: Vec<[f32; 2]> =
         if look.selected > 0 { (0..at.xy.len()).filter(chosen).map(|r| at.xy[r]).collect() } else { Vec::new() };
     [lines(&at.xy), if some.is_empty() { Vec::new() } else { lines(&some) }]
+}
+
+/// Cells of the field of contours, along each axis.
+const CELLS: usize = 192;
+
+/// Half of Scott's rule (1992) for a Gaussian kernel in two dimensions, in cells: the full width would melt islands together.
+fn bandwidth(xy: &[[f32; 2]], ends: [[f64; 2]; 2]) -> f32 {
+    let good: Vec<&[f32; 2]> = xy.iter().filter(|p| p[0].is_finite() && p[1].is_finite()).collect();
+    let n = good.len().max(1) as f64;
+    let spread = |a: usize| {
+        let mean = good.iter().map(|p| f64::from(p[a])).sum::<f64>() / n;
+        let variance = good.iter().map(|p| (f64::from(p[a]) - mean).powi(2)).sum::<f64>() / n;
+        variance.sqrt() / (ends[a][1] - ends[a][0]) * CELLS as f64
+    };
+    let cells = 0.5 * n.powf(-1.0 / 6.0) * (spread(0) + spread(1)) / 2.0;
+    if cells.is_finite() { cells.clamp(1.5, 16.0) as f32 } else { 3.0 }
 }
 
 /// `t-SNE of spectra` → `t-SNE`.
