@@ -183,14 +183,15 @@ fn all_plain<const W: usize>(
         delta.iter().for_each(|v| d += v * v);
         let q = 1.0 / d;
         sums.0[j % 8] += q;
-        for c in 0..W {
-            sums.1[c][j % 8] += q * q * delta[c];
+        for (sums, delta) in sums.1.iter_mut().zip(&delta) {
+            sums[j % 8] += q * q * delta;
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
+#[allow(clippy::needless_range_loop)]
 fn all_avx2<const W: usize>(me: &[f32; W], axes: &[&[f32]; W]) -> ([f32; 8], [[f32; 8]; W]) {
     let one = _mm256_set1_ps(1.0);
     let mut s = _mm256_setzero_ps();
