@@ -4,19 +4,22 @@ use crate::embed::{Method, Params, neighbours_of};
 use crate::{Error, kernel, pacmap};
 
 /// Bytes that [`crate::embed`] takes at most for a map of `rows` × `columns` numbers beside these: an estimate from the
-/// lists, pairs and copies that it makes (measured on 70,000 × 50: t-SNE within a fifth). PCA hardly needs any.
+/// lists, pairs and copies that it makes. Told and measured in MB on 70,000 × 50: t-SNE 252 and 244, UMAP 97 and 81,
+/// PaCMAP 154 and 149.
 pub fn memory(rows: usize, columns: usize, params: &Params) -> u64 {
     let (n, d) = (rows as u64, columns as u64);
     let dims = params.dims as u64;
     let reduced = params.pca_dims > 0 && columns > params.pca_dims.max(params.dims);
     let width = if reduced { params.pca_dims.max(params.dims) as u64 } else { d };
-    let square = 16 * d.min(n).min(2048).pow(2);
+    // The program's threads and plans.
+    let base = 32 << 20;
+    let square = base + 16 * d.min(n).min(2048).pow(2);
     let k = neighbours_of(params, rows) as u64;
     // Lists in the order of cells and of rows, and copies of the rows in both.
     let search = n * (12 * k + 12 * width);
     match params.method {
         Method::Pca => square + 12 * n * dims,
-        Method::Autoencoder => 16 * n * d,
+        Method::Autoencoder => base + 16 * n * d,
         // Lists, conditional and transposed probabilities, the joint ones; places, moves and gains.
         Method::Tsne => square + 4 * n * width + search.max(n * (33 * k + 28 * dims + 64)),
         Method::Umap => square + 4 * n * width + search.max(n * (46 * k + 24 * dims)),
@@ -55,6 +58,6 @@ mod tests {
         // A smaller perplexity or another method takes less.
         assert!(memory(5_000_000, 10, &Params { perplexity: 10.0, ..tsne.clone() }) < five_million / 2);
         assert!(memory(5_000_000, 10, &Params { method: Method::Umap, ..tsne.clone() }) < five_million / 3);
-        assert!(fits(1, 1, &tsne, 1_000_000).is_ok());
+        assert!(fits(1, 1, &tsne, 100_000_000).is_ok());
     }
 }
