@@ -113,7 +113,10 @@ xdotool key ctrl+a
 xdotool type --delay 40 'SELECT TOP 60000 * FROM ogle3 '
 sleep 1
 press 42 311 8
-press 52 736 7
+# The map is started by its key, wherever its button lies.
+xdotool windowfocus --sync "$id"
+xdotool key ctrl+m
+sleep 7
 xdotool mousemove 5 5
 sleep 1
 import -window root "$folder/search.png"

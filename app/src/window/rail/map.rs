@@ -91,13 +91,16 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
                     ui.add(egui::DragValue::new(&mut p.perplexity).range(2.0..=500.0).speed(0.5).max_decimals(0));
                 },
             );
-            drag(ui, "Iterations", "Steps of the descent. Default: 500", &mut |ui| {
-                ui.add(egui::DragValue::new(&mut p.iterations).range(50..=5000).speed(10));
+            let help = "Steps of the descent; 0 for automatic: 500, more for few and for very many rows. Default: 500";
+            drag(ui, "Iterations", help, &mut |ui| {
+                let shown =
+                    |n: f64, _: std::ops::RangeInclusive<usize>| if n < 1.0 { "automatic".into() } else { format!("{n:.0}") };
+                ui.add(egui::DragValue::new(&mut p.iterations).range(0..=5000).speed(10).custom_formatter(shown));
             });
             drag(
                 ui,
                 "Exaggeration",
-                "Above 1 pulls islands together after the early phase; helps maps of more than 100,000 rows. Default: 1",
+                "Above 1 draws islands tight after the early phase, at the price of each row's nearest neighbours. Default: 1",
                 &mut |ui| {
                     ui.add(egui::DragValue::new(&mut p.exaggeration).range(1.0..=12.0).speed(0.05).max_decimals(1));
                 },
