@@ -173,6 +173,13 @@ pub enum Command {
         /// Its id.
         id: u32,
     },
+    /// Let the map that is being computed go on with other parameters: t-SNE from where it is, other methods from their beginning.
+    ChangeMap {
+        /// The job's id.
+        id: u64,
+        /// What it is to go on with.
+        params: reduce::Params,
+    },
     /// Pause a job.
     PauseJob {
         /// Its id.

@@ -86,6 +86,8 @@ struct Shared {
     wake: Condvar,
     progress: Mutex<(String, u64, u64)>,
     live: Mutex<Option<Live>>,
+    /// Parameters of the map being computed, and those it is to go on with.
+    params: Mutex<(Option<reduce::Params>, Option<reduce::Params>)>,
     generation: AtomicU64,
     state: Mutex<Option<JobState>>,
     ended: Mutex<Option<Instant>>,
@@ -129,6 +131,16 @@ impl Job {
         *self.shared.paused.lock() = false;
         self.shared.wake.notify_all();
     }
+    /// Parameters of the map that it computes; those asked for last, if they were changed.
+    pub fn params(&self) -> Option<reduce::Params> {
+        let (now, next) = &*self.shared.params.lock();
+        next.clone().or_else(|| now.clone())
+    }
+    /// Ask it to go on with other parameters.
+    pub fn change(&self, params: reduce::Params) {
+        self.shared.params.lock().1 = Some(params);
+        self.resume();
+    }
     /// Ask it to end.
     pub fn cancel(&self) {
         self.shared.cancel.store(true, Ordering::Relaxed);
@@ -169,6 +181,17 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Say which parameters the map being computed has.
+    pub fn has_params(&self, params: &reduce::Params) {
+        self.shared.params.lock().0 = Some(params.clone());
+    }
+    /// The parameters that a person wants instead, once.
+    pub fn changed(&self) -> Option<reduce::Params> {
+        self.shared.params.lock().1.take()
+    }
+}
+
 impl reduce::Monitor for Handle {
     fn progress(&self, p: reduce::Progress) {
         *self.shared.progress.lock() = (p.stage.into(), p.done, p.of);
@@ -181,7 +204,7 @@ impl reduce::Monitor for Handle {
         (self.waker)();
     }
     fn stop(&self) -> bool {
-        self.cancelled()
+        self.cancelled() || self.shared.params.lock().1.is_some()
     }
 }
 

@@ -36,7 +36,7 @@ pub use command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 pub use curves::CurveColumns;
 pub use document::*;
 pub use error::{Error, Result};
-pub use features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Vectors};
+pub use features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Vectors, Weights};
 pub use jobs::{Job, JobId, JobState, Live, Notice, NoticeLevel};
 pub use products::ProductKind;
 pub use rule::FittedRule;

@@ -14,7 +14,7 @@ use toml::Spanned;
 use crate::command::{Ask, SelectMode};
 use crate::document::{Dataset, Document};
 use crate::error::{Error, Result};
-use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform};
+use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Weights};
 use crate::select::{Plot, Provenance, Shape};
 use crate::sky::Projection;
 
@@ -109,7 +109,8 @@ pub struct FeaturesStep {
     pub of: Spanned<String>,
     /// Columns or expressions.
     pub columns: Option<Vec<String>>,
-    /// Transform of a column, by its name: `log`, `asinh`, `circle` (degrees), `phase` (0 to 1), `levels` (a column a class).
+    /// Transform of a column, by its name: `log`, `asinh`, `circle` (degrees), `phase` (0 to 1), `levels` (a column a class or word),
+    /// `sphere` (of a pair such as `"ra, dec"`, degrees).
     #[serde(default)]
     pub transforms: std::collections::BTreeMap<String, Transform>,
     /// Numbers that stand for no value, by the column's name.
@@ -125,6 +126,9 @@ pub struct FeaturesStep {
     pub scale: Option<reduce::Scale>,
     /// `median`, `mask`, `omit`.
     pub blanks: Option<Blanks>,
+    /// `none`, or `errors`: uncertainties are weights.
+    #[serde(default)]
+    pub weights: Weights,
 }
 
 /// `spectra = { … }`
@@ -452,6 +456,7 @@ impl FeaturesStep {
             of,
             scale: self.scale.unwrap_or(if columns { reduce::Scale::Robust } else { reduce::Scale::None }),
             blanks: self.blanks.unwrap_or(if columns { Blanks::Median } else { Blanks::Mask }),
+            weights: self.weights,
         }
     }
 }
@@ -762,6 +767,9 @@ pub fn step_features(d: &Dataset, f: &Features, name: &str) -> String {
         }
     }
     s.push_str(&format!("scale = {}\nblanks = {}\n", word(&f.scale), word(&f.blanks)));
+    if f.weights != Weights::None {
+        s.push_str(&format!("weights = {}\n", word(&f.weights)));
+    }
     s
 }
 

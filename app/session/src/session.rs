@@ -415,6 +415,7 @@ impl Session {
                 });
                 Ok(())
             }
+            Command::ChangeMap { id, params } => self.with_job(id, |job| job.change(params.clone())),
             Command::PauseJob { id } => self.with_job(id, Job::pause),
             Command::ResumeJob { id } => self.with_job(id, Job::resume),
             Command::CancelJob { id } => self.with_job(id, Job::cancel),
@@ -1076,14 +1077,7 @@ impl Session {
         let graph = self.graphs.get(&dataset.id).cloned();
         let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
         self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
-            let (mut map, graph) = compute_map_with(&dataset, &features, &params, id, name, graph, from.as_deref(), handle)?;
-            if let Some(from) = &from {
-                // What a recipe says is the whole way, not its last part.
-                let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
-                let all = done(from) + done(&map);
-                map.params.iterations = all as usize;
-                map.figures.insert("iterations".into(), all);
-            }
+            let (map, graph) = compute_changing(&dataset, &features, params, id, &name, graph, from, handle)?;
             let dataset_id = dataset.id;
             handle.fact(move |s| {
                 if let Some(graph) = graph {
@@ -1559,6 +1553,10 @@ enum Cluster {
     Hdbscan(usize, usize),
 }
 
+/// Iterations of a t-SNE map whose parameters leave them open, and those that it does at least after a change.
+const ITERATIONS: usize = 500;
+const AT_LEAST: usize = 100;
+
 struct Found {
     spectra: Option<Arc<SpectraColumn>>,
     /// What was suggested when the first rows were here.
@@ -1688,6 +1686,68 @@ fn compute_map_with(
         generation: 1,
     };
     Ok((map, graph))
+}
+
+/// As [`compute_map_with`], and begins anew from where it is each time that a person changes the parameters.
+#[expect(clippy::too_many_arguments, reason = "as that of which it is a loop")]
+fn compute_changing(
+    dataset: &Dataset,
+    features: &features::Features,
+    mut params: reduce::Params,
+    id: u32,
+    name: &str,
+    mut graph: Option<Arc<reduce::Graph>>,
+    mut from: Option<Arc<Map>>,
+    handle: &Handle,
+) -> Result<(Map, Option<Arc<reduce::Graph>>)> {
+    let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
+    loop {
+        handle.has_params(&params);
+        let made = compute_map_with(dataset, features, &params, id, name.to_owned(), graph.clone(), from.as_deref(), handle);
+        let (made, next) = (made, handle.changed().filter(|_| !handle.cancelled()));
+        let (mut map, known) = match (made, &next) {
+            (Ok(made), _) => made,
+            // It was ended before there was a first layout: there is nothing to go on from.
+            (Err(_), Some(next)) => {
+                params = next.clone();
+                continue;
+            }
+            (Err(e), None) => return Err(e),
+        };
+        if let Some(from) = &from {
+            // What a recipe says is the whole way, not its last part.
+            let all = done(from) + done(&map);
+            map.params.iterations = all as usize;
+            map.figures.insert("iterations".into(), all);
+        }
+        graph = known;
+        let Some(next) = next else { return Ok((map, graph)) };
+        let can = params.method == reduce::Method::Tsne && next.method == reduce::Method::Tsne && next.dims == map.coords.dims;
+        params = next;
+        from = can.then(|| {
+            let all = if params.iterations == 0 { ITERATIONS } else { params.iterations };
+            params.iterations = all.saturating_sub(done(&map) as usize).max(AT_LEAST);
+            Arc::new(map)
+        });
+    }
+}
+
+/// How sure the places of rows on a variational autoencoder's map are: the root of the mean square, over the map's axes, of the
+/// standard deviation of each row's cloud, in map units; NaN for rows without vectors.
+///
+/// # Errors
+/// For other maps, and when the vectors cannot be made again.
+pub fn place_spread(dataset: &Dataset, map: &Map) -> Result<Vec<f64>> {
+    let (Some(model), Some(prepared)) = (&map.model, &map.prepared) else {
+        return Err(Error::said(format!("'{}' has no model to ask", map.name)));
+    };
+    let v = features::vectors(dataset, &map.features, 0, Some(prepared))?;
+    let spread = model.spread(v.x.view())?.ok_or_else(|| Error::said(format!("'{}' is no variational map", map.name)))?;
+    let mut all = vec![f64::NAN; dataset.table.rows()];
+    for (row, s) in v.rows.iter().zip(spread.outer_iter()) {
+        all[*row] = s.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>().sqrt() / (s.len().max(1) as f64).sqrt();
+    }
+    Ok(all)
 }
 
 /// Places of some rows on a map; `None` when one has none.

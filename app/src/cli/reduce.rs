@@ -7,7 +7,7 @@ use asterism_session::data::{self, ColumnMeta};
 use asterism_session::features::{self, FeatureColumn, FeatureKind, Features};
 use asterism_session::reduce::{self, Params, Scale};
 use asterism_session::store::{SavedMap, open_map, quality_figures, save_map};
-use asterism_session::{Blanks, CurveColumns, Normalise, Outliers, ProductKind, export, products, session};
+use asterism_session::{Blanks, CurveColumns, Normalise, Outliers, ProductKind, Transform, export, products, session};
 use clap::Args;
 use ndarray::{Array2, ArrayView2};
 use serde_json::{Value, json};
@@ -354,10 +354,16 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
                 dataset.spectra = Some(std::sync::Arc::new(array_column(&dataset.table, name)?));
             }
             let of = FeatureKind::Spectra { column: name.clone(), grid: None, normalise: Normalise::None };
-            Features { name: name.clone(), of, scale: Scale::None, blanks: Blanks::Mask }
+            Features { name: name.clone(), of, scale: Scale::None, blanks: Blanks::Mask, ..Features::default() }
         }
         (None, false) => {
-            let of = FeatureKind::Columns(a.columns.iter().map(|c| FeatureColumn::plain(c.as_str())).collect());
+            // Words become classes.
+            let words = |c: &str| dataset.table.column_index(c).is_some_and(|i| dataset.table.columns()[i].datatype == "string");
+            let column = |c: &String| FeatureColumn {
+                transform: if words(c) { Transform::Levels } else { Transform::None },
+                ..FeatureColumn::plain(c.as_str())
+            };
+            let of = FeatureKind::Columns(a.columns.iter().map(column).collect());
             Features { name: "columns".into(), of, ..Features::default() }
         }
         (None, true) => {

@@ -4,8 +4,6 @@
 //! space), and for each axis what one standard deviation along it does to every column, sample or pixel; of PCA these are the
 //! loadings, for spectra the eigen-spectra. A single row is decoded in well under a millisecond, so nothing waits in a thread.
 
-use std::sync::Arc;
-
 use asterism_render::decimate::m4;
 use asterism_session::features::{self, FeatureKind};
 use asterism_session::reduce::Method;
@@ -16,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::cx::Cx;
 use crate::theme::{BODY, SMALL, Theme};
 use crate::widgets::text::elided;
-use crate::widgets::{Cache, format};
+use crate::widgets::{Cache, Work, format};
 
 /// Axes that are shown at most.
 const AXES: usize = 12;
@@ -26,12 +24,11 @@ const AXES: usize = 12;
 #[serde(default)]
 pub struct ComponentsPane {
     #[serde(skip)]
-    axes: Cache<Option<Arc<Axes>>>,
+    axes: Cache<Work<(u32, u64), Option<Axes>>>,
 }
 
 /// What each axis does, made once a map.
 struct Axes {
-    map: (u32, u64),
     /// Middle of the rows along each axis.
     middle: Vec<f32>,
     /// Change of each dimension of the vectors by one standard deviation.
@@ -63,7 +60,7 @@ fn axes_of(map: &Map) -> Option<Axes> {
         effects.push(up.iter().zip(&down).map(|(u, v)| f64::from(u - v) / 2.0).collect());
     }
     let explained = (1..=dims).map(|d| map.figures.get(&format!("explained_{d}")).copied()).collect();
-    Some(Axes { map: (map.id, map.generation), middle, effects, explained })
+    Some(Axes { middle, effects, explained })
 }
 
 /// How vectors are drawn.
@@ -114,10 +111,11 @@ impl ComponentsPane {
         let how = "PCA and the autoencoder have a way back from the map to a row: make such a map under Map at the left.";
         let Some(dataset) = cx.session.doc().dataset().cloned() else { return super::empty(ui, cx.theme, what, how) };
         let Some(map) = dataset.map().cloned() else { return super::empty(ui, cx.theme, what, how) };
-        if self.axes.as_ref().is_none_or(|a| a.map != (map.id, map.generation)) {
-            *self.axes = axes_of(&map).map(Arc::new);
-        }
-        let Some(axes) = (*self.axes).clone() else {
+        let key = (map.id, map.generation);
+        let of = map.clone();
+        self.axes.get(ui.ctx(), "components", key, move || axes_of(&of));
+        let Some(made) = self.axes.exact(&key) else { return };
+        let Some(axes) = &*made else {
             let name = asterism_session::session::method_label(map.params.method);
             return super::empty(ui, cx.theme, &format!("{name} has no way back from the map to a row"), how);
         };
@@ -126,7 +124,7 @@ impl ComponentsPane {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             egui::Frame::new().inner_margin(egui::Margin::symmetric(14, 10)).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 8.0;
-                walk(ui, cx, &map, &axes, &shape);
+                walk(ui, cx, &map, axes, &shape);
                 let mut sum = 0.0;
                 for (d, effect) in axes.effects.iter().enumerate() {
                     let share = axes.explained.get(d).copied().flatten();

@@ -12,7 +12,7 @@ use super::rows::{self, RowLook};
 use crate::cx::Cx;
 use crate::theme::{self, SMALL, Theme};
 use crate::widgets::text::elided;
-use crate::widgets::{Cache, Range2, format};
+use crate::widgets::{Cache, Range2, Work, format};
 
 /// Rows of a picture at most.
 const MARKS: usize = 3_000;
@@ -26,12 +26,13 @@ pub struct MapsPane {
     pictures: Cache<Vec<Picture>>,
 }
 
-#[derive(Clone)]
+/// Marks in a unit square, y downwards, with their colours.
+type Marks = Vec<([f32; 2], Color32)>;
+
 struct Picture {
-    map: (u32, u64),
-    look: u64,
-    /// Marks in a unit square, y downwards, with their colours.
-    marks: Arc<Vec<([f32; 2], Color32)>>,
+    map: u32,
+    /// By generation of the map and key of the colours.
+    marks: Work<(u64, u64), Marks>,
 }
 
 impl MapsPane {
@@ -49,13 +50,13 @@ impl MapsPane {
             return super::empty(ui, cx.theme, "No maps yet", how);
         };
         let Some(look) = rows::look(ui.ctx(), doc, cx.theme) else { return };
-        self.pictures.retain(|p| p.look == look.key && dataset.maps.iter().any(|m| (m.id, m.generation) == p.map));
+        self.pictures.retain(|p| dataset.maps.iter().any(|m| m.id == p.map));
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             egui::Frame::new().inner_margin(12.0).show(ui, |ui| {
                 ui.horizontal_wrapped(|ui| {
                     ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
                     for map in &dataset.maps {
-                        let marks = self.picture(cx, map, &look);
+                        let marks = self.picture(ui, cx, map, &look);
                         card(ui, cx, map, dataset.current_map == Some(map.id), &marks);
                     }
                 });
@@ -63,26 +64,29 @@ impl MapsPane {
         });
     }
 
-    fn picture(&mut self, cx: &Cx<'_>, map: &Map, look: &RowLook) -> Arc<Vec<([f32; 2], Color32)>> {
-        let of = (map.id, map.generation);
-        if let Some(known) = self.pictures.iter().find(|p| p.map == of) {
-            return known.marks.clone();
-        }
-        let home = Range2::of_points(map.xy.iter().map(|p| p.map(f64::from)));
-        let step = map.xy.len().div_ceil(MARKS).max(1);
-        let context = look.context(cx.theme);
-        let place = |(row, p): (usize, &[f32; 2])| {
-            let unit = |v: f32, ends: [f64; 2]| ((f64::from(v) - ends[0]) / (ends[1] - ends[0]).max(f64::MIN_POSITIVE)) as f32;
-            let at = [unit(p[0], home.x), 1.0 - unit(p[1], home.y)];
-            at.iter().all(|v| v.is_finite()).then(|| (at, look.colour(row).unwrap_or(context)))
-        };
-        let mut marks: Vec<_> = map.xy.iter().enumerate().step_by(step).filter_map(place).collect();
-        // What is lit lies on top.
-        marks.sort_by_key(|(_, c)| *c != context);
-        let marks = Arc::new(marks);
-        self.pictures.push(Picture { map: of, look: look.key, marks: marks.clone() });
-        marks
+    fn picture(&mut self, ui: &Ui, cx: &Cx<'_>, map: &Arc<Map>, look: &Arc<RowLook>) -> Arc<Marks> {
+        let at = self.pictures.iter().position(|p| p.map == map.id).unwrap_or_else(|| {
+            self.pictures.push(Picture { map: map.id, marks: Work::default() });
+            self.pictures.len() - 1
+        });
+        let (of, colours, context) = (map.clone(), look.clone(), look.context(cx.theme));
+        let key = (map.generation, look.key);
+        self.pictures[at].marks.get(ui.ctx(), "small maps", key, move || marks_of(&of, &colours, context)).unwrap_or_default()
     }
+}
+
+fn marks_of(map: &Map, look: &RowLook, context: Color32) -> Marks {
+    let home = Range2::of_points(map.xy.iter().map(|p| p.map(f64::from)));
+    let step = map.xy.len().div_ceil(MARKS).max(1);
+    let place = |(row, p): (usize, &[f32; 2])| {
+        let unit = |v: f32, ends: [f64; 2]| ((f64::from(v) - ends[0]) / (ends[1] - ends[0]).max(f64::MIN_POSITIVE)) as f32;
+        let at = [unit(p[0], home.x), 1.0 - unit(p[1], home.y)];
+        at.iter().all(|v| v.is_finite()).then(|| (at, look.colour(row).unwrap_or(context)))
+    };
+    let mut marks: Marks = map.xy.iter().enumerate().step_by(step).filter_map(place).collect();
+    // What is lit lies on top.
+    marks.sort_by_key(|(_, c)| *c != context);
+    marks
 }
 
 fn card(ui: &mut Ui, cx: &mut Cx<'_>, map: &Map, front: bool, marks: &[([f32; 2], Color32)]) {

@@ -436,6 +436,9 @@ impl ScatterPane {
         let key = (DataKey::of(dataset), column.clone(), lut.clone(), map.as_ref().map_or(0, |m| m.generation));
         let id = key.0.id;
         self.state.colours.get(ui.ctx(), "scatter-colours", key, move || match map {
+            Some(map) if column == SPREAD => asterism_session::session::place_spread(&of, &map)
+                .map(|values| Arc::new(ramp(&values, &lut)))
+                .map_err(|e| e.to_string()),
             Some(map) => {
                 let of_map = asterism_session::export::map_columns(&map).into_iter().find(|(name, ..)| *name == column);
                 let values = of_map.map_or_else(Vec::new, |(_, v, _)| v.into_iter().map(f64::from).collect());
@@ -578,6 +581,9 @@ fn by_column(dataset: &Dataset, column: &str, lut: &str) -> Result<ByColumn, Str
     Ok(ramp(&values, lut))
 }
 
+/// How sure the places on a variational map are.
+const SPREAD: &str = "place_spread";
+
 /// What a map says of each of its rows and what can colour them: how far its place may be trusted, how badly it is reconstructed.
 fn own_columns(map: &Map) -> Vec<String> {
     let mut names = Vec::new();
@@ -586,6 +592,9 @@ fn own_columns(map: &Map) -> Vec<String> {
     }
     if map.row_error.is_some() {
         names.push("reconstruction_error".to_owned());
+    }
+    if map.params.variational && map.params.method == asterism_session::reduce::Method::Autoencoder && map.model.is_some() {
+        names.push(SPREAD.to_owned());
     }
     names
 }

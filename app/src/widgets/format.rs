@@ -26,6 +26,12 @@ pub fn number(v: f64, digits: usize) -> String {
     minus(&text)
 }
 
+/// A number of bytes in MB or GB (powers of ten), with two digits.
+pub fn bytes(n: u64) -> String {
+    let mega = n as f64 / 1e6;
+    if mega >= 1000.0 { format!("{} GB", number(mega / 1e3, 2)) } else { format!("{} MB", number(mega.max(0.1), 2)) }
+}
+
 fn trim(text: String) -> String {
     if !text.contains('.') {
         return text;

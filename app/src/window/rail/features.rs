@@ -2,12 +2,21 @@
 
 use asterism_session::reduce::Scale;
 use asterism_session::{
-    Blanks, Command, CurveColumns, Dataset, FeatureColumn, FeatureKind, Features, Normalise, Transform, data, features,
+    Blanks, Command, CurveColumns, Dataset, FeatureColumn, FeatureKind, Features, Normalise, Transform, Weights, data, features,
 };
 use egui::Ui;
 
 use super::{Rail, kit};
 use crate::theme::{self, Theme};
+
+/// What of a table may be a feature beside its numbers.
+#[derive(Default)]
+pub struct Offers {
+    /// Columns of a few words.
+    classes: Vec<String>,
+    /// The position on the sky.
+    sky: Option<FeatureColumn>,
+}
 
 /// Dimensions of the vectors that the features in force give; 0 when there are none.
 pub fn dims(rail: &mut Rail<'_>) -> usize {
@@ -154,6 +163,18 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         &mut f.blanks,
         &[(Blanks::Median, "median of the column"), (Blanks::Mask, "masked, weight 0"), (Blanks::Omit, "leave the row out")],
     );
+    if !matches!(f.of, FeatureKind::Images { .. } | FeatureKind::LightCurves { .. }) {
+        choice(
+            ui,
+            theme,
+            "Uncertainty",
+            "As weights, a value counts the less the more uncertain it is: in PCA and in the autoencoder, which take weights. The \
+             uncertainties of NAME are in a column called e_NAME or NAME_err, or with the UCD stat.error",
+            &mut f.weights,
+            &[(Weights::None, "ignored"), (Weights::Errors, "as weights")],
+        );
+    }
+    twins(rail, ui, &dataset, &f.of);
     ui.horizontal(|ui| {
         if kit::word(ui, theme, "Suggest").on_hover_text("The features one would start with for this table").clicked() {
             f = features::suggest(&dataset);
@@ -190,7 +211,7 @@ fn kinds(ui: &mut Ui, theme: &Theme, dataset: &Dataset, f: &mut Features) {
                         name: "images".into(),
                         of: FeatureKind::Images { size: 24, column: String::new() },
                         scale: Scale::None,
-                        blanks: Blanks::Median,
+                        ..Features::default()
                     },
                 };
             }
@@ -210,24 +231,59 @@ pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, theme: &Theme, label: &str, help
     });
 }
 
-fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut Vec<FeatureColumn>) {
+/// A word of warning where two columns say the same.
+fn twins(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &std::sync::Arc<Dataset>, of: &FeatureKind) {
+    let FeatureKind::Columns(columns) = of else { return };
+    if columns.len() < 2 || dataset.loading {
+        return;
+    }
+    let key = (dataset.id, dataset.table.rows(), of.clone());
+    let (table, chosen) = (dataset.clone(), columns.clone());
+    rail.state.twins.get(ui.ctx(), "twins", key.clone(), move || features::twins(&table, &chosen));
+    let Some(found) = rail.state.twins.exact(&key).filter(|t| !t.is_empty()) else { return };
+    let (a, b, r) = &found[0];
+    let more = if found.len() > 1 { format!(", and {} more pairs", found.len() - 1) } else { String::new() };
+    let text = format!("{a} and {b} say the same (r = {r:.4}){more}: they count twice.");
+    let list: Vec<String> = found.iter().take(12).map(|(a, b, r)| format!("{a} and {b}: r = {r:.5}")).collect();
+    kit::note(ui, rail.theme.second, &text).on_hover_text(list.join("\n"));
+}
+
+fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &std::sync::Arc<Dataset>, chosen: &mut Vec<FeatureColumn>) {
     let theme = rail.theme;
     let table = &dataset.table;
     let names: Vec<(usize, &str)> = (0..table.columns().len())
         .filter(|i| features::usable(dataset, *i))
         .map(|i| (i, table.columns()[i].name.as_str()))
         .collect();
+    let whole = dataset.clone();
+    let make = move || Offers { classes: features::classes(&whole), sky: features::sky(&whole) };
+    // While rows arrive, the first ones tell.
+    let rows = if dataset.loading { 0 } else { table.rows() };
+    let offers = rail.state.offers.get(ui.ctx(), "classes", (dataset.id, rows), make);
+    let offers = offers.filter(|_| rail.state.offers.newest_for(|k| k.0 == dataset.id).is_some()).unwrap_or_default();
+    let starts = |name: &str| match &offers.sky {
+        Some(sky) if sky.column == name => sky.clone(),
+        _ if offers.classes.iter().any(|c| c == name) => {
+            FeatureColumn { transform: Transform::Levels, ..FeatureColumn::plain(name) }
+        }
+        _ => FeatureColumn::plain(name),
+    };
     if names.len() > 12 {
         kit::row(ui, theme, "Columns", "Only those with these letters are listed", |ui| {
             kit::text(ui, theme, &mut rail.state.column_filter, "find")
         });
     }
     let wanted = rail.state.column_filter.to_lowercase();
-    let expressions: Vec<String> =
-        chosen.iter().filter(|c| table.column_index(&c.column).is_none()).map(|c| c.column.clone()).collect();
+    let expressions: Vec<String> = chosen
+        .iter()
+        .filter(|c| table.column_index(&c.column).is_none() && c.transform != Transform::Sphere)
+        .map(|c| c.column.clone())
+        .collect();
     egui::ScrollArea::vertical().id_salt("columns").max_height(190.0).show(ui, |ui| {
         ui.set_width(ui.available_width());
+        let words = offers.classes.iter().map(|n| (table.column_index(n), n.as_str()));
         let all = expressions.iter().map(|e| (None, e.as_str())).chain(names.iter().map(|(i, n)| (Some(*i), *n)));
+        let all = all.chain(words).chain(offers.sky.iter().map(|c| (None, c.column.as_str())));
         for (index, name) in all {
             if names.len() > 12 && !name.to_lowercase().contains(&wanted) {
                 continue;
@@ -253,10 +309,18 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut 
                         Some(at) => {
                             chosen.remove(at);
                         }
-                        None => chosen.push(FeatureColumn::plain(name)),
+                        None => chosen.push(starts(name)),
                     }
                 }
-                if let Some(column) = chosen.iter_mut().find(|c| c.column == name) {
+                // Words and positions have one way each.
+                let one_way = starts(name).transform != Transform::None;
+                if one_way && at.is_some() {
+                    let transform = starts(name).transform;
+                    kit::right(ui, |ui| {
+                        ui.label(egui::RichText::new(transform.word()).color(theme.third)).on_hover_text(transform.help())
+                    });
+                }
+                if let Some(column) = chosen.iter_mut().find(|c| c.column == name && !one_way) {
                     kit::right(ui, |ui| {
                         let word = |t: Transform| if t == Transform::None { "as is" } else { t.word() };
                         let label = format!("Transform of {name}");
@@ -266,7 +330,7 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &Dataset, chosen: &mut 
                                 .selected_text(word(column.transform))
                                 .width(58.0)
                                 .show_ui(ui, |ui| {
-                                    for t in Transform::ALL {
+                                    for t in Transform::ALL.into_iter().filter(|t| *t != Transform::Sphere) {
                                         ui.selectable_value(&mut column.transform, t, word(t)).on_hover_text(t.help());
                                     }
                                     if !column.missing.is_empty() {

@@ -1,6 +1,6 @@
 //! Step 3: maps: method and parameters, the one being computed, those that are there, clusters.
 
-use asterism_session::reduce::{Method, Params, Start};
+use asterism_session::reduce::{self, Method, Params, Start};
 use asterism_session::{ClusterOn, Command, Map, Outliers};
 use egui::{Align2, Sense, Ui, WidgetInfo, pos2, vec2};
 
@@ -8,6 +8,9 @@ use super::{Rail, kit};
 use crate::panes::maps::{about, figure, how};
 use crate::theme::{self, Theme};
 use crate::window::actions::Action;
+
+/// Memory of a map from which on it is told, bytes.
+const TOLD: u64 = 1_000_000_000;
 
 /// Draw the step.
 pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
@@ -55,17 +58,45 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
     let state = &mut *rail.state;
     parameters(ui, theme, &mut state.params, &mut state.layers);
     ui.add_space(4.0);
+    let dims = super::features::dims(rail);
+    let wanted = params(rail.state);
+    let needs = reduce::memory(dataset.table.rows(), dims.max(1), &wanted);
+    let mut fits = true;
+    if needs > TOLD {
+        fits = reduce::fits(dataset.table.rows(), dims.max(1), &wanted, 0).is_ok();
+        let size = crate::widgets::format::bytes(needs);
+        if fits {
+            kit::note(ui, theme.third, format!("Takes about {size} of memory."));
+        } else {
+            let text = format!(
+                "It would take about {size}, more than is free. A smaller perplexity, fewer rows, UMAP or PCA take less."
+            );
+            kit::note(ui, theme.warning, text);
+        }
+    }
     ui.horizontal(|ui| {
-        let can = dataset.table.rows() > 0;
+        let can = dataset.table.rows() > 0 && fits;
         if kit::primary(ui, theme, "Start map", can)
             .on_hover_text("Compute it in the background; the scatter moves while it is computed  (Ctrl+M)")
             .clicked()
         {
             rail.actions.push(Action::StartMap);
         }
+        // While a map is computed, other parameters can be given to it.
+        let other = running.iter().find(|j| j.params().is_some_and(|p| p != params(rail.state)));
+        if let Some(job) = other
+            && kit::button(ui, "Change", true)
+                .on_hover_text(
+                    "Let the map being computed go on with these parameters: t-SNE from where it is, others from their start",
+                )
+                .clicked()
+        {
+            rail.commands.push(Command::ChangeMap { id: job.id, params: params(rail.state) });
+        }
         let goes_on = dataset.map().is_some_and(|m| m.params.method == Method::Tsne) && rail.state.params.method == Method::Tsne;
         if goes_on
-            && kit::button(ui, "Go on", running.is_empty())
+            && running.is_empty()
+            && kit::button(ui, "Go on", true)
                 .on_hover_text("Let the map in front go on from where it is for 250 iterations, with these parameters")
                 .clicked()
         {

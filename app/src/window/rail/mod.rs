@@ -13,10 +13,11 @@ mod take;
 
 use std::sync::Arc;
 
-use asterism_session::{Command, ExportRows, Job, JobState, Session, archive::TapSchema, recipe, reduce};
+use asterism_session::{Command, ExportRows, FeatureKind, Job, JobState, Session, archive::TapSchema, recipe, reduce};
 use egui::Ui;
 
 use crate::theme::Theme;
+use crate::widgets::Work;
 
 use super::actions::Action;
 use super::kit;
@@ -63,6 +64,10 @@ pub struct State {
     expression: String,
     grid: String,
     dims: Option<(u32, usize)>,
+    /// What of a table may be a feature beside its numbers, by table and rows.
+    offers: Work<(u32, usize), features::Offers>,
+    /// Chosen columns that say the same.
+    twins: Work<(u32, usize, FeatureKind), Vec<(String, String, f64)>>,
     /// Parameters of the next map.
     pub params: reduce::Params,
     layers: String,
@@ -110,6 +115,8 @@ impl Default for State {
             expression: String::new(),
             grid: String::new(),
             dims: None,
+            offers: Work::default(),
+            twins: Work::default(),
             params: reduce::Params::default(),
             layers: "256, 64".into(),
             k: 6,
