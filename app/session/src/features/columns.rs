@@ -174,25 +174,25 @@ pub fn usable(dataset: &Dataset, index: usize) -> bool {
         || name.ends_with("id") && meta.datatype.starts_with('i'))
 }
 
-/// Columns of text with 2 to 20 different words, which may be features as classes ([`Transform::Levels`]).
-pub fn classes(dataset: &Dataset) -> Vec<String> {
+/// Columns of text with 2 to 20 different words, which may be features as classes ([`Transform::Levels`]), with the number of words.
+pub fn classes(dataset: &Dataset) -> Vec<(String, usize)> {
     let table = &dataset.table;
     let text = |meta: &&ColumnMeta| meta.datatype == "string" && !is_id(meta);
-    let few = |meta: &&ColumnMeta| {
+    let few = |meta: &ColumnMeta| {
         let mut seen: Vec<String> = Vec::new();
-        let Ok(words) = table.strings(&meta.name) else { return false };
+        let words = table.strings(&meta.name).ok()?;
         for word in words.into_iter().flatten().filter(|w| !w.trim().is_empty()) {
             if !seen.contains(&word) {
                 if seen.len() == LEVELS {
-                    return false;
+                    return None;
                 }
                 seen.push(word);
             }
         }
-        seen.len() > 1
+        (seen.len() > 1).then(|| (meta.name.clone(), seen.len()))
     };
     let texts: Vec<&ColumnMeta> = table.columns().iter().filter(text).collect();
-    texts.into_par_iter().filter(few).map(|m| m.name.clone()).collect()
+    texts.into_par_iter().filter_map(few).collect()
 }
 
 /// The position on the sky as a feature, where the table has one.

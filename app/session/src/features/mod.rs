@@ -456,7 +456,7 @@ mod tests {
             data
         };
         let old = with(&["star", "galaxy", "", "star", "QSO"]);
-        assert_eq!(classes(&old), ["type"]);
+        assert_eq!(classes(&old), [("type".to_owned(), 3)]);
         let column = FeatureColumn { transform: Transform::Levels, ..FeatureColumn::plain("type") };
         let features = Features {
             of: FeatureKind::Columns(vec![column, FeatureColumn::plain("serial")]),

@@ -12,8 +12,8 @@ use crate::theme::{self, Theme};
 /// What of a table may be a feature beside its numbers.
 #[derive(Default)]
 pub struct Offers {
-    /// Columns of a few words.
-    classes: Vec<String>,
+    /// Columns of a few words, with their number.
+    classes: Vec<(String, usize)>,
     /// The position on the sky.
     sky: Option<FeatureColumn>,
 }
@@ -22,7 +22,17 @@ pub struct Offers {
 pub fn dims(rail: &mut Rail<'_>) -> usize {
     let Some(dataset) = rail.session.doc().dataset() else { return 0 };
     match &dataset.features.of {
-        FeatureKind::Columns(columns) => columns.len(),
+        FeatureKind::Columns(columns) => {
+            let offers = rail.state.offers.newest().unwrap_or_default();
+            let words = |name: &str| offers.classes.iter().find(|(n, _)| n == name).map_or(3, |(_, n)| *n);
+            let width = |c: &FeatureColumn| match c.transform {
+                Transform::None | Transform::Log | Transform::Asinh => 1,
+                Transform::Circle | Transform::Phase => 2,
+                Transform::Sphere => 3,
+                Transform::Levels => words(&c.column),
+            };
+            columns.iter().map(width).sum()
+        }
         FeatureKind::Images { size, .. } => size * size,
         FeatureKind::LightCurves { bins, .. } => *bins,
         FeatureKind::Spectra { grid: Some(grid), .. } => grid.parse::<data::spectrum::Grid>().map_or(0, |g| g.n),
@@ -243,7 +253,8 @@ fn twins(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &std::sync::Arc<Dataset>, of
     let Some(found) = rail.state.twins.exact(&key).filter(|t| !t.is_empty()) else { return };
     let (a, b, r) = &found[0];
     let more = if found.len() > 1 { format!(", and {} more pairs", found.len() - 1) } else { String::new() };
-    let text = format!("{a} and {b} say the same (r = {r:.4}){more}: they count twice.");
+    let r = if r.abs() < 0.9999 { format!("r = {r:.4}") } else { "|r| > 0.9999".to_owned() };
+    let text = format!("{a} and {b} say the same ({r}){more}: they count twice.");
     let list: Vec<String> = found.iter().take(12).map(|(a, b, r)| format!("{a} and {b}: r = {r:.5}")).collect();
     kit::note(ui, rail.theme.second, &text).on_hover_text(list.join("\n"));
 }
@@ -263,7 +274,7 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &std::sync::Arc<Dataset
     let offers = offers.filter(|_| rail.state.offers.newest_for(|k| k.0 == dataset.id).is_some()).unwrap_or_default();
     let starts = |name: &str| match &offers.sky {
         Some(sky) if sky.column == name => sky.clone(),
-        _ if offers.classes.iter().any(|c| c == name) => {
+        _ if offers.classes.iter().any(|(c, _)| c == name) => {
             FeatureColumn { transform: Transform::Levels, ..FeatureColumn::plain(name) }
         }
         _ => FeatureColumn::plain(name),
@@ -281,7 +292,7 @@ fn columns_ui(rail: &mut Rail<'_>, ui: &mut Ui, dataset: &std::sync::Arc<Dataset
         .collect();
     egui::ScrollArea::vertical().id_salt("columns").max_height(190.0).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        let words = offers.classes.iter().map(|n| (table.column_index(n), n.as_str()));
+        let words = offers.classes.iter().map(|(n, _)| (table.column_index(n), n.as_str()));
         let all = expressions.iter().map(|e| (None, e.as_str())).chain(names.iter().map(|(i, n)| (Some(*i), *n)));
         let all = all.chain(words).chain(offers.sky.iter().map(|c| (None, c.column.as_str())));
         for (index, name) in all {

@@ -83,7 +83,10 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             rail.actions.push(Action::StartMap);
         }
         // While a map is computed, other parameters can be given to it.
-        let other = running.iter().find(|j| j.params().is_some_and(|p| p != params(rail.state)));
+        // How many iterations it does and when it ends is another matter.
+        let open = |p: Params| Params { iterations: 0, settle: false, ..p };
+        let set = open(params(rail.state));
+        let other = running.iter().find(|j| j.params().is_some_and(|p| open(p) != set));
         if let Some(job) = other
             && kit::button(ui, "Change", true)
                 .on_hover_text(
