@@ -9,6 +9,7 @@
 //! bench_reduce hdbscan FILE COLUMNS                         smallest size 50, core distances to the 10th row
 //! bench_reduce hdbscan-rs FILE COLUMNS                      the same by that crate itself
 //! bench_reduce quality FILE COLUMNS --map MAP               what the program shows beside a map
+//! bench_reduce trust FILE COLUMNS --map MAP                 the same with the neighbour graph, which is not timed
 //! bench_reduce judge FILE COLUMNS --map MAP [--labels FILE] the figures that compare maps of any program
 //! ```
 //!
@@ -18,8 +19,8 @@
 //! divergence at perplexity 30 up to 100,000 rows.
 
 use asterism_reduce::{
-    Density, Graph, Monitor, Params, Progress, Quiet, Search, Selection, divergence, embed, embed_with_graph, kmeans, neighbours,
-    pca, quality, quality_with_graph,
+    Density, Graph, Monitor, Params, Progress, Quiet, Search, Selection, divergence, embed, embed_with_graph, kmeans,
+    label_accuracy, pca, quality, quality_with_graph,
 };
 use ndarray::Array2;
 use serde_json::{Map, Value, json};
@@ -71,14 +72,8 @@ fn read(file: &str, columns: usize) -> Outcome<Array2<f32>> {
 
 /// Share of rows whose label is the commonest (the smallest of equals) among their ten nearest on the map.
 fn accuracy(map: &Array2<f32>, labels: &[u8]) -> Outcome<f64> {
-    let near = neighbours(map.view(), 10, &Quiet)?;
-    let right = near.ids.chunks_exact(near.k).zip(labels).filter(|(ids, own)| {
-        let mut count = [0usize; 256];
-        ids.iter().for_each(|j| count[usize::from(labels[*j as usize])] += 1);
-        let most = (0..256).max_by_key(|c| (count[*c], 256 - c));
-        most == Some(usize::from(**own))
-    });
-    Ok(right.count() as f64 / labels.len() as f64)
+    let labels: Vec<Option<u32>> = labels.iter().map(|l| Some(u32::from(*l))).collect();
+    Ok(label_accuracy(map.view(), &labels, 10, &Quiet)?)
 }
 
 /// The wall seconds of k-means' rounds over all rows, and how many there were.
@@ -186,6 +181,18 @@ fn main() -> Outcome<()> {
             let q = quality(x.view(), map(job)?.view(), 0, &watch)?;
             told.insert("recall_10".into(), q.recall_10.into());
             told.insert("triplets".into(), q.triplets.into());
+        }
+        "trust" => {
+            let graph = Graph::new(x.view(), number("neighbours", 90), Search::Auto, &Quiet)?;
+            let (clock, before) = (Instant::now(), cpu());
+            let j = asterism_reduce::judge(x.view(), map(job)?.view(), Some(&graph), 0, &watch)?;
+            told.insert("judging_seconds".into(), clock.elapsed().as_secs_f64().into());
+            told.insert("judging_cpu_seconds".into(), (cpu() - before).into());
+            let q = &j.quality;
+            let figures = [q.recall_10, q.trustworthiness_15, q.continuity_15, q.triplets];
+            told.insert("recall, trustworthiness, continuity, triplets".into(), json!(figures));
+            told.insert("standard_errors".into(), json!(j.errors));
+            told.insert("sample".into(), j.sample.into());
         }
         "judge" => judge(&x, &map(job)?, option("--labels"), &mut told)?,
         other => return Err(format!("there is no job {other}").into()),

@@ -98,7 +98,7 @@ pub struct Params {
     /// than 10,000 rows.
     pub epochs: usize,
     /// UMAP and PaCMAP: neighbours of a row (UMAP counts the row itself, as umap-learn does); 0 = 15 for UMAP, 10 for
-    /// PaCMAP and a few more above 10,000 rows.
+    /// PaCMAP.
     pub neighbours: usize,
     /// UMAP: how close together places may lie, in the map's units; 0.001–1.
     pub min_dist: f64,
@@ -403,9 +403,9 @@ fn fitting(params: &Params, n: usize) -> Result<(), Error> {
 }
 
 /// Neighbours of a row in a UMAP (with itself) or PaCMAP map.
-fn wanted(params: &Params, n: usize) -> usize {
+fn wanted(params: &Params) -> usize {
     match (params.neighbours, params.method) {
-        (0, Method::Pacmap) => pacmap::default_neighbours(n),
+        (0, Method::Pacmap) => pacmap::NEIGHBOURS,
         (0, _) => 15,
         (k, _) => k.max(2),
     }
@@ -421,8 +421,8 @@ fn perplexities(params: &Params, n: usize) -> Vec<f64> {
 /// Neighbours of each row that a map of `n` rows asks for.
 pub(crate) fn neighbours_of(params: &Params, n: usize) -> usize {
     match params.method {
-        Method::Umap => wanted(params, n) - 1,
-        Method::Pacmap => wanted(params, n) + pacmap::EXTRA,
+        Method::Umap => wanted(params) - 1,
+        Method::Pacmap => wanted(params) + pacmap::EXTRA,
         _ => perplexities(params, n).last().map_or(1, |p| (3.0 * p).floor() as usize),
     }
     .min(n.saturating_sub(1))
@@ -461,7 +461,7 @@ fn neighbour_map(
     let mut figures = BTreeMap::new();
     let mut complete = true;
     let mut graph = None;
-    let wanted = wanted(params, n);
+    let wanted = wanted(params);
     let curve = Curve::fit(params.min_dist, params.min_dist.max(1.0));
     let (coords, typical) = if n < 3 {
         // One row or two: nothing to arrange.

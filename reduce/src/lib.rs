@@ -48,5 +48,5 @@ pub use nuisance::{Influence, Target, information, nuisance};
 pub use outlier::{Forest, Lof, lof, nearest_to};
 pub use pca::{Pca, pca};
 pub use placer::Placer;
-pub use quality::{Quality, divergence, quality, quality_with_graph, trustworthiness};
+pub use quality::{Judgement, Quality, divergence, judge, label_accuracy, quality, quality_with_graph, trustworthiness};
 pub use scale::{Scale, Scaler, scale};

@@ -24,7 +24,7 @@ pub fn memory(rows: usize, columns: usize, params: &Params) -> u64 {
         Method::Tsne => square + 4 * n * width + search.max(n * (33 * k + 28 * dims + 64)),
         Method::Umap => square + 4 * n * width + search.max(n * (46 * k + 24 * dims)),
         Method::Pacmap => {
-            let own = if params.neighbours == 0 { pacmap::default_neighbours(rows) } else { params.neighbours } as u64;
+            let own = if params.neighbours == 0 { pacmap::NEIGHBOURS } else { params.neighbours } as u64;
             square + 4 * n * width + search.max(n * (8 * k + 42 * own + 24 + 24 * dims))
         }
     }

@@ -4,7 +4,8 @@
 mod common;
 
 use asterism_reduce::{
-    Error, Graph, Method, Neighbours, Params, Quiet, Search, embed, embed_with_graph, neighbours, quality, quality_with_graph,
+    Error, Graph, Method, Neighbours, Params, Quiet, Search, embed, embed_with_graph, judge, neighbours, quality,
+    quality_with_graph, trustworthiness,
 };
 use common::{blobs, digits, noise, threads};
 use ndarray::{Array2, ArrayView2, s};
@@ -176,6 +177,16 @@ fn with_a_graph_every_row_of_a_large_map_is_judged() {
     assert!(all.row_trust.iter().all(|v| (0.0..=1.0).contains(v)));
     assert!((all.recall_10 - sample.recall_10).abs() < 0.02);
     assert_eq!(all.trustworthiness_15, sample.trustworthiness_15);
+    // The sample's own figures differ from those of all rows by a few of the standard errors it tells.
+    let judged = judge(x.view(), map.view(), None, 0, &Quiet).unwrap();
+    assert_eq!((&judged.quality.recall_10, judged.sample), (&sample.recall_10, 2000));
+    assert!(judged.errors.iter().all(|e| (1e-6..0.02).contains(e)), "{:?}", judged.errors);
+    let exact = trustworthiness(x.view(), map.view(), 15, &Quiet).unwrap();
+    for (off, error) in
+        [(all.recall_10 - sample.recall_10, judged.errors[0]), (exact - sample.trustworthiness_15, judged.errors[1])]
+    {
+        assert!(off.abs() < 4.0 * error, "{off} off with a standard error of {error}");
+    }
     // A graph of other rows is as good as none.
     let other = Graph::new(map.view(), 20, Search::Auto, &Quiet).unwrap();
     let none = quality_with_graph(x.view(), map.view(), Some(&other), 0, &Quiet).unwrap();

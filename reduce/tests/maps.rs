@@ -4,7 +4,8 @@
 mod common;
 
 use asterism_reduce::{
-    Embedding, Error, Method, Model, Monitor, Params, Quiet, Start, embed, embed_with_graph, go_on, neighbours, quality,
+    Embedding, Error, Method, Model, Monitor, Params, Quiet, Start, embed, embed_with_graph, go_on, label_accuracy, neighbours,
+    quality,
 };
 use common::{blobs, digits, recorded, threads};
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
@@ -27,9 +28,27 @@ fn vote(ids: &[u32], labels: &[usize]) -> usize {
 
 /// How often the ten nearest rows on the map name the class.
 fn accuracy(y: ArrayView2<f32>, labels: &[usize]) -> f64 {
-    let near = neighbours(y, 10, &Quiet).unwrap();
-    let right = near.ids.chunks(10).zip(labels).filter(|(ids, l)| vote(ids, labels) == **l).count();
-    right as f64 / labels.len() as f64
+    let labels: Vec<Option<u32>> = labels.iter().map(|l| Some(*l as u32)).collect();
+    label_accuracy(y, &labels, 10, &Quiet).unwrap()
+}
+
+#[test]
+fn the_accuracy_of_labels_is_scikit_learns() {
+    let r = recorded("labels.json");
+    let x = digits();
+    let components = map(x.view(), &Params { method: Method::Pca, ..Params::default() }).coords;
+    let labels: Vec<Option<u32>> = classes().iter().map(|l| Some(*l as u32)).collect();
+    let some: Vec<Option<u32>> = labels.iter().enumerate().map(|(i, l)| l.filter(|_| i % 3 != 0)).collect();
+    // Rows of whole numbers have equally near neighbours, of which each program takes others.
+    for (name, y, tolerance) in [("digits", &x, 0.003), ("components", &components, 1.5 / 1797.0)] {
+        for (key, labels, k) in [("1", &labels, 1), ("10", &labels, 10), ("some_10", &some, 10)] {
+            let (got, want) = (label_accuracy(y.view(), labels, k, &Quiet).unwrap(), r[name][key].as_f64().unwrap());
+            eprintln!("{name} {key}: {got:.5}, scikit-learn {want:.5}");
+            assert!((got - want).abs() < tolerance, "{name} {key}: {got} against {want}");
+        }
+    }
+    assert!(label_accuracy(x.view(), &labels[1..], 10, &Quiet).is_err() && label_accuracy(x.view(), &labels, 0, &Quiet).is_err());
+    assert_eq!(label_accuracy(x.view(), &vec![None; 1797], 10, &Quiet).unwrap(), 0.0);
 }
 
 /// Nine tenths of the digits mapped and the last tenth placed: how often the classes around them are their own.

@@ -149,7 +149,7 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
             );
         }
         Method::Umap | Method::Pacmap => {
-            let few = if p.method == Method::Umap { "15" } else { "10, and a few more above 10,000 rows" };
+            let few = if p.method == Method::Umap { "15" } else { "10" };
             let help =
                 format!("How many neighbours of each row count: few show fine structure, many the whole. Automatic: {few}");
             drag(ui, "Neighbours", &help, &mut |ui| {
