@@ -121,6 +121,62 @@ fn labels(dataset: &Dataset, rows: &[usize]) -> Option<Vec<i32>> {
     Some(rows.iter().map(of).collect())
 }
 
+/// How well a map tells the classes of a column apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Labels {
+    /// Share of rows whose class is the commonest among their ten nearest rows on the map.
+    pub accuracy: f64,
+    /// The same for a map that knows nothing: the share of the commonest class.
+    pub chance: f64,
+    /// Number of classes.
+    pub classes: usize,
+    /// Rows that have a class and a place.
+    pub rows: usize,
+}
+
+/// Classes a column may have to be judged by.
+const LABELS: usize = 256;
+/// Neighbours that vote.
+const VOTES: usize = 10;
+
+/// How well a map tells the classes of a column (words, or whole numbers; blanks are no class) apart, by the ten nearest rows.
+///
+/// # Errors
+/// When the column is not there, or has fewer than 2 or more than 256 classes.
+pub fn label_accuracy(dataset: &Dataset, map: &Map, column: &str, monitor: &dyn reduce::Monitor) -> Result<Labels> {
+    let table = &dataset.table;
+    let index = table.column_index(column).ok_or_else(|| Error::said(format!("there is no column '{column}'")))?;
+    let words: Vec<Option<String>> = if table.is_numeric(index) {
+        table.f64s(column)?.into_iter().map(|v| (v.is_finite() && v.fract() == 0.0).then(|| v.to_string())).collect()
+    } else {
+        table.strings(column)?
+    };
+    let dims = map.coords.dims;
+    let place = |row: usize| map.coords.values.get(row * dims..(row + 1) * dims).filter(|p| p.iter().all(|v| v.is_finite()));
+    let mut numbers: std::collections::BTreeMap<&str, (u32, usize)> = std::collections::BTreeMap::new();
+    let (mut places, mut labels) = (Vec::new(), Vec::new());
+    for (row, word) in words.iter().enumerate() {
+        let Some(word) = word.as_deref().map(str::trim).filter(|w| !w.is_empty()) else { continue };
+        let Some(at) = place(row) else { continue };
+        let next = numbers.len() as u32;
+        let known = numbers.entry(word).or_insert((next, 0));
+        known.1 += 1;
+        if numbers.len() > LABELS {
+            return Err(Error::said(format!("'{column}' has more than {LABELS} different values: it is no column of classes")));
+        }
+        labels.push(Some(numbers[word].0));
+        places.extend_from_slice(at);
+    }
+    if numbers.len() < 2 {
+        return Err(Error::said(format!("'{column}' has fewer than two classes among the rows of the map")));
+    }
+    let rows = labels.len();
+    let coords = ndarray::Array2::from_shape_vec((rows, dims), places).map_err(|e| Error::said(e.to_string()))?;
+    let accuracy = reduce::label_accuracy(coords.view(), &labels, VOTES, monitor)?;
+    let most = numbers.values().map(|v| v.1).max().unwrap_or(0);
+    Ok(Labels { accuracy, chance: most as f64 / rows.max(1) as f64, classes: numbers.len(), rows })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -156,5 +212,30 @@ mod tests {
         assert_eq!(found.iter().map(|e| e.column.as_str()).collect::<Vec<_>>(), ["temperature", "chance"]);
         assert!(found[0].axes[0] > 0.5 && found[1].most() < 0.1, "{found:?}");
         assert_eq!(found[0].subsets, None);
+    }
+
+    #[test]
+    fn classes_that_lie_apart_are_told_apart() {
+        // Two clouds 100 apart along one column, each of one class but for the last row; a third column is blank or nothing.
+        let n = 80;
+        let mut table = asterism_data::Table::default();
+        let side = |i: usize| if i.is_multiple_of(4) { 100.0 } else { 0.0 };
+        table.with_f64_column("a", (0..n).map(|i| side(i) + (i as f64 * 0.618).fract()).collect(), Default::default()).unwrap();
+        table.with_f64_column("b", (0..n).map(|i| (i as f64 * 0.414).fract()).collect(), Default::default()).unwrap();
+        let word = |i: usize| if i + 1 == n || i.is_multiple_of(4) { "far" } else { "near" };
+        table.with_string_column("side", (0..n).map(|i| word(i).to_owned()).collect(), Default::default()).unwrap();
+        let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
+        let dataset = ledger::probe(&ask, table, None, Vec::new());
+        let columns = ["a", "b"].map(FeatureColumn::plain);
+        let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: reduce::Scale::None, ..Features::default() };
+        let params = reduce::Params { method: reduce::Method::Pca, ..Default::default() };
+        let map = session::compute_map(&dataset, &features, &params, 1, "m".into(), &reduce::Quiet).unwrap();
+        let told = label_accuracy(&dataset, &map, "side", &reduce::Quiet).unwrap();
+        assert_eq!((told.classes, told.rows), (2, n));
+        // The last row lies among the other class.
+        assert!((told.accuracy - (n - 1) as f64 / n as f64).abs() < 1e-12, "{told:?}");
+        assert!((told.chance - (n - n / 4 - 1) as f64 / n as f64).abs() < 1e-12, "{told:?}");
+        assert!(label_accuracy(&dataset, &map, "a", &reduce::Quiet).is_err(), "no whole numbers");
+        assert!(label_accuracy(&dataset, &map, "none", &reduce::Quiet).is_err());
     }
 }

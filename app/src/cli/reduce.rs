@@ -70,6 +70,9 @@ pub struct Reduce {
     /// t-SNE, UMAP, PaCMAP: with more dimensions, that many principal components are taken first; 0 for never.
     #[arg(long)]
     pca_dims: Option<usize>,
+    /// Say how well the map tells the classes of this column apart, by the ten nearest rows.
+    #[arg(long, value_name = "NAME")]
+    labels: Option<String>,
     /// Say which columns that the map was not made of explain it.
     #[arg(long)]
     explain: bool,
@@ -151,6 +154,9 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
 /// Make a map.
 pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
     let params = params(a, common.seed)?;
+    if is_npy(&a.input) && a.labels.is_some() {
+        return Err(Ended::Usage("--labels names a column: a matrix in .npy has none".into()));
+    }
     if is_npy(&a.input) { matrix(a, &params) } else { table(a, &params) }
 }
 
@@ -412,6 +418,18 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
     let quality = map.quality.as_ref().filter(|_| a.quality).map(|q| json!(quality_figures(q)));
     let width = map.prepared.as_ref().map_or(0, |p| p.names.len());
     let mut done = done(a, rows, width, &json!(map.figures), quality, seconds, &out.warnings, out.truncated);
+    if let Some(name) = &a.labels {
+        let l = asterism_session::explain::label_accuracy(&dataset, &map, name, &bar)?;
+        done.text += &format!(
+            "\n{name}: {:.1} % of {} rows lie among their own class ({} classes; {:.1} % by chance)",
+            l.accuracy * 100.0,
+            l.rows,
+            l.classes,
+            l.chance * 100.0
+        );
+        done.json["quality"]["label_accuracy"] = json!(l.accuracy);
+        done.json["quality"]["label_chance"] = json!(l.chance);
+    }
     if a.explain {
         let found = asterism_session::explain::explain(&dataset, &map, &bar)?;
         for e in found.iter().take(10).filter(|e| e.most() >= 0.01) {
