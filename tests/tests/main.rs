@@ -4,6 +4,7 @@ mod bad_input;
 mod brush;
 mod drive;
 mod house;
+mod interop;
 mod picture;
 mod products;
 mod recipe;

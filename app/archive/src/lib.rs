@@ -6,9 +6,10 @@
 //!
 //! * [`mast`]: the portal API with its EXECUTING polling and its pages, products, counts, the resolver, catalogs.mast.
 //! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI.
+//! * [`samp`]: tables, rows, images and positions to and from other programs of this desktop.
 //! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `cache`: products on disk.
 //!
-//! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1.
+//! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1, SAMP 1.3.
 
 pub mod adql;
 mod cache;
@@ -17,6 +18,7 @@ mod http;
 mod json;
 pub mod mast;
 pub mod replay;
+pub mod samp;
 mod text;
 pub mod vo;
 

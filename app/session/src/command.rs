@@ -312,6 +312,27 @@ pub enum Command {
     SelectRule,
     /// Ask the service again with the rule; new rows land on the same map.
     SearchAgain,
+    /// Connect to TOPCAT, Aladin, DS9 and their like by SAMP; become the hub where none runs.
+    Connect,
+    /// End that connection.
+    Disconnect,
+    /// Send rows as a table to another program.
+    SendTable {
+        /// Which.
+        rows: ExportRows,
+        /// The hub's word for the program; all that take tables when absent.
+        #[serde(default)]
+        to: Option<String>,
+    },
+    /// Send the first image that is a FITS file to the programs that take images.
+    SendImage,
+    /// Point the other programs at the first selected row.
+    PointOut,
+    /// Tell other programs the selection whenever it changes, or no longer.
+    ShareSelection {
+        /// Share it.
+        on: bool,
+    },
     /// Write rows to a file; the ending says the format.
     Export {
         /// Which.

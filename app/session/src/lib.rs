@@ -15,6 +15,7 @@ pub mod error;
 pub mod explain;
 pub mod export;
 pub mod features;
+pub mod interop;
 pub mod jobs;
 pub mod ledger;
 pub mod products;

@@ -107,6 +107,7 @@ pub struct Session {
     opened: u64,
     autosaved: u64,
     failures: Vec<String>,
+    pub(crate) interop: Option<crate::interop::Interop>,
     /// The last neighbour graph of each dataset: the next map, density groups and outlier scores of the same vectors
     /// begin with it.
     graphs: HashMap<u32, Arc<reduce::Graph>>,
@@ -154,7 +155,11 @@ impl Session {
             graphs: HashMap::new(),
             density: None,
             play: None,
+            interop: None,
         }
+    }
+    pub(crate) fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        self.waker.clone()
     }
     /// Called by jobs whenever something changed.
     pub fn set_waker(&mut self, waker: Arc<dyn Fn() + Send + Sync>) {
@@ -288,6 +293,7 @@ impl Session {
                 self.ensure_placed(id);
             }
         }
+        any |= self.interop_poll();
         any | self.play_on()
     }
     /// The next part of the recipe, once the jobs of the part before have ended.
@@ -508,6 +514,15 @@ impl Session {
                 self.select(&rows, Provenance::Where { expr }, Some(SelectMode::Replace))
             }
             Command::SearchAgain => self.search_again(),
+            Command::Connect => self.interop_connect(),
+            Command::Disconnect => {
+                self.interop = None;
+                Ok(())
+            }
+            Command::SendTable { rows, to } => self.interop_send(rows, to),
+            Command::SendImage => self.interop_image(),
+            Command::PointOut => self.interop_point(),
+            Command::ShareSelection { on } => self.interop_share(on),
             Command::Export { rows, to } => self.export(rows, to),
             Command::ListProducts { rows } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);

@@ -19,6 +19,9 @@ pub struct Settings {
     pub threads: usize,
     /// Font scale; 0 for 1.
     pub zoom: f32,
+    /// Lock file of the SAMP hub, where it is not the usual one.
+    #[serde(skip)]
+    pub samp_lock: Option<PathBuf>,
 }
 
 impl Settings {

@@ -1,0 +1,85 @@
+//! Two windows' worth of sessions on one SAMP hub: a table goes over, and selections go both ways.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use asterism_data::RowSet;
+use asterism_session::{Ask, Command, ExportRows, Provenance, Session, Settings};
+
+fn session(lock: &Path) -> Session {
+    let settings = Settings { samp_lock: Some(lock.to_owned()), ..Settings::default() };
+    let mut session = Session::new(settings);
+    session.apply(Command::Connect).expect("to connect");
+    until("a connection", &mut [&mut session], |s| s[0].interop().is_some());
+    session
+}
+
+fn until(what: &str, sessions: &mut [&mut Session], holds: impl Fn(&[&mut Session]) -> bool) {
+    let start = Instant::now();
+    while !holds(sessions) {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "waited a minute for {what}: {:?}",
+            sessions.iter().map(|s| s.notices().last()).collect::<Vec<_>>()
+        );
+        for session in sessions.iter_mut() {
+            session.poll();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn select(session: &mut Session, rows: &[usize]) {
+    let total = session.doc().dataset().expect("a table").table.rows();
+    let rows = RowSet::from_rows(total, rows.iter().copied());
+    let why = Provenance::Rows { note: "test".into(), rows: rows.clone() };
+    session.apply(Command::Select { rows, why, mode: Some(asterism_session::SelectMode::Replace) }).expect("to select");
+}
+
+fn selected(session: &Session) -> Vec<usize> {
+    session.doc().selection.rows.iter().collect()
+}
+
+#[test]
+fn a_table_and_selections_go_between_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = folder.path().join(".samp");
+    let path = folder.path().join("stars & more.csv");
+    let rows: String = (0..50).map(|i| format!("{i},{},{}\n", 10.0 + f64::from(i) * 0.01, -5.0)).collect();
+    std::fs::write(&path, format!("id,ra,dec\n{rows}")).expect("a table");
+    // The first becomes the hub.
+    let (mut a, mut b) = (session(&lock), session(&lock));
+    assert!(a.interop().is_some_and(|i| i.is_hub()) && b.interop().is_some_and(|i| !i.is_hub()));
+    until("each other's names", &mut [&mut a, &mut b], |s| {
+        s.iter().all(|s| s.interop().is_some_and(|i| i.peers().iter().any(|p| p.takes("table.load.votable"))))
+    });
+    a.apply(Command::Search { name: String::new(), ask: Ask::File { path, filter: None, max_rows: None } }).expect("to open");
+    until("the table", &mut [&mut a], |s| s[0].doc().dataset().is_some_and(|d| d.table.rows() == 50) && !s[0].busy());
+    // Rows 10 to 29 are sent: row 0 of the other side is row 10 of this one.
+    select(&mut a, &(10..30).collect::<Vec<_>>());
+    a.apply(Command::SendTable { rows: ExportRows::Selection, to: None }).expect("to send");
+    until("the table over there", &mut [&mut a, &mut b], |s| {
+        s[1].doc().dataset().is_some_and(|d| d.table.rows() == 20 && !d.loading) && !s[0].busy() && !s[1].busy()
+    });
+    let there = b.doc().dataset().expect("a table").clone();
+    assert_eq!(there.name, "stars & more");
+    assert_eq!(there.table.f64s("id").expect("ids")[0], 10.0);
+    a.apply(Command::ShareSelection { on: true }).expect("to share");
+    b.apply(Command::ShareSelection { on: true }).expect("to share");
+    select(&mut a, &[12, 17, 40]);
+    until("the selection over there", &mut [&mut a, &mut b], |s| selected(s[1]) == [2, 7]);
+    assert_eq!(selected(&a), [12, 17, 40], "what was said does not come back");
+    select(&mut b, &[0, 19]);
+    until("the selection of over there", &mut [&mut a, &mut b], |s| selected(s[0]) == [10, 29]);
+    // A position finds the row that lies there.
+    a.apply(Command::ShareSelection { on: false }).expect("to stop sharing");
+    select(&mut a, &[25]);
+    a.apply(Command::PointOut).expect("to point");
+    until("the row pointed at", &mut [&mut a, &mut b], |s| selected(s[1]) == [15]);
+    b.apply(Command::Undo).expect("to undo");
+    assert_eq!(selected(&b), [0, 19]);
+    a.apply(Command::Disconnect).expect("to go");
+    until("the end of the hub", &mut [&mut a, &mut b], |s| s[1].interop().is_none());
+    let refused = b.apply(Command::SendTable { rows: ExportRows::All, to: None }).expect_err("nobody is there");
+    assert!(refused.to_string().contains("Connect to TOPCAT"), "{refused}");
+}
