@@ -1,6 +1,6 @@
 //! Maps of the rows: one call for every method.
 
-use crate::affinity::joint;
+use crate::affinity::{Joint, joint};
 use crate::autoencoder::{Plan, train};
 use crate::kernel;
 use crate::memory::fits;
@@ -8,7 +8,7 @@ use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
 use crate::tsne::{self, EXACT_3D, Schedule};
 use crate::umap::{self, Curve};
-use crate::{Error, Graph, Neighbours, Progress, Search, cells, pacmap, pca};
+use crate::{Error, Graph, Neighbours, Progress, Search, cells, gpu, pacmap, pca};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,6 +161,8 @@ pub struct Embedding {
     pub complete: bool,
     /// The neighbour graph that was used, for the next map, outlier scores or groups of the same rows.
     pub graph: Option<Arc<Graph>>,
+    /// Where the layout ran if a device was offered ([`embed_on`]), and why not there if it did not. Empty otherwise.
+    pub notes: Vec<String>,
 }
 
 /// Makes a map of the rows of `x` (N × d).
@@ -194,9 +196,33 @@ pub fn embed_with_graph(
     graph: Option<Arc<Graph>>,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
+    embed_on(None, x, weights, None, params, graph, monitor)
+}
+
+/// As [`embed_with_graph`] (and with `from`, N × dims, as [`go_on`]), with a graphics processor on which a t-SNE layout runs if it is
+/// fit for that ([`gpu::usable`]), in two dimensions. Otherwise, and also when the device fails in the middle, the processor
+/// does it or goes on from the last places read back; [`Embedding::notes`] says so. Other methods take no notice of it.
+///
+/// # Errors
+/// As [`embed`] and [`go_on`]; a device that fails is no error.
+pub fn embed_on(
+    gpu: Option<&gpu::Context>,
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    from: Option<ArrayView2<f32>>,
+    params: &Params,
+    graph: Option<Arc<Graph>>,
+    monitor: &dyn Monitor,
+) -> Result<Embedding, Error> {
+    if from.is_some() && params.method != Method::Tsne {
+        return Err(Error::Shape(format!("only a t-SNE map goes on where it was, not one by {}", params.method)));
+    }
     let (n, d) = x.dim();
     if n == 0 || d == 0 {
         return Err(Error::Empty);
+    }
+    if from.is_some_and(|from| from.dim() != (n, params.dims) || from.iter().any(|v| !v.is_finite())) {
+        return Err(Error::Shape(format!("the map to go on from must have {n} rows with {} finite places each", params.dims)));
     }
     if params.dims == 0 {
         return Err(Error::Shape("a map needs at least one dimension".into()));
@@ -204,7 +230,11 @@ pub fn embed_with_graph(
     fits(n, d, params, 0)?;
     match params.method {
         Method::Pca => linear(x, weights, params, monitor),
-        Method::Tsne | Method::Umap | Method::Pacmap => neighbour_map(x, weights, params, graph, None, monitor),
+        Method::Tsne | Method::Umap | Method::Pacmap => {
+            let iterations = if from.is_some() && params.iterations == 0 { 250 } else { params.iterations };
+            let params = Params { iterations, ..params.clone() };
+            neighbour_map(gpu, x, weights, &params, graph, from, monitor)
+        }
         Method::Autoencoder => learned(x, weights, params, monitor),
     }
 }
@@ -222,19 +252,7 @@ pub fn go_on(
     graph: Option<Arc<Graph>>,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
-    let (n, d) = x.dim();
-    if params.method != Method::Tsne {
-        return Err(Error::Shape(format!("only a t-SNE map goes on where it was, not one by {}", params.method)));
-    }
-    if n == 0 || d == 0 {
-        return Err(Error::Empty);
-    }
-    if from.dim() != (n, params.dims) || from.iter().any(|v| !v.is_finite()) {
-        return Err(Error::Shape(format!("the map to go on from must have {n} rows with {} finite places each", params.dims)));
-    }
-    fits(n, d, params, 0)?;
-    let params = Params { iterations: if params.iterations == 0 { 250 } else { params.iterations }, ..params.clone() };
-    neighbour_map(x, weights, &params, graph, Some(from), monitor)
+    embed_on(None, x, weights, Some(from), params, graph, monitor)
 }
 
 /// Rows × `dims` from rows × k ≤ dims, zeros in the missing columns.
@@ -279,6 +297,7 @@ fn linear(
         model: Model::new(Kind::Pca(map)),
         complete: true,
         graph: None,
+        notes: Vec::new(),
     })
 }
 
@@ -429,7 +448,52 @@ pub(crate) fn neighbours_of(params: &Params, n: usize) -> usize {
     .max(1)
 }
 
+/// The layout of t-SNE, on the device if there is one, in the rows' own order; the matrix is in `order`.
+fn lay_out(
+    gpu: Option<&gpu::Context>,
+    joint: &Joint,
+    start: &[f32],
+    n: usize,
+    dims: usize,
+    order: Option<&[u32]>,
+    mut schedule: Schedule,
+    notes: &mut Vec<String>,
+    monitor: &dyn Monitor,
+) -> tsne::Layout {
+    let turn = |places: &[f32]| -> Vec<f32> {
+        match order {
+            None => places.to_vec(),
+            Some(order) => order.iter().flat_map(|i| &places[*i as usize * dims..][..dims]).copied().collect(),
+        }
+    };
+    let mut places = turn(start);
+    if let Some(context) = gpu {
+        match gpu::run(context, joint, &places, order, &schedule, monitor) {
+            gpu::Outcome::Done(layout) => {
+                notes.push(format!("laid out on {} ({})", context.info.name, context.info.backend));
+                return layout;
+            }
+            gpu::Outcome::Failed(why, last, done) => {
+                notes.push(format!("{} failed after {done} iterations and the processor went on: {why}", context.info.name));
+                if done > 0 {
+                    places = turn(last.as_flattened());
+                    schedule.done = done;
+                }
+            }
+        }
+    }
+    match order {
+        None => tsne::run(joint, &places, n, dims, &schedule, monitor),
+        Some(order) => {
+            let mut layout = tsne::run(joint, &places, n, dims, &schedule, &Back { order, monitor });
+            layout.coords = back(order, &layout.coords, dims);
+            layout
+        }
+    }
+}
+
 fn neighbour_map(
+    gpu: Option<&gpu::Context>,
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
     params: &Params,
@@ -461,6 +525,7 @@ fn neighbour_map(
     let mut figures = BTreeMap::new();
     let mut complete = true;
     let mut graph = None;
+    let mut notes = Vec::new();
     let wanted = wanted(params);
     let curve = Curve::fit(params.min_dist, params.min_dist.max(1.0));
     let (coords, typical) = if n < 3 {
@@ -517,17 +582,16 @@ fn neighbour_map(
                     seed: params.seed,
                     spacing: 0.0,
                     go_on: from.is_some(),
+                    done: 0,
                 };
-                let mut layout = match &order {
-                    None => tsne::run(&joint, &start, n, dims, &schedule, monitor),
-                    Some(order) => {
-                        let turned: Vec<f32> = order.iter().flat_map(|i| &start[*i as usize * dims..][..dims]).copied().collect();
-                        tsne::run(&joint, &turned, n, dims, &schedule, &Back { order, monitor })
+                let fit = gpu.filter(|gpu| match if dims == 2 { gpu.usable(n, k) } else { Err(format!("{dims} dimensions")) } {
+                    Ok(()) => true,
+                    Err(why) => {
+                        notes.push(format!("laid out on the processor: {why}"));
+                        false
                     }
-                };
-                if let Some(order) = &order {
-                    layout.coords = back(order, &layout.coords, dims);
-                }
+                });
+                let layout = lay_out(fit, &joint, &start, n, dims, order.as_deref(), schedule, &mut notes, monitor);
                 figures.insert("kl".into(), layout.kl);
                 figures.insert("iterations".into(), layout.iterations as f64);
                 figures.insert("perplexity".into(), perplexities[0]);
@@ -553,6 +617,7 @@ fn neighbour_map(
         model: Model::new(kind),
         complete,
         graph,
+        notes,
     })
 }
 
@@ -608,5 +673,6 @@ fn learned(
         model: Model::new(Kind::Autoencoder { net, typical }),
         complete: trained.complete,
         graph: None,
+        notes: Vec::new(),
     })
 }

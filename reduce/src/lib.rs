@@ -12,6 +12,7 @@ mod autoencoder;
 mod cells;
 mod embed;
 mod error;
+pub mod gpu;
 mod hdbscan;
 mod index;
 mod kdtree;
@@ -35,7 +36,7 @@ mod scale;
 mod tsne;
 mod umap;
 
-pub use embed::{Embedding, Method, Params, Start, embed, embed_with_graph, go_on};
+pub use embed::{Embedding, Method, Params, Start, embed, embed_on, embed_with_graph, go_on};
 pub use error::Error;
 pub use hdbscan::{Clusters, Cut, Density, Selection, hdbscan};
 pub use kmeans::{KMeans, kmeans};

@@ -22,6 +22,10 @@ pub trait Monitor: Sync {
     /// A newer map: rows × `dims`, row-major, with figures by name ("kl", "iteration", "loss").
     fn frame(&self, _coords: &[f32], _dims: usize, _figures: &[(&'static str, f64)]) {}
 
+    /// A map is being laid out on a device ([`crate::embed_on`]) and its places are there to be drawn, whatever frames are
+    /// asked for.
+    fn on_device(&self, _places: &crate::gpu::Places) {}
+
     /// Whether [`Self::frame`] does anything with maps: where one has to be computed for it, that is left out otherwise.
     fn watches(&self) -> bool {
         true

@@ -67,6 +67,31 @@ fn outside_crates_stay_where_they_belong() {
 }
 
 #[test]
+fn reduce_knows_wgpu_in_its_gpu_module_alone() {
+    let mut wrong = Vec::new();
+    let mut folders = vec![root().join("reduce/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the sources are here").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if path.file_name().is_none_or(|n| n != "gpu") {
+                    folders.push(path);
+                }
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a source is text");
+            if ["wgpu::", "bytemuck::", "pollster::"].iter().any(|name| text.contains(name)) {
+                wrong.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // Otherwise the names above would be out of date.
+    let gpu = std::fs::read_to_string(root().join("reduce/src/gpu/device.rs")).expect("the module is here");
+    assert!(gpu.contains("wgpu::") && gpu.contains("bytemuck::") && gpu.contains("pollster::"));
+}
+
+#[test]
 fn colours_are_written_in_the_theme_alone() {
     let mut wrong = Vec::new();
     let mut folders = vec![root().join("app/src")];

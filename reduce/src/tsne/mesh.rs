@@ -246,9 +246,21 @@ impl Mesh {
         self.read(&self.spot(p), false)
     }
 
+    /// The spectrum of the kernel for a mesh of `size` / 2 nodes (column after column of the half spectrum, `size` numbers each,
+    /// with the norm of both transforms), and the field of a unit charge at 0..4 × 0..4 nodes' distance: what the device's mesh
+    /// shares with this one.
+    pub fn kernel(spacing: f32, size: usize) -> (Vec<f32>, [[f32; 4]; 4]) {
+        let mut mesh = Self::new(spacing);
+        mesh.build_size(size);
+        (mesh.spectrum, mesh.near)
+    }
+
     fn build(&mut self, need: usize) {
         // An eighth of head room, so that a growing map does not need a new grid at every step.
-        let size = smooth(2 * need.max(need + need / 8));
+        self.build_size(smooth(2 * need.max(need + need / 8)));
+    }
+
+    fn build_size(&mut self, size: usize) {
         self.size = size;
         self.nodes = size / 2;
         let n = self.nodes;

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
 /// Below this many rows all pairs are summed: cheaper than any grid.
-const ALL_PAIRS: usize = 4000;
+pub(crate) const ALL_PAIRS: usize = 4000;
 /// Above this many rows a three-dimensional map would take too long with all pairs.
 pub(crate) const EXACT_3D: usize = 20_000;
 const EARLY: usize = 150;
@@ -51,6 +51,64 @@ pub(crate) struct Schedule {
     pub spacing: f32,
     /// The start is a map already: it keeps its size, and the early phase is over.
     pub go_on: bool,
+    /// Iterations that were done before, elsewhere: the start is the map they led to.
+    pub done: usize,
+}
+
+/// A schedule with its numbers chosen.
+pub(crate) struct Pace {
+    /// Iterations at most.
+    pub iterations: usize,
+    /// Iterations with the early exaggeration.
+    pub early: usize,
+    /// Exaggeration afterwards.
+    pub late: f64,
+    /// Momentum afterwards.
+    pub momentum: f32,
+}
+
+/// Whether the divergence has fallen by less than [`SETTLED`] twice in a row.
+pub(crate) struct Calm {
+    before: f64,
+    times: usize,
+}
+
+impl Calm {
+    pub fn new() -> Self {
+        Self { before: f64::INFINITY, times: 0 }
+    }
+
+    /// Told every 50 iterations. Twice in a row: with much momentum the map swings before it rests.
+    pub fn told(&mut self, kl: f64) -> bool {
+        self.times = if self.before.is_finite() && self.before - kl < SETTLED * kl.abs() { self.times + 1 } else { 0 };
+        self.before = kl;
+        self.times == 2
+    }
+}
+
+impl Schedule {
+    /// The numbers for `n` rows.
+    pub fn pace(&self, n: usize) -> Pace {
+        let iterations = match self.iterations {
+            0 if n < FEW => 750,
+            0 if n > MANY => 1000,
+            0 => 500,
+            given => given,
+        };
+        Pace {
+            iterations,
+            early: if self.go_on { 0 } else { EARLY.min(iterations * 3 / 10) },
+            late: match self.exaggeration {
+                e if e.is_finite() && e > 0.0 => e.clamp(1.0, 12.0),
+                _ => 1.0,
+            },
+            momentum: match self.momentum {
+                m if m.is_finite() && m > 0.0 => m.min(0.99) as f32,
+                _ if n < FEW => 0.85,
+                _ => 0.95,
+            },
+        }
+    }
 }
 
 /// What came out.
@@ -80,7 +138,7 @@ pub(crate) fn run(joint: &Joint, start: &[f32], n: usize, dims: usize, schedule:
 }
 
 /// Scales the start so that its first column has standard deviation 1e-4 and jitters it a little against duplicates.
-fn initial<const W: usize>(start: &[f32], n: usize, dims: usize, seed: u64) -> Vec<[f32; W]> {
+pub(crate) fn initial<const W: usize>(start: &[f32], n: usize, dims: usize, seed: u64) -> Vec<[f32; W]> {
     let mean = crate::kernel::column_means(start, n, dims);
     let var: f64 = start.chunks_exact(dims).map(|r| (f64::from(r[0]) - mean[0]).powi(2)).sum::<f64>() / n as f64;
     let scale = if var > 0.0 { 1e-4 / var.sqrt() } else { 0.0 };
@@ -123,7 +181,7 @@ fn attract<const W: usize>(joint: &Joint, y: &[[f32; W]], first: usize, out: &mu
 }
 
 /// Σ p ln p + Σ p ln(1 + d²) + ln Z.
-fn divergence<const W: usize>(joint: &Joint, y: &[[f32; W]], z: f64) -> f64 {
+pub(crate) fn divergence<const W: usize>(joint: &Joint, y: &[[f32; W]], z: f64) -> f64 {
     let parts: Vec<f64> = (0..y.len().div_ceil(CHUNK))
         .into_par_iter()
         .map(|c| {
@@ -161,7 +219,7 @@ fn flat<const W: usize>(y: &[[f32; W]], dims: usize) -> Vec<f32> {
 }
 
 fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize, s: &Schedule, monitor: &dyn Monitor) -> Layout {
-    let mut y: Vec<[f32; W]> = if s.go_on {
+    let mut y: Vec<[f32; W]> = if s.go_on || s.done > 0 {
         start.chunks_exact(dims).map(|r| std::array::from_fn(|a| r.get(a).copied().unwrap_or(0.0))).collect()
     } else {
         initial(start, n, dims, s.seed)
@@ -175,28 +233,13 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
     } else {
         Repulsion::<W>::Exact
     };
-    let iterations = match s.iterations {
-        0 if n < FEW => 750,
-        0 if n > MANY => 1000,
-        0 => 500,
-        given => given,
-    };
-    let early = if s.go_on { 0 } else { EARLY.min(iterations * 3 / 10) };
-    let late = match s.exaggeration {
-        e if e.is_finite() && e > 0.0 => e.clamp(1.0, 12.0),
-        _ => 1.0,
-    };
-    let momentum_late = match s.momentum {
-        m if m.is_finite() && m > 0.0 => m.min(0.99) as f32,
-        _ if n < FEW => 0.85,
-        _ => 0.95,
-    };
-    let (mut before, mut calm) = (f64::INFINITY, 0);
+    let Pace { iterations, early, late, momentum: momentum_late } = s.pace(n);
+    let mut calm = Calm::new();
     let mut kl = f64::NAN;
     let mut complete = true;
-    let mut done = 0;
+    let mut done = s.done.min(iterations);
     let mut shown: Option<Instant> = None;
-    for it in 0..iterations {
+    for it in s.done..iterations {
         monitor.progress(Progress { stage: "layout", done: it as u64, of: iterations as u64 });
         if shown.is_none_or(|t| t.elapsed() > Duration::from_millis(30)) {
             monitor.frame(&flat(&y, dims), dims, &[("iteration", it as f64), ("kl", kl)]);
@@ -211,12 +254,9 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
         let z = repulsion.forces(&y, &mut rep).max(1e-12);
         if it >= early && it % 50 == 0 {
             kl = divergence(joint, &y, z);
-            // Twice in a row: with much momentum the map swings before it rests.
-            calm = if it > early && before - kl < SETTLED * kl.abs() { calm + 1 } else { 0 };
-            if s.settle && calm == 2 {
+            if calm.told(kl) && s.settle {
                 break;
             }
-            before = kl;
         }
         let (ex, inv_z) = (ex as f32, (1.0 / z) as f32);
         let sums: Vec<[f64; W]> = next
