@@ -4,20 +4,31 @@
 //! among them, as [`asterism_data::Table`]s to append in order. Every wait looks at `cancelled`. Every address is a setting
 //! ([`Services`]), so that the same code runs against the archives and against recorded answers on loopback ([`replay`]).
 //!
-//! * [`mast`]: the portal API with its EXECUTING polling and its pages, products, counts, the resolver, catalogs.mast.
-//! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI.
-//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `cache`: products on disk.
+//! * [`mast`]: the portal API with its EXECUTING polling and its pages, products, counts, the resolver, catalogs.mast;
+//!   [`parts`]: searches above the portal's limit; [`mission`]: the search of one mission; [`cutout`]: TESScut, Zcut, PS1, HSC.
+//! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI; [`jobs`]: the jobs of
+//!   a TAP service; [`datalink`]: DataLink and SODA; [`registry`]: services by words, queries of ObsCore.
+//! * [`download`]: many products into a folder; `cache`: single ones for the views.
+//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `token`: the secret of an account.
 //!
 //! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1.
 
 pub mod adql;
 mod cache;
+pub mod cutout;
+pub mod datalink;
+pub mod download;
 pub mod error;
 mod http;
+pub mod jobs;
 mod json;
 pub mod mast;
+pub mod mission;
+pub mod parts;
+pub mod registry;
 pub mod replay;
 mod text;
+mod token;
 pub mod vo;
 
 use std::path::PathBuf;
@@ -28,6 +39,8 @@ use serde::{Deserialize, Serialize};
 
 pub use adql::{ADQL_KEYWORDS, adql_cone, parse_position, parse_radius, quote_identifier};
 pub use error::{Error, Result};
+pub use parts::{Part, Plan};
+pub use token::Token;
 pub use vo::{TapColumn, TapSchema, TapTable};
 
 /// How a service is spoken to.
@@ -44,6 +57,16 @@ pub enum Kind {
     Sia,
     /// Simple spectral access.
     Ssa,
+    /// MAST's search of one mission.
+    Mission,
+    /// Observations of any archive, through the table `ivoa.obscore` of a TAP service.
+    Obscore,
+    /// Simple image access, version 2, with all its parameters.
+    Sia2,
+    /// The links behind a row (DataLink).
+    DataLink,
+    /// Services found by words (RegTAP).
+    Registry,
 }
 
 impl FromStr for Kind {
@@ -53,12 +76,19 @@ impl FromStr for Kind {
             "mast" => Self::Mast,
             "tap" => Self::Tap,
             "cone" | "scs" => Self::Cone,
-            "sia" | "sia2" => Self::Sia,
+            "sia" => Self::Sia,
             "ssa" => Self::Ssa,
+            "mission" => Self::Mission,
+            "obscore" => Self::Obscore,
+            "sia2" => Self::Sia2,
+            "datalink" => Self::DataLink,
+            "registry" => Self::Registry,
             _ => {
                 return Err(Error::Unsupported {
                     service: "Asterism".into(),
-                    what: format!("'{text}' is no kind of service; there are mast, tap, cone, sia and ssa"),
+                    what: format!(
+                        "'{text}' is no kind of service; there are mast, mission, tap, obscore, cone, sia, sia2, ssa, datalink and registry"
+                    ),
                 });
             }
         })
@@ -73,6 +103,11 @@ impl std::fmt::Display for Kind {
             Self::Cone => "cone",
             Self::Sia => "sia",
             Self::Ssa => "ssa",
+            Self::Mission => "mission",
+            Self::Obscore => "obscore",
+            Self::Sia2 => "sia2",
+            Self::DataLink => "datalink",
+            Self::Registry => "registry",
         })
     }
 }
@@ -105,8 +140,20 @@ pub struct Services {
     pub mast_tap: String,
     /// Services kept by name.
     pub saved: Vec<SavedService>,
+    /// Registry of the Virtual Observatory: a TAP service with the schema `rr` (RegTAP).
+    pub registry: String,
+    /// The scripts of the Pan-STARRS image server (`ps1filenames.py`, `fitscut.cgi`).
+    pub ps1_images: String,
+    /// The scripts of the Hubble Legacy Archive (`fitscut.cgi`, `getdata.cgi`, `ecfproxy`).
+    pub hla: String,
     /// Seconds without a byte after which a service counts as silent.
     pub timeout_s: f64,
+    /// An answer that comes more slowly than this, over `timeout_s` of waiting, is given up.
+    pub slowest_bytes_per_s: f64,
+    /// Gigabytes (10⁹ bytes) of one answer at most, unpacked. 0 for no limit.
+    pub answer_gb: f64,
+    /// A file of further certificates to trust, in PEM form: an institute's own authority.
+    pub certificates: Option<PathBuf>,
     /// How often a request is tried again.
     pub retries: u32,
     /// The first pause before a new try, in seconds; each later one is twice as long.
@@ -115,6 +162,8 @@ pub struct Services {
     pub poll_s: f64,
     /// Rows of one page of MAST: small enough that the first ones are soon there (50,000 at most).
     pub page_size: usize,
+    /// Rows at which MAST's portal breaks off; searches above it go in parts.
+    pub portal_rows: usize,
     /// Where products are kept; the user's cache folder if unset.
     pub cache: Option<PathBuf>,
     /// Gigabytes (10⁹ bytes) of products that are kept at most; the files used longest ago go first. 0 for no limit.
@@ -179,11 +228,18 @@ impl Default for Services {
                     "Hipparcos main catalogue around a position, from VizieR",
                 ),
             ],
+            registry: "http://reg.g-vo.org/tap".into(),
+            ps1_images: "https://ps1images.stsci.edu/cgi-bin".into(),
+            hla: "https://hla.stsci.edu/cgi-bin".into(),
             timeout_s: 60.0,
+            slowest_bytes_per_s: 50.0,
+            answer_gb: 4.0,
+            certificates: None,
             retries: 3,
             pause_s: 0.5,
             poll_s: 1.0,
             page_size: 10_000,
+            portal_rows: 500_000,
             cache: None,
             cache_gb: 5.0,
         }
@@ -203,6 +259,9 @@ impl Services {
             resolver: format!("{base}/Santa-war/query"),
             catalogs: base.into(),
             mast_tap: format!("{base}/vo-tap/api/v0.1"),
+            registry: format!("{base}/registry/tap"),
+            ps1_images: format!("{base}/ps1/cgi-bin"),
+            hla: format!("{base}/hla/cgi-bin"),
             ..Self::default()
         }
     }
@@ -388,6 +447,68 @@ pub enum Request {
         #[serde(default)]
         max_rows: Option<usize>,
     },
+    /// What is left of a search that MAST can only answer in parts (see [`parts`]).
+    MastParts {
+        /// The parts, and which of them came already.
+        plan: Plan,
+    },
+    /// Datasets of one mission (`hst`, `jwst`, `roman`, `iue`, `ullyses`, `classy`), with the mission's own columns (see [`mission`]).
+    Mission {
+        /// Which.
+        mission: String,
+        /// Right ascension, declination and radius, degrees; 0.5 degrees at most.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// Conditions; a value may begin with `!`, `<`, `>`, `<=` or `>=`.
+        #[serde(default)]
+        filters: Vec<Filter>,
+        /// Columns; the mission's usual ones if empty.
+        #[serde(default)]
+        columns: Vec<String>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// The files behind datasets of one mission, each once.
+    MissionProducts {
+        /// Which.
+        mission: String,
+        /// Names of the datasets, as in the mission's own column ([`mission::dataset_column`]).
+        datasets: Vec<String>,
+    },
+    /// Images and cubes by any parameter of SIA 2.
+    Sia2 {
+        /// Base address, or that of the service's capabilities.
+        base: String,
+        /// Right ascension, declination and radius, degrees.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// `BAND` (metres), `TIME` (MJD), `DPTYPE`, `COLLECTION`, ... as the standard writes them; a name may come several times.
+        #[serde(default)]
+        parameters: Vec<(String, String)>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// The links behind data sets.
+    DataLink {
+        /// A links document, or the base address of the service where `ids` are given.
+        url: String,
+        /// Publisher's identifiers.
+        #[serde(default)]
+        ids: Vec<String>,
+    },
+    /// Services of the Virtual Observatory, by words.
+    Registry {
+        /// Words that title, description or subjects hold, all of them.
+        words: String,
+        /// One kind of service.
+        #[serde(default)]
+        service: Option<Kind>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
 }
 
 impl Request {
@@ -400,8 +521,12 @@ impl Request {
             | Self::Tap { max_rows, .. }
             | Self::Cone { max_rows, .. }
             | Self::Sia { max_rows, .. }
+            | Self::Sia2 { max_rows, .. }
+            | Self::Mission { max_rows, .. }
+            | Self::Registry { max_rows, .. }
             | Self::Ssa { max_rows, .. } => *max_rows,
-            Self::MastProducts { .. } => None,
+            Self::MastParts { plan } => plan.max_rows,
+            Self::MastProducts { .. } | Self::MissionProducts { .. } | Self::DataLink { .. } => None,
         }
     }
 }
@@ -422,6 +547,8 @@ pub enum Event {
     },
     /// Something a person should see.
     Note(String),
+    /// The search goes in parts: at first, and again after each part that came.
+    Plan(Plan),
 }
 
 /// What a search came to.
@@ -471,7 +598,8 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client with these settings. A token in the environment (`MAST_API_TOKEN`) goes to MAST over https and nowhere else.
+    /// A client with these settings. The token of a MAST account ([`Client::set_token`], at first that of the environment variable
+    /// `MAST_API_TOKEN`) goes to MAST over https and nowhere else.
     ///
     /// # Errors
     /// When the system gives no threads or no TLS.
@@ -482,6 +610,14 @@ impl Client {
     pub fn services(&self) -> &Services {
         &self.http.services
     }
+    /// The token of a MAST account for what is not public, from now on; `None` for none.
+    pub fn set_token(&self, token: Option<Token>) {
+        self.http.set_token(token);
+    }
+    /// Whether there is one.
+    pub fn has_token(&self) -> bool {
+        self.http.has_token()
+    }
     /// Asks, and hands rows on as they come. `cancelled` is looked at twenty times a second, also while waiting for bytes.
     ///
     /// # Errors
@@ -490,9 +626,15 @@ impl Client {
         let start = std::time::Instant::now();
         let out = http::Out::new(on);
         let mut answer = match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
-                self.search_mast(request, cancelled, &out)
-            }
+            Request::MastCone { .. } | Request::MastFiltered { .. } => self.search_counted(request, cancelled, &out),
+            Request::MastCatalog { .. } => self.search_mast(request, cancelled, &out),
+            Request::MastParts { plan } => self.search_parts(plan.clone(), cancelled, &out),
+            Request::Mission { .. } => self.search_mission(request, cancelled, &out),
+            Request::MissionProducts { mission, datasets } => self.mission_products(mission, datasets, cancelled).map(|table| {
+                out.send(Event::Rows(table));
+                let text = format!("{} datasets of {mission}", datasets.len());
+                Answer { url: self.services().mast.clone(), text, ..Answer::default() }
+            }),
             Request::MastProducts { obsids } => self.products(obsids, cancelled).map(|table| {
                 out.send(Event::Rows(table));
                 Answer { url: self.services().mast.clone(), text: format!("{} observations", obsids.len()), ..Answer::default() }
@@ -516,7 +658,9 @@ impl Client {
             Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
                 self.count_mast(request, cancelled)
             }
-            Request::MastProducts { .. } => {
+            Request::MastParts { plan } => Ok(plan.total),
+            Request::Mission { .. } => self.count_mission(request, cancelled),
+            Request::MastProducts { .. } | Request::MissionProducts { .. } => {
                 Err(Error::Unsupported { service: "MAST".into(), what: "counting products before they are listed".into() })
             }
             _ => self.count_vo(request, cancelled),

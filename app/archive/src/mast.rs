@@ -24,8 +24,6 @@ use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Resolve
 
 /// A server that keeps saying EXECUTING is given up after this.
 const EXECUTING_LIMIT: Duration = Duration::from_secs(600);
-/// The portal's memory ends about here, without saying so.
-const PORTAL_ROWS: usize = 500_000;
 /// Rows of the first answer, so that something is soon to be seen; the pages after it are as large as the settings say.
 const FIRST_ROWS: usize = 500;
 /// Rows that HSC and GALEX are asked for at most.
@@ -230,7 +228,7 @@ fn invoke_of(request: &Request, count: bool) -> Result<Invoke> {
 }
 
 /// A string that no other question of any client has.
-fn cache_breaker() -> String {
+pub(crate) fn cache_breaker() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
     format!("asterism-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -238,7 +236,13 @@ fn cache_breaker() -> String {
 
 impl Client {
     /// One page. The whole request is decided by the caller; EXECUTING is answered with the same bytes.
-    fn invoke(&self, text: &str, cancelled: Cancelled, out: Option<&Out>, on_cut: &dyn Fn(Page) -> Result<()>) -> Result<Page> {
+    pub(crate) fn invoke(
+        &self,
+        text: &str,
+        cancelled: Cancelled,
+        out: Option<&Out>,
+        on_cut: &dyn Fn(Page) -> Result<()>,
+    ) -> Result<Page> {
         let url = self.http.url(&format!("{}/api/v0/invoke", self.services().mast.trim_end_matches('/')))?;
         let service = self.http.service_name(&url);
         let call = Call::post_form(url, &[("request", text)]).accept("text/plain");
@@ -290,6 +294,14 @@ impl Client {
                         if page.message.trim().is_empty() { "it failed and gives no reason" } else { page.message.trim() };
                     return Err(Error::service(&service, crate::text::plain_words(message, 500)));
                 }
+                // Some other JSON: neither rows, nor columns, nor the resolver's list.
+                None if page.rows() == 0 && page.fields.is_empty() && !page.other.contains_key("resolvedCoordinate") => {
+                    let text = String::from_utf8_lossy(&body.head).into_owned();
+                    return Err(match json_message(&text) {
+                        Some(message) => Error::service(&service, message),
+                        None => Error::not_a_table(&service, describe_other(text.as_bytes())),
+                    });
+                }
                 // The resolver leaves the status empty.
                 Some("COMPLETE" | "") | None => return Ok(page),
                 Some(other) => return Err(Error::service(&service, format!("unknown status '{other}' {}", page.message))),
@@ -297,7 +309,7 @@ impl Client {
         }
     }
 
-    fn invoke_text(service: &str, params: &Value, page: usize, page_size: usize, breaker: &str) -> String {
+    pub(crate) fn invoke_text(service: &str, params: &Value, page: usize, page_size: usize, breaker: &str) -> String {
         json!({
             "service": service, "params": params, "format": "json", "page": page, "pagesize": page_size,
             "removenullcolumns": false, "timeout": 20, "cachebreaker": breaker,
@@ -341,8 +353,14 @@ impl Client {
                 d.push_str(" (MJD)");
             }
             let ignore = v["ignoreValue"].as_f64().or_else(|| v["ignoreValue"].as_str().and_then(|t| t.parse().ok()));
-            let rule =
-                ColumnRule { unit, ucd: text(v, "vot.ucd"), utype: text(v, "vot.utype"), description, ignore, minus_999: false };
+            let rule = ColumnRule {
+                unit,
+                ucd: text(v, "vot.ucd"),
+                utype: text(v, "vot.utype"),
+                description,
+                ignore,
+                ..ColumnRule::default()
+            };
             config.insert(name.clone(), rule);
         }
         Ok(config)
@@ -424,9 +442,10 @@ impl Client {
                 done: out.rows() as u64,
                 of: total.map(|t| t.min(max_rows) as u64),
             });
-            if number == 1 && asked == first_size && total.is_some_and(|t| t > PORTAL_ROWS && max_rows > PORTAL_ROWS) {
+            let wall = self.services().portal_rows;
+            if number == 1 && asked == first_size && total.is_some_and(|t| t > wall && max_rows > wall) {
                 out.send(Event::Note(format!(
-                    "MAST holds {} rows for this; its portal breaks off near {PORTAL_ROWS}. A smaller radius or a filter is safer",
+                    "MAST holds {} rows for this; its portal breaks off near {wall}. A smaller radius or a filter is safer",
                     total.unwrap_or(0)
                 )));
             }

@@ -18,8 +18,8 @@ use quick_xml::events::Event as Xml;
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Body, Call, Cancelled, Out};
-use crate::text::{describe_other, json_message, looks_like_html, squeeze, votable_status};
+use crate::http::{Body, Call, Cancelled, Out, same_scheme};
+use crate::text::{describe_other, is_whole_xml, json_message, looks_like_html, squeeze, votable_status};
 use crate::{Answer, Client, Error, Event, Request, Result, check_position};
 
 /// Rows of one batch: small enough to be seen at once, large enough to cost nothing.
@@ -128,8 +128,14 @@ impl Client {
         };
         let read = if gzip {
             // A compressed file from a server that does not say so in its headers.
-            let unpacked = std::io::BufReader::new(flate2::bufread::MultiGzDecoder::new(&mut body));
-            asterism_data::read_votable_batches(unpacked, &service, BATCH_ROWS, &mut hand_on)
+            let limit = body.limit;
+            let mut unpacked = std::io::Read::take(flate2::bufread::MultiGzDecoder::new(&mut body), limit);
+            let read =
+                asterism_data::read_votable_batches(std::io::BufReader::new(&mut unpacked), &service, BATCH_ROWS, &mut hand_on);
+            if unpacked.limit() == 0 && !cut.get() && !cancelled() {
+                return Err(Error::TooLarge { service, bytes: limit });
+            }
+            read
         } else {
             asterism_data::read_votable_batches(&mut body, &service, BATCH_ROWS, &mut hand_on)
         };
@@ -206,12 +212,15 @@ impl Client {
                 ];
                 self.simple_get(base, pairs, *max_rows, cancelled, out)
             }
+            Request::Sia2 { .. } => self.search_sia2(request, cancelled, out),
+            Request::DataLink { url, ids } => self.search_datalink(url, ids, cancelled, out),
+            Request::Registry { .. } => self.search_registry(request, cancelled, out),
             _ => Err(Error::Unsupported { service: "The Virtual Observatory".into(), what: "this is a request to MAST".into() }),
         }
     }
 
     /// Cone, SIA and SSA: one GET with the parameters behind the base address.
-    fn simple_get(
+    pub(crate) fn simple_get(
         &self,
         base: &str,
         mut pairs: Vec<(&str, String)>,
@@ -345,12 +354,13 @@ impl Client {
         let response = self.http.send(&call, cancelled)?;
         let service = response.service.clone();
         let Some(job) = response.location().map(|l| same_scheme(l, &url)) else {
-            let bytes = self.http.read_all(response, 65_536, cancelled)?;
+            let bytes = self.http.read_head(response, 65_536, cancelled)?;
             let text = String::from_utf8_lossy(&bytes);
             if let Some(message) = votable_status(&text).error_message().or_else(|| json_message(&text)) {
                 return Err(Error::Service { service, message });
             }
-            return Err(Error::service(&service, "it made no job for the query (its answer names no address of a job)"));
+            let what = format!("no address of a job for the query, {}", describe_other(&bytes));
+            return Err(Error::not_a_table(&service, what));
         };
         let result = self.run_job(&job, true, max_rows, &service, cancelled, out);
         if let Err(Error::Cancelled) = result {
@@ -458,7 +468,7 @@ impl Client {
                 let response = self
                     .http
                     .send(&Call::get(self.http.url(&format!("{}/phase", trim(job)))?).accept("text/plain"), cancelled)?;
-                let bytes = self.http.read_all(response, 65_536, cancelled)?;
+                let bytes = self.http.read_head(response, 65_536, cancelled)?;
                 let text = squeeze(&String::from_utf8_lossy(&bytes)).to_ascii_uppercase();
                 if !PHASES.contains(&text.as_str()) {
                     return Err(Error::not_a_table(service, format!("no state of the job, {}", describe_other(&bytes))));
@@ -482,7 +492,7 @@ impl Client {
             .http
             .url(&format!("{}/error", trim(job)))
             .and_then(|url| self.http.send(&Call { idempotent: false, ..Call::get(url) }, cancelled))
-            .and_then(|response| self.http.read_all(response, 65_536, cancelled));
+            .and_then(|response| self.http.read_head(response, 65_536, cancelled));
         let mut message = match detail {
             Err(Error::Cancelled) => return Error::Cancelled,
             Ok(bytes) => {
@@ -550,7 +560,9 @@ impl Client {
             first => match self.vosi_tables(&base, cancelled) {
                 Ok(schema) => Ok(schema),
                 Err(Error::Cancelled) => Err(Error::Cancelled),
-                Err(second) => Err(first.err().unwrap_or(second)),
+                // The one that says more than that there is nothing of the kind here.
+                Err(second @ (Error::NotATable { .. } | Error::Status { .. })) => Err(first.err().unwrap_or(second)),
+                Err(second) => Err(second),
             },
         }
     }
@@ -595,7 +607,11 @@ impl Client {
         let response = self.http.send(&Call::get(url).accept("application/xml, text/xml, */*"), cancelled)?;
         let service = response.service.clone();
         let bytes = self.http.read_all(response, 256 << 20, cancelled)?;
-        let schema = parse_tableset(&String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        let schema = parse_tableset(&text);
+        if !schema.tables.is_empty() && !is_whole_xml(&text) {
+            return Err(Error::CutOff { service, rows: 0 });
+        }
         if schema.tables.is_empty() {
             return Err(Error::not_a_table(
                 &service,
@@ -630,7 +646,7 @@ const PHASES: &[&str] =
     &["PENDING", "QUEUED", "EXECUTING", "COMPLETED", "ERROR", "ABORTED", "UNKNOWN", "HELD", "SUSPENDED", "ARCHIVED"];
 
 /// Base of a TAP service from what a person may paste: with `/sync`, `/async`, `/tables` or a slash at the end.
-fn tap_base(base: &str) -> String {
+pub(crate) fn tap_base(base: &str) -> String {
     let mut base = base.trim().trim_end_matches(['/', '?']);
     for end in ["/sync", "/async", "/tables", "/capabilities", "/availability"] {
         base = base.strip_suffix(end).unwrap_or(base);
@@ -645,14 +661,6 @@ fn is_sia2(base: &str) -> bool {
 
 fn trim(url: &Url) -> String {
     url.as_str().trim_end_matches('/').into()
-}
-
-/// A service reached by https that writes http into its answers means itself.
-fn same_scheme(mut url: Url, like: &Url) -> Url {
-    if like.scheme() == "https" && url.scheme() == "http" && url.host_str() == like.host_str() && url.port().is_none() {
-        let _ = url.set_scheme("https");
-    }
-    url
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
@@ -733,7 +741,7 @@ fn result_of(tag: &quick_xml::events::BytesStart) -> (String, String) {
     (id, href)
 }
 
-fn add_text(words: &mut String, event: &Xml) {
+pub(crate) fn add_text(words: &mut String, event: &Xml) {
     match event {
         Xml::Text(t) => words.push_str(&t.xml10_content()),
         Xml::CData(t) => words.push_str(&t.xml10_content()),
