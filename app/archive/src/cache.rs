@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::http::{Body, Call};
+use crate::body::Body;
+use crate::http::Call;
 use crate::text::{describe_other, json_message, looks_like_html, votable_status};
 use crate::{Client, Error, Result};
 

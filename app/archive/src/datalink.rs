@@ -16,7 +16,8 @@ use asterism_data::Table;
 use quick_xml::events::{BytesStart, Event as Xml};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Body, Call, Cancelled, Out};
+use crate::body::Body;
+use crate::http::{Call, Cancelled, Out};
 use crate::text::{describe_other, is_whole_xml, json_message, looks_like_html, squeeze, unescape, votable_status};
 use crate::{Answer, Client, Error, Request, Result, check_position};
 

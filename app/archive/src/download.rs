@@ -25,8 +25,9 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use serde::{Deserialize, Serialize};
 
+use crate::body::Body;
 use crate::cache::wrong_content;
-use crate::http::{Body, Call};
+use crate::http::Call;
 use crate::text::{describe_other, json_message, votable_status};
 use crate::{Client, Error, Result};
 

@@ -2,7 +2,7 @@
 //!
 //! Every wait, for a connection, for an answer, for the next bytes, runs on the caller's own thread and looks at `cancelled`
 //! twenty times a second, so a search ends at once also while a service is silent. Tokio's two threads only move bytes. A body is
-//! a plain [`BufRead`]: readers of VOTable and JSON pull from it and hand rows on while later bytes are still on their way, with
+//! a plain `BufRead` (`body`): readers of VOTable and JSON pull from it and hand rows on while later bytes are still on their way, with
 //! no channel and no second copy in between. The choice not taken is an async API up to the session: the session's jobs are threads.
 //!
 //! Redirects are followed here and not by reqwest, since 301 and 302 (http to https) must not lose the body of a POST, and since a
@@ -18,7 +18,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::pin::pin;
 use std::sync::RwLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +26,7 @@ use std::time::{Duration, Instant, SystemTime};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Url};
 
+use crate::body::Body;
 use crate::text::{plain_words, votable_status};
 use crate::token::Token;
 use crate::{Error, Event, Result, Services};
@@ -34,8 +35,7 @@ use crate::{Error, Event, Result, Services};
 pub(crate) type Cancelled<'a> = &'a dyn Fn() -> bool;
 
 const POLL: Duration = Duration::from_millis(50);
-const HEAD_BYTES: usize = 64 << 10;
-const TAIL_BYTES: usize = 8 << 10;
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
 /// A service that asks to be left alone for longer than this is told to the person in front of the screen at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -59,7 +59,7 @@ impl<'a> Out<'a> {
     pub fn rows(&self) -> usize {
         self.rows.get()
     }
-    fn bytes(&self, done: u64, of: Option<u64>) {
+    pub fn bytes(&self, done: u64, of: Option<u64>) {
         if self.told.get().elapsed() > Duration::from_millis(100) {
             self.told.set(Instant::now());
             self.send(Event::Progress { stage: "bytes".into(), done, of });
@@ -258,7 +258,7 @@ impl Http {
         }
     }
 
-    fn answer_limit(&self) -> u64 {
+    pub fn answer_limit(&self) -> u64 {
         gigabytes(self.services.answer_gb)
     }
 
@@ -465,172 +465,6 @@ impl Http {
     }
 }
 
-/// The body of an answer as a blocking reader.
-pub(crate) struct Body<'a, 'o> {
-    http: &'a Http,
-    response: reqwest::Response,
-    cancelled: Cancelled<'a>,
-    out: Option<&'a Out<'o>>,
-    chunk: Vec<u8>,
-    at: usize,
-    /// Service, for a person.
-    pub service: String,
-    /// Bytes so far.
-    pub read: u64,
-    /// Bytes expected, if the service said.
-    pub of: Option<u64>,
-    /// The first bytes.
-    pub head: Vec<u8>,
-    /// The last bytes.
-    pub tail: Vec<u8>,
-    /// The service sent everything.
-    pub ended: bool,
-    /// Why reading stopped early; the reader itself only sees an `io::Error`.
-    pub failed: Option<Error>,
-    /// Most bytes, unpacked.
-    pub limit: u64,
-    /// Time spent waiting in this stretch, and the bytes that came in it.
-    waited: Duration,
-    got: u64,
-}
-
-impl<'a, 'o> Body<'a, 'o> {
-    pub fn new(http: &'a Http, response: Response, cancelled: Cancelled<'a>, out: Option<&'a Out<'o>>) -> Self {
-        let Response { inner, service } = response;
-        let of = inner.content_length();
-        Self {
-            http,
-            response: inner,
-            cancelled,
-            out,
-            chunk: Vec::new(),
-            at: 0,
-            service,
-            read: 0,
-            of,
-            head: Vec::new(),
-            tail: Vec::new(),
-            ended: false,
-            failed: None,
-            limit: http.answer_limit(),
-            waited: Duration::ZERO,
-            got: 0,
-        }
-    }
-
-    fn fail(&mut self, error: Error) -> std::io::Result<()> {
-        let text = error.to_string();
-        self.failed = Some(error);
-        Err(std::io::Error::other(text))
-    }
-
-    /// The first bytes that are not blank, without taking them.
-    pub fn peek(&mut self) -> Vec<u8> {
-        while self.head.len() < 512 && !self.ended && self.failed.is_none() && !enough(&self.head) {
-            if self.more().is_err() {
-                break;
-            }
-        }
-        let start = self.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.head);
-        start.trim_ascii_start().to_vec()
-    }
-
-    /// The first 512 bytes, or all there are, without taking them: what a file begins with may come in small pieces.
-    pub fn peek_file(&mut self) -> Vec<u8> {
-        while self.head.len() < 512 && !self.ended && self.failed.is_none() && self.more().is_ok() {}
-        self.head.clone()
-    }
-
-    /// Waits for more bytes and puts them behind those not yet taken.
-    fn more(&mut self) -> std::io::Result<()> {
-        if self.ended {
-            return Ok(());
-        }
-        let limit = self.http.timeout();
-        let asked = Instant::now();
-        let came = self.http.wait(self.response.chunk(), limit, &self.service, self.cancelled);
-        self.waited += asked.elapsed();
-        match came {
-            Ok(Ok(Some(bytes))) => {
-                self.read += bytes.len() as u64;
-                self.got += bytes.len() as u64;
-                if self.read > self.limit {
-                    let bytes = self.limit;
-                    return self.fail(Error::TooLarge { service: self.service.clone(), bytes });
-                }
-                if self.waited >= limit {
-                    let seconds = self.waited.as_secs_f64();
-                    if (self.got as f64) < self.http.services.slowest_bytes_per_s * seconds {
-                        let bytes = self.got;
-                        return self.fail(Error::TooSlow { service: self.service.clone(), bytes, seconds });
-                    }
-                    self.waited = Duration::ZERO;
-                    self.got = 0;
-                }
-                if self.at > 0 {
-                    self.chunk.drain(..self.at);
-                    self.at = 0;
-                }
-                self.chunk.extend_from_slice(&bytes);
-                let room = HEAD_BYTES.saturating_sub(self.head.len());
-                self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                if bytes.len() >= TAIL_BYTES {
-                    self.tail.clear();
-                    self.tail.extend_from_slice(&bytes[bytes.len() - TAIL_BYTES..]);
-                } else {
-                    self.tail.extend_from_slice(&bytes);
-                    let over = self.tail.len().saturating_sub(TAIL_BYTES);
-                    self.tail.drain(..over);
-                }
-                if let Some(out) = self.out {
-                    out.bytes(self.read, self.of);
-                }
-                Ok(())
-            }
-            Ok(Ok(None)) => {
-                self.ended = true;
-                Ok(())
-            }
-            Ok(Err(_)) => {
-                self.failed = Some(Error::CutOff { service: self.service.clone(), rows: 0 });
-                Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the connection was cut off"))
-            }
-            Err(error) => self.fail(error),
-        }
-    }
-}
-
-fn enough(head: &[u8]) -> bool {
-    let text = head.trim_ascii_start();
-    // A page of HTML or an XML document shows itself within its first tags.
-    text.len() >= 256 || matches!(text.first(), Some(b) if *b != b'<')
-}
-
-impl BufRead for Body<'_, '_> {
-    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        while self.at >= self.chunk.len() && !self.ended {
-            if let Some(error) = &self.failed {
-                return Err(std::io::Error::other(error.to_string()));
-            }
-            self.more()?;
-        }
-        Ok(&self.chunk[self.at..])
-    }
-    fn consume(&mut self, amount: usize) {
-        self.at = (self.at + amount).min(self.chunk.len());
-    }
-}
-
-impl Read for Body<'_, '_> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let have = self.fill_buf()?;
-        let n = have.len().min(into.len());
-        into[..n].copy_from_slice(&have[..n]);
-        self.consume(n);
-        Ok(n)
-    }
-}
-
 /// Percent-encodes all but letters, digits, `-._~` and the bytes of `keep`.
 pub(crate) fn percent(text: &str, keep: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
@@ -710,7 +544,7 @@ fn http_date(text: &str) -> Option<i64> {
         return None;
     }
     // Days of the civil calendar, years that begin in March.
-    let (y, m) = if month < 2 { (year - 1, month as i64 + 9) } else { (year, month as i64 - 2) };
+    let (y, m) = if month < 2 { (year - 1, month as i64 + 10) } else { (year, month as i64 - 2) };
     let days = 365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day - 1 - 719_468;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }

@@ -17,10 +17,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use asterism_data::{RowSet, Table};
 use serde_json::{Value, json};
 
-use crate::http::{Body, Call, Cancelled, Out, percent};
+use crate::body::Body;
+use crate::http::{Call, Cancelled, Out, percent};
 use crate::json::{ColumnRule, Page};
 use crate::text::{describe_other, json_message, shorten};
-use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Resolved, Result, check_position};
+use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Result, check_position};
 
 /// A server that keeps saying EXECUTING is given up after this.
 const EXECUTING_LIMIT: Duration = Duration::from_secs(600);
@@ -583,49 +584,6 @@ impl Client {
             .ok_or_else(|| Error::not_a_table("MAST", "an answer without a count"))
     }
 
-    /// Position of a name. MAST's resolver asks SIMBAD, NED and the catalogues behind TIC, KIC and EPIC numbers.
-    ///
-    /// # Errors
-    /// [`Error::Position`] when nobody knows the name; else as [`Client::search`].
-    pub fn resolve(&self, name: &str, cancelled: &dyn Fn() -> bool) -> Result<Resolved> {
-        let name = name.trim();
-        let unknown = || {
-            Error::Position(format!(
-                "no resolver knows '{name}'; check the spelling, or give a position in degrees: \"10.68 41.27\""
-            ))
-        };
-        if name.is_empty() {
-            return Err(Error::Position("a name or a position is needed".into()));
-        }
-        let first = (|| {
-            let mut url = self.http.url(&self.services().resolver)?;
-            url.query_pairs_mut()
-                .append_pair("name", name)
-                .append_pair("outputFormat", "json")
-                .append_pair("resolveAll", "false");
-            let response = self.http.send(&Call::get(url).accept("application/json"), cancelled)?;
-            let service = response.service.clone();
-            let bytes = self.http.read_all(response, 1 << 20, cancelled)?;
-            let value: Value =
-                serde_json::from_slice(&bytes).map_err(|_| Error::not_a_table(&service, describe_other(&bytes)))?;
-            Ok(pick_resolved(&value["resolvedCoordinate"], name))
-        })();
-        match first {
-            Ok(Some(found)) => return Ok(found),
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            _ => {}
-        }
-        let text =
-            json!({"service": "Mast.Name.Lookup", "params": {"input": name, "format": "json"}, "format": "json"}).to_string();
-        match (self.invoke(&text, cancelled, None, &|_| Ok(())), first) {
-            (Ok(page), _) => page.other.get("resolvedCoordinate").and_then(|list| pick_resolved(list, name)).ok_or_else(unknown),
-            (Err(Error::Cancelled), _) => Err(Error::Cancelled),
-            // The resolver itself answered, with nothing.
-            (Err(_), Ok(_)) => Err(unknown()),
-            (Err(_), Err(first)) => Err(first),
-        }
-    }
-
     /// The files behind observations, each once, by `obsid` (the number, not the text `obs_id`). Batches of 500.
     ///
     /// # Errors
@@ -670,25 +628,6 @@ impl Client {
         }
         uri.into()
     }
-}
-
-/// The first entry for this name: MAST lists the best first. `decl`, not `dec`.
-fn pick_resolved(list: &Value, name: &str) -> Option<Resolved> {
-    let list = list.as_array()?;
-    let wanted = name.to_lowercase();
-    let number = |v: &Value| v.as_f64().or_else(|| v.as_str().and_then(|t| t.trim().parse().ok()));
-    let read = |v: &Value| {
-        let (ra_deg, dec_deg) = (number(&v["ra"])?, number(&v["decl"]).or_else(|| number(&v["dec"]))?);
-        let text = |key: &str| v[key].as_str().map(crate::text::squeeze).filter(|t| !t.is_empty());
-        Some(Resolved {
-            name: text("canonicalName").unwrap_or_else(|| name.into()),
-            ra_deg,
-            dec_deg,
-            resolver: text("resolver").unwrap_or_else(|| "MAST".into()),
-        })
-    };
-    let same = |v: &&Value| v["searchString"].as_str().is_some_and(|s| s.trim().to_lowercase() == wanted);
-    list.iter().find(same).and_then(read).or_else(|| if list.len() == 1 { read(&list[0]) } else { None })
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use asterism_data::{RowSet, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::{Body, Call, Cancelled, Out, percent};
+use crate::body::Body;
+use crate::http::{Call, Cancelled, Out, percent};
 use crate::json::{ColumnRule, Page};
 use crate::text::{describe_other, json_message, squeeze};
 use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Result, check_position};

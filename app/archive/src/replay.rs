@@ -212,6 +212,24 @@ fn page_of(whole: &Value, request: &Value) -> Reply {
     Reply::bytes(answer.to_string()).header("Content-Type", "text/plain")
 }
 
+/// The part of a recorded answer of a mission that is asked for; its own count is of what was recorded.
+fn mission_page(recorded: &Reply, seen: &Seen) -> Reply {
+    if recorded.status != 200 {
+        return recorded.clone();
+    }
+    let asked: Value = serde_json::from_slice(&seen.body).unwrap_or(Value::Null);
+    let mut whole: Value = serde_json::from_slice(&recorded.body).unwrap_or(Value::Null);
+    let number = |key: &str, other: usize| asked[key].as_u64().map_or(other, |v| v as usize);
+    let rows = whole["results"].as_array().cloned().unwrap_or_default();
+    whole["totalResults"] = json!(rows.len());
+    whole["results"] = if asked["count_only"] == true {
+        json!([])
+    } else {
+        rows.into_iter().skip(number("offset", 0)).take(number("limit", 5000)).collect()
+    };
+    Reply::bytes(whole.to_string())
+}
+
 struct Shared {
     routes: Vec<Route>,
     seen: Mutex<Vec<Seen>>,
@@ -283,8 +301,15 @@ impl Replay {
     pub fn mast_routes(folder: impl Into<PathBuf>, manner: Manner) -> Vec<Route> {
         let folder: PathBuf = folder.into();
         let file = move |name: &str| Reply::file(folder.join(name));
-        let (invoke, config, names, stars, files) = (file.clone(), file.clone(), file.clone(), file.clone(), file);
+        let (invoke, config, names, stars, missions) = (file.clone(), file.clone(), file.clone(), file.clone(), file.clone());
+        let (keywords, listed, sectors, files) = (file.clone(), file.clone(), file.clone(), file);
         vec![
+            Route::new("POST", "/search/hst/api/v0.1/search", move |seen, _| {
+                Some(mission_page(&missions("mission_results.json"), seen))
+            }),
+            Route::new("POST", "/search/hst/api/v0.1/post_list_products", move |_, _| Some(listed("mission_products.json"))),
+            Route::new("GET", "/search/util/api/v0.1/column_list", move |_, _| Some(keywords("mission_columns.json"))),
+            Route::new("GET", "/tesscut/api/v0.1/sector", move |_, _| Some(sectors("tess_sector.json"))),
             Route::new("POST", "/api/v0/invoke", move |seen, _| {
                 let request = seen.mast();
                 let service = request["service"].as_str().unwrap_or("").to_owned();
