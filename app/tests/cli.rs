@@ -221,3 +221,43 @@ fn the_first_recipe_runs_with_no_display() {
     assert_eq!(v["rows"], 1600);
     assert!(std::fs::read_to_string(&drawn).expect("an SVG").contains("filament"));
 }
+
+#[test]
+fn the_further_doors_are_asked_by_kind() {
+    use asterism_archive::replay::{Manner, Replay, Reply, Route};
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let recorded = |name: &str| Reply::file(fixtures.join(name));
+    let mut routes = Replay::mast_routes(fixtures.join("mast"), Manner::Whole);
+    routes.push(Route::get("/links", recorded("vo/datalink/datalink.xml")));
+    routes.push(Route::get("/sia2", recorded("vo/sia2/sia2-dataset.xml")));
+    routes.push(Route::post("/tap/sync", recorded("vo/tap/obscore-image.xml")));
+    routes.push(Route::post("/registry/tap/sync", recorded("vo/dal/dataset.xml")));
+    let replay = Replay::start(routes).expect("a server on loopback");
+    let base = replay.base();
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("out.csv").display().to_string();
+    let ask = |words: &[&str]| {
+        let words: Vec<&str> = [&["search"], words, &["-o", &to, "--json"]].concat();
+        let out = asterism(folder.path(), &words);
+        assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice::<serde_json::Value>(&out.stdout).expect("JSON")["rows"].as_u64().expect("rows")
+    };
+    let hst = ["hst", "--kind", "mission", "--position", "40.66963 -0.01328", "--filter", "sci_aec=S", "--base-url", &base];
+    assert_eq!(ask(&hst), 10);
+    assert!(ask(&[hst.as_slice(), &["--products"]].concat()) > 2);
+    assert_eq!(ask(&[&format!("{base}/links?ID=x"), "--kind", "datalink"]), 4);
+    let sia2 = ask(&[&format!("{base}/sia2"), "--kind", "sia2", "--position", "10 -5", "--filter", "BAND=1e-6..2e-6"]);
+    assert_eq!(sia2, 1);
+    ask(&[&format!("{base}/tap"), "--kind", "obscore", "--filter", "dataproduct_type=image,cube"]);
+    assert_eq!(ask(&["quasar spectra", "--kind", "registry", "--filter", "service=ssa", "--base-url", &base]), 3);
+    let seen = |prefix: &str| replay.seen_at(prefix).pop().expect("a request");
+    assert_eq!(seen("/sia2").query("BAND").as_deref(), Some("0.000001 0.000002"));
+    assert!(seen("/tap/sync").form("QUERY").expect("a query").contains("dataproduct_type IN ('image', 'cube')"));
+    let query = seen("/registry").form("QUERY").expect("a query");
+    assert!(query.contains("'quasar'") && query.contains("std/ssa%"), "{query}");
+    // Words that mean nothing there.
+    let out =
+        asterism(folder.path(), &["search", &format!("{base}/tap"), "--kind", "obscore", "--filter", "colour=red", "-o", &to]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("dataproduct_type"));
+}

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::http::{Body, Call};
+use crate::body::Body;
+use crate::http::Call;
 use crate::text::{describe_other, json_message, looks_like_html, votable_status};
 use crate::{Client, Error, Result};
 
@@ -28,13 +29,24 @@ impl Client {
     /// # Errors
     /// As [`Client::search`]; [`Error::NotATable`] when something else came in the place of the product; nothing is kept then.
     pub fn fetch(&self, url: &str, cancelled: &dyn Fn() -> bool, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<PathBuf> {
+        self.fetch_named(url, "", cancelled, progress)
+    }
+
+    /// As [`Client::fetch`], of a file whose address does not say its name.
+    pub(crate) fn fetch_named(
+        &self,
+        url: &str,
+        name: &str,
+        cancelled: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<PathBuf> {
         let address = self.download_url(url);
         let local = Path::new(address.strip_prefix("file://").unwrap_or(&address));
         if !address.starts_with("http://") && !address.starts_with("https://") && local.exists() {
             return Ok(local.into());
         }
         let parsed = self.http.url(&address)?;
-        let name = file_name(&parsed, url);
+        let name = if name.is_empty() { file_name(&parsed, url) } else { name.to_owned() };
         let hash = hash(&address);
         let folder = self.cache_folder()?.join(&hash[..2]);
         let target = folder.join(format!("{hash}-{name}"));
@@ -90,10 +102,12 @@ impl Client {
         cancelled: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<()> {
-        let response = self.http.send(&Call::get(url), cancelled)?;
+        let response = self.http.send(&Call::file(url), cancelled)?;
         let service = response.service.clone();
         let mut body = Body::new(&self.http, response, cancelled, None);
-        let head = body.peek();
+        // Products are as large as they are; they go to the disk and not into memory.
+        body.limit = u64::MAX;
+        let head = body.peek_file();
         if let Some(error) = body.failed.take() {
             return Err(error);
         }
@@ -204,42 +218,58 @@ fn make_room(folder: &Path, limit: u64, newest: &Path, now: SystemTime) -> u64 {
 }
 
 /// What is wrong with these first bytes for a file of this name; `None` if they can be right.
-fn wrong_content(head: &[u8], name: &str) -> Option<&'static str> {
+pub(crate) fn wrong_content(head: &[u8], name: &str) -> Option<&'static str> {
     if head.is_empty() {
         return Some("is empty");
     }
     let lower = name.to_ascii_lowercase();
     let ends = |list: &[&str]| list.iter().any(|e| lower.ends_with(e));
-    let gzip = head.starts_with(&[0x1f, 0x8b]);
-    let html_expected = ends(&[".html", ".htm", ".xhtml"]);
-    if looks_like_html(head) && !html_expected {
+    let begins = |list: &[&[u8]]| list.iter().any(|m| head.starts_with(m));
+    if looks_like_html(head) && !ends(&[".html", ".htm", ".xhtml"]) {
         return Some("would not be a web page");
     }
-    if ends(&[".fits", ".fit", ".fits.fz", ".fits.gz", ".fit.gz", ".fts"]) {
-        let fits = head.starts_with(b"SIMPLE  =") || head.starts_with(b"XTENSION");
-        return (!fits && !gzip && !head.starts_with(b"BZh")).then_some("would begin as FITS");
-    }
-    if ends(&[".jpg", ".jpeg"]) {
-        return (!head.starts_with(&[0xff, 0xd8])).then_some("would begin as JPEG");
-    }
-    if ends(&[".png"]) {
-        return (!head.starts_with(&[0x89, b'P', b'N', b'G'])).then_some("would begin as PNG");
-    }
-    if ends(&[".zip"]) {
-        return (!head.starts_with(b"PK")).then_some("would begin as a zip archive");
+    let (gzip, bzip): (&[u8], &[u8]) = (&[0x1f, 0x8b], b"BZh");
+    // Name endings, the first bytes they promise, the words for it.
+    let promises: &[(&[&str], &[&[u8]], &str)] = &[
+        (
+            &[".fits", ".fit", ".fts", ".fits.fz", ".fits.gz", ".fit.gz", ".fits.bz2"],
+            &[b"SIMPLE  =", b"XTENSION", gzip, bzip],
+            "would begin as FITS",
+        ),
+        (&[".jpg", ".jpeg"], &[&[0xff, 0xd8]], "would begin as JPEG"),
+        (&[".png"], &[&[0x89, b'P', b'N', b'G']], "would begin as PNG"),
+        (&[".gif"], &[b"GIF8"], "would begin as GIF"),
+        (&[".zip"], &[b"PK"], "would begin as a zip archive"),
+        (&[".gz", ".tgz"], &[gzip], "would begin as gzip"),
+        (&[".bz2"], &[bzip], "would begin as bzip2"),
+        (&[".pdf"], &[b"%PDF"], "would begin as PDF"),
+        (&[".asdf"], &[b"#ASDF"], "would begin as ASDF"),
+        (&[".parquet"], &[b"PAR1"], "would begin as Parquet"),
+        (&[".vot", ".votable"], &[b"<", gzip], "would begin as VOTable"),
+    ];
+    if let Some((_, magic, words)) = promises.iter().find(|(endings, ..)| ends(endings)) {
+        if !begins(magic) {
+            return Some(words);
+        }
+        if !magic.contains(&(b"<" as &[u8])) {
+            return None;
+        }
     }
     let text = String::from_utf8_lossy(head);
-    if head.starts_with(b"{") && (text.contains("\"ERROR\"") || text.contains("\"detail\"")) && !ends(&[".json"]) {
+    if head.starts_with(b"{")
+        && ["\"ERROR\"", "\"detail\"", "\"error\"", "\"msg\""].iter().any(|w| text.contains(w))
+        && !ends(&[".json"])
+    {
         return Some("would not be an error message");
     }
-    if votable_status(&text).error_message().is_some() {
+    if votable_status(&text).error_message().is_some() || (text.contains("<Error>") && text.contains("<Code>")) {
         return Some("would not be an error document");
     }
     None
 }
 
 /// The name a file came by, safe for every file system.
-fn file_name(url: &reqwest::Url, uri: &str) -> String {
+pub(crate) fn file_name(url: &reqwest::Url, uri: &str) -> String {
     let from_uri = uri.split(['?', '#']).next().unwrap_or("").rsplit(['/', ':']).next().unwrap_or("");
     let last = if uri.starts_with("http") {
         // ...?file=x.fits and ...?uri=mast:a/b.fits name the file in the query.
@@ -258,7 +288,7 @@ fn file_name(url: &reqwest::Url, uri: &str) -> String {
 }
 
 /// 128 bits of FNV-1a: the same on every machine and in every version, unlike the hasher of the standard library.
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     let mut h: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     for byte in text.bytes() {
         h ^= u128::from(byte);
@@ -323,5 +353,10 @@ mod tests {
         assert!(wrong_content(b"PK\x03\x04", "a.zip").is_none());
         assert!(wrong_content(b"", "a.csv").is_some());
         assert!(wrong_content(b"a,b\n1,2", "a.csv").is_none());
+        assert!(wrong_content(b"SIMPLE  =", "a.fits.gz").is_none());
+        assert!(wrong_content(b"not packed", "a.tar.gz").is_some());
+        assert!(wrong_content(b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a.csv").is_some());
+        assert!(wrong_content(b"#ASDF 1.0.0", "a.asdf").is_none());
+        assert!(wrong_content(b"{\"msg\":\"No\"}", "a.txt").is_some());
     }
 }

@@ -52,6 +52,28 @@ pub enum Error {
         /// How long it was waited for.
         seconds: f64,
     },
+    /// Bytes came, but so few that the answer would have no end.
+    #[error(
+        "{service} sends too slowly to be waited for ({bytes} bytes in {seconds:.0} s); what came is kept, try again later or ask for less"
+    )]
+    TooSlow {
+        /// Service, for a person.
+        service: String,
+        /// Bytes that came in that time.
+        bytes: u64,
+        /// How long it was waited for them.
+        seconds: f64,
+    },
+    /// An answer without end, or one that unpacks to more than anybody asked for.
+    #[error(
+        "{service} sent more than {} (unpacked), the limit for one answer; ask for less, or raise the limit in the settings", size_text(*bytes)
+    )]
+    TooLarge {
+        /// Service, for a person.
+        service: String,
+        /// The limit.
+        bytes: u64,
+    },
     /// The connection broke in the middle of an answer. The rows that had come were handed on.
     #[error(
         "the connection to {service} was cut off in the middle of the answer; the {rows} rows that had come are kept, search again for the rest"
@@ -69,6 +91,14 @@ pub enum Error {
     JobLeft {
         /// Address of the job.
         job: String,
+        /// What happened.
+        source: Box<Error>,
+    },
+    /// A search in parts that stopped between them; what came is kept.
+    #[error("{source}. {} of {} parts had come and are kept; take the search up again to get the others", plan.done(), plan.parts.len())]
+    PartsLeft {
+        /// The parts, to go on with ([`crate::Request::MastParts`]).
+        plan: Box<crate::Plan>,
         /// What happened.
         source: Box<Error>,
     },
@@ -97,6 +127,18 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// `1.5 GB`, for a person (powers of ten).
+pub(crate) fn size_text(bytes: u64) -> String {
+    let (value, unit) = match bytes {
+        0..1_000 => return format!("{bytes} bytes"),
+        1_000..1_000_000 => (bytes as f64 / 1e3, "kB"),
+        1_000_000..1_000_000_000 => (bytes as f64 / 1e6, "MB"),
+        _ => (bytes as f64 / 1e9, "GB"),
+    };
+    let text = format!("{value:.1}");
+    format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 impl Error {

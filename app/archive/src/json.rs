@@ -147,7 +147,9 @@ impl Page {
     }
     /// A number of `paging`.
     pub fn paging(&self, key: &str) -> Option<usize> {
-        self.paging[key].as_u64().map(|v| v as usize)
+        let value = &self.paging[key];
+        // A number in quotes is the same number.
+        value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).map(|v| v as usize)
     }
     fn index(&mut self, name: &str, guess: usize) -> usize {
         if self.names.get(guess).is_some_and(|n| n == name) {
@@ -306,6 +308,8 @@ pub(crate) struct ColumnRule {
     pub ignore: Option<f64>,
     /// -999 stands for no value also in columns of real numbers.
     pub minus_999: bool,
+    /// Blanks around text are padding.
+    pub trim: bool,
 }
 
 /// The values in the type they are of, without those that stand for no value, and what stood for it.
@@ -357,6 +361,9 @@ fn finish(values: Values, declared: &str, rule: &ColumnRule) -> (Values, Option<
         }
         Values::Text(mut v) => {
             for x in &mut v {
+                if let Some(text) = x.as_mut().filter(|t| rule.trim && (t.starts_with(' ') || t.ends_with(' '))) {
+                    *text = text.trim().to_owned();
+                }
                 if x.as_deref() == Some("") {
                     *x = None;
                     note("empty".into());

@@ -4,22 +4,36 @@
 //! among them, as [`asterism_data::Table`]s to append in order. Every wait looks at `cancelled`. Every address is a setting
 //! ([`Services`]), so that the same code runs against the archives and against recorded answers on loopback ([`replay`]).
 //!
-//! * [`mast`]: the portal API with its EXECUTING polling and its pages, products, counts, the resolver, catalogs.mast.
-//! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI.
+//! * [`mast`]: the portal API with its EXECUTING polling and its pages, products, counts, the resolver, catalogs.mast;
+//!   [`parts`]: searches above the portal's limit; [`mission`]: the search of one mission; [`cutout`]: TESScut, Zcut, PS1, HSC.
+//! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI; [`jobs`]: the jobs of
+//!   a TAP service; [`datalink`]: DataLink and SODA; [`registry`]: services by words, queries of ObsCore.
 //! * [`samp`]: tables, rows, images and positions to and from other programs of this desktop.
-//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `cache`: products on disk.
+//! * [`download`]: many products into a folder; `cache`: single ones for the views.
+//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `token`: the secret of an account.
 //!
 //! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1, SAMP 1.3.
 
 pub mod adql;
+mod body;
 mod cache;
+pub mod cutout;
+pub mod datalink;
+pub mod download;
 pub mod error;
 mod http;
+pub mod jobs;
 mod json;
 pub mod mast;
+pub mod mission;
+pub mod parts;
+pub mod registry;
 pub mod replay;
+mod resolve;
 pub mod samp;
+mod services;
 mod text;
+mod token;
 pub mod vo;
 
 use std::path::PathBuf;
@@ -30,185 +44,10 @@ use serde::{Deserialize, Serialize};
 
 pub use adql::{ADQL_KEYWORDS, adql_cone, parse_position, parse_radius, quote_identifier};
 pub use error::{Error, Result};
+pub use parts::{Part, Plan};
+pub use services::{Kind, SavedService, Services};
+pub use token::Token;
 pub use vo::{TapColumn, TapSchema, TapTable};
-
-/// How a service is spoken to.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// MAST's portal API.
-    Mast,
-    /// Table Access Protocol.
-    Tap,
-    /// Simple cone search.
-    Cone,
-    /// Simple image access (1 or 2, told by the address).
-    Sia,
-    /// Simple spectral access.
-    Ssa,
-}
-
-impl FromStr for Kind {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        Ok(match text.trim().to_ascii_lowercase().as_str() {
-            "mast" => Self::Mast,
-            "tap" => Self::Tap,
-            "cone" | "scs" => Self::Cone,
-            "sia" | "sia2" => Self::Sia,
-            "ssa" => Self::Ssa,
-            _ => {
-                return Err(Error::Unsupported {
-                    service: "Asterism".into(),
-                    what: format!("'{text}' is no kind of service; there are mast, tap, cone, sia and ssa"),
-                });
-            }
-        })
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Mast => "mast",
-            Self::Tap => "tap",
-            Self::Cone => "cone",
-            Self::Sia => "sia",
-            Self::Ssa => "ssa",
-        })
-    }
-}
-
-/// A service kept by name.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct SavedService {
-    /// For a person, and for `asterism search NAME`.
-    pub name: String,
-    /// How it is spoken to.
-    pub kind: Kind,
-    /// Base address.
-    pub url: String,
-    /// For a person.
-    #[serde(default)]
-    pub description: String,
-}
-
-/// Addresses and habits of the network; all are settings.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(default)]
-pub struct Services {
-    /// MAST's portal: `/api/v0/invoke`, `/api/v0.1/Download/file` and `/portal/Mashup/...` are below it.
-    pub mast: String,
-    /// MAST's name resolver, without the query.
-    pub resolver: String,
-    /// MAST's catalogs API (Pan-STARRS).
-    pub catalogs: String,
-    /// MAST's TAP; a collection's name follows (`/caom`, `/tic`).
-    pub mast_tap: String,
-    /// Services kept by name.
-    pub saved: Vec<SavedService>,
-    /// Seconds without a byte after which a service counts as silent.
-    pub timeout_s: f64,
-    /// How often a request is tried again.
-    pub retries: u32,
-    /// The first pause before a new try, in seconds; each later one is twice as long.
-    pub pause_s: f64,
-    /// The first pause between looks at an asynchronous job, in seconds; it grows to ten times that.
-    pub poll_s: f64,
-    /// Rows of one page of MAST: small enough that the first ones are soon there (50,000 at most).
-    pub page_size: usize,
-    /// Where products are kept; the user's cache folder if unset.
-    pub cache: Option<PathBuf>,
-    /// Gigabytes (10⁹ bytes) of products that are kept at most; the files used longest ago go first. 0 for no limit.
-    pub cache_gb: f64,
-}
-
-impl Default for Services {
-    fn default() -> Self {
-        let saved = |name: &str, kind, url: &str, description: &str| SavedService {
-            name: name.into(),
-            kind,
-            url: url.into(),
-            description: description.into(),
-        };
-        Self {
-            mast: "https://mast.stsci.edu".into(),
-            resolver: "http://mastresolver.stsci.edu/Santa-war/query".into(),
-            catalogs: "https://catalogs.mast.stsci.edu".into(),
-            mast_tap: "https://mast.stsci.edu/vo-tap/api/v0.1".into(),
-            saved: vec![
-                saved(
-                    "MAST CAOM",
-                    Kind::Tap,
-                    "https://mast.stsci.edu/vo-tap/api/v0.1/caom",
-                    "Observations of all MAST missions (dbo.obspointing, ivoa.obscore)",
-                ),
-                saved(
-                    "MAST TIC",
-                    Kind::Tap,
-                    "https://mast.stsci.edu/vo-tap/api/v0.1/tic",
-                    "TESS Input Catalog (dbo.CatalogRecord)",
-                ),
-                saved(
-                    "MAST HSC",
-                    Kind::Tap,
-                    "https://mast.stsci.edu/vo-tap/api/v0.1/hsc",
-                    "Hubble Source Catalog (dbo.SumMagAper2CatView)",
-                ),
-                saved(
-                    "SIMBAD",
-                    Kind::Tap,
-                    "https://simbad.cds.unistra.fr/simbad/sim-tap",
-                    "Objects with names, types and measurements (basic, ident, flux)",
-                ),
-                saved(
-                    "VizieR",
-                    Kind::Tap,
-                    "https://tapvizier.cds.unistra.fr/TAPVizieR/tap",
-                    "Published catalogues; table names need double quotes",
-                ),
-                saved("Gaia", Kind::Tap, "https://gea.esac.esa.int/tap-server/tap", "ESA's Gaia archive (gaiadr3.gaia_source)"),
-                saved(
-                    "GAVO",
-                    Kind::Tap,
-                    "https://dc.zah.uni-heidelberg.de/tap",
-                    "German data centre: many surveys and a registry (rr.*)",
-                ),
-                saved(
-                    "Hipparcos cone",
-                    Kind::Cone,
-                    "https://vizier.cds.unistra.fr/viz-bin/conesearch/I/239/hip_main?",
-                    "Hipparcos main catalogue around a position, from VizieR",
-                ),
-            ],
-            timeout_s: 60.0,
-            retries: 3,
-            pause_s: 0.5,
-            poll_s: 1.0,
-            page_size: 10_000,
-            cache: None,
-            cache_gb: 5.0,
-        }
-    }
-}
-
-impl Services {
-    /// The saved service of that name, without regard to case.
-    pub fn find(&self, name: &str) -> Option<&SavedService> {
-        self.saved.iter().find(|s| s.name.eq_ignore_ascii_case(name.trim()))
-    }
-    /// Every address at one server, laid out as [`replay::Replay`] serves it: for tests, and for mirrors of MAST.
-    pub fn at(base: &str) -> Self {
-        let base = base.trim_end_matches('/');
-        Self {
-            mast: base.into(),
-            resolver: format!("{base}/Santa-war/query"),
-            catalogs: base.into(),
-            mast_tap: format!("{base}/vo-tap/api/v0.1"),
-            ..Self::default()
-        }
-    }
-}
 
 /// Values of a filter.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -390,6 +229,68 @@ pub enum Request {
         #[serde(default)]
         max_rows: Option<usize>,
     },
+    /// What is left of a search that MAST can only answer in parts (see [`parts`]).
+    MastParts {
+        /// The parts, and which of them came already.
+        plan: Plan,
+    },
+    /// Datasets of one mission (`hst`, `jwst`, `roman`, `iue`, `ullyses`, `classy`), with the mission's own columns (see [`mission`]).
+    Mission {
+        /// Which.
+        mission: String,
+        /// Right ascension, declination and radius, degrees; 0.5 degrees at most.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// Conditions; a value may begin with `!`, `<`, `>`, `<=` or `>=`.
+        #[serde(default)]
+        filters: Vec<Filter>,
+        /// Columns; the mission's usual ones if empty.
+        #[serde(default)]
+        columns: Vec<String>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// The files behind datasets of one mission, each once.
+    MissionProducts {
+        /// Which.
+        mission: String,
+        /// Names of the datasets, as in the mission's own column ([`mission::dataset_column`]).
+        datasets: Vec<String>,
+    },
+    /// Images and cubes by any parameter of SIA 2.
+    Sia2 {
+        /// Base address, or that of the service's capabilities.
+        base: String,
+        /// Right ascension, declination and radius, degrees.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// `BAND` (metres), `TIME` (MJD), `DPTYPE`, `COLLECTION`, ... as the standard writes them; a name may come several times.
+        #[serde(default)]
+        parameters: Vec<(String, String)>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
+    /// The links behind data sets.
+    DataLink {
+        /// A links document, or the base address of the service where `ids` are given.
+        url: String,
+        /// Publisher's identifiers.
+        #[serde(default)]
+        ids: Vec<String>,
+    },
+    /// Services of the Virtual Observatory, by words.
+    Registry {
+        /// Words that title, description or subjects hold, all of them.
+        words: String,
+        /// One kind of service.
+        #[serde(default)]
+        service: Option<Kind>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
 }
 
 impl Request {
@@ -402,8 +303,12 @@ impl Request {
             | Self::Tap { max_rows, .. }
             | Self::Cone { max_rows, .. }
             | Self::Sia { max_rows, .. }
+            | Self::Sia2 { max_rows, .. }
+            | Self::Mission { max_rows, .. }
+            | Self::Registry { max_rows, .. }
             | Self::Ssa { max_rows, .. } => *max_rows,
-            Self::MastProducts { .. } => None,
+            Self::MastParts { plan } => plan.max_rows,
+            Self::MastProducts { .. } | Self::MissionProducts { .. } | Self::DataLink { .. } => None,
         }
     }
 }
@@ -424,6 +329,8 @@ pub enum Event {
     },
     /// Something a person should see.
     Note(String),
+    /// The search goes in parts: at first, and again after each part that came.
+    Plan(Plan),
 }
 
 /// What a search came to.
@@ -473,7 +380,8 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client with these settings. A token in the environment (`MAST_API_TOKEN`) goes to MAST over https and nowhere else.
+    /// A client with these settings. The token of a MAST account ([`Client::set_token`], at first that of the environment variable
+    /// `MAST_API_TOKEN`) goes to MAST over https and nowhere else.
     ///
     /// # Errors
     /// When the system gives no threads or no TLS.
@@ -484,6 +392,14 @@ impl Client {
     pub fn services(&self) -> &Services {
         &self.http.services
     }
+    /// The token of a MAST account for what is not public, from now on; `None` for none.
+    pub fn set_token(&self, token: Option<Token>) {
+        self.http.set_token(token);
+    }
+    /// Whether there is one.
+    pub fn has_token(&self) -> bool {
+        self.http.has_token()
+    }
     /// Asks, and hands rows on as they come. `cancelled` is looked at twenty times a second, also while waiting for bytes.
     ///
     /// # Errors
@@ -492,9 +408,15 @@ impl Client {
         let start = std::time::Instant::now();
         let out = http::Out::new(on);
         let mut answer = match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
-                self.search_mast(request, cancelled, &out)
-            }
+            Request::MastCone { .. } | Request::MastFiltered { .. } => self.search_counted(request, cancelled, &out),
+            Request::MastCatalog { .. } => self.search_mast(request, cancelled, &out),
+            Request::MastParts { plan } => self.search_parts(plan.clone(), cancelled, &out),
+            Request::Mission { .. } => self.search_mission(request, cancelled, &out),
+            Request::MissionProducts { mission, datasets } => self.mission_products(mission, datasets, cancelled).map(|table| {
+                out.send(Event::Rows(table));
+                let text = format!("{} datasets of {mission}", datasets.len());
+                Answer { url: self.services().mast.clone(), text, ..Answer::default() }
+            }),
             Request::MastProducts { obsids } => self.products(obsids, cancelled).map(|table| {
                 out.send(Event::Rows(table));
                 Answer { url: self.services().mast.clone(), text: format!("{} observations", obsids.len()), ..Answer::default() }
@@ -518,7 +440,9 @@ impl Client {
             Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
                 self.count_mast(request, cancelled)
             }
-            Request::MastProducts { .. } => {
+            Request::MastParts { plan } => Ok(plan.total),
+            Request::Mission { .. } => self.count_mission(request, cancelled),
+            Request::MastProducts { .. } | Request::MissionProducts { .. } => {
                 Err(Error::Unsupported { service: "MAST".into(), what: "counting products before they are listed".into() })
             }
             _ => self.count_vo(request, cancelled),

@@ -17,15 +17,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use asterism_data::{RowSet, Table};
 use serde_json::{Value, json};
 
-use crate::http::{Body, Call, Cancelled, Out, percent};
+use crate::body::Body;
+use crate::http::{Call, Cancelled, Out, percent};
 use crate::json::{ColumnRule, Page};
 use crate::text::{describe_other, json_message, shorten};
-use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Resolved, Result, check_position};
+use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Result, check_position};
 
 /// A server that keeps saying EXECUTING is given up after this.
 const EXECUTING_LIMIT: Duration = Duration::from_secs(600);
-/// The portal's memory ends about here, without saying so.
-const PORTAL_ROWS: usize = 500_000;
 /// Rows of the first answer, so that something is soon to be seen; the pages after it are as large as the settings say.
 const FIRST_ROWS: usize = 500;
 /// Rows that HSC and GALEX are asked for at most.
@@ -230,7 +229,7 @@ fn invoke_of(request: &Request, count: bool) -> Result<Invoke> {
 }
 
 /// A string that no other question of any client has.
-fn cache_breaker() -> String {
+pub(crate) fn cache_breaker() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
     format!("asterism-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -238,7 +237,13 @@ fn cache_breaker() -> String {
 
 impl Client {
     /// One page. The whole request is decided by the caller; EXECUTING is answered with the same bytes.
-    fn invoke(&self, text: &str, cancelled: Cancelled, out: Option<&Out>, on_cut: &dyn Fn(Page) -> Result<()>) -> Result<Page> {
+    pub(crate) fn invoke(
+        &self,
+        text: &str,
+        cancelled: Cancelled,
+        out: Option<&Out>,
+        on_cut: &dyn Fn(Page) -> Result<()>,
+    ) -> Result<Page> {
         let url = self.http.url(&format!("{}/api/v0/invoke", self.services().mast.trim_end_matches('/')))?;
         let service = self.http.service_name(&url);
         let call = Call::post_form(url, &[("request", text)]).accept("text/plain");
@@ -290,6 +295,14 @@ impl Client {
                         if page.message.trim().is_empty() { "it failed and gives no reason" } else { page.message.trim() };
                     return Err(Error::service(&service, crate::text::plain_words(message, 500)));
                 }
+                // Some other JSON: neither rows, nor columns, nor the resolver's list.
+                None if page.rows() == 0 && page.fields.is_empty() && !page.other.contains_key("resolvedCoordinate") => {
+                    let text = String::from_utf8_lossy(&body.head).into_owned();
+                    return Err(match json_message(&text) {
+                        Some(message) => Error::service(&service, message),
+                        None => Error::not_a_table(&service, describe_other(text.as_bytes())),
+                    });
+                }
                 // The resolver leaves the status empty.
                 Some("COMPLETE" | "") | None => return Ok(page),
                 Some(other) => return Err(Error::service(&service, format!("unknown status '{other}' {}", page.message))),
@@ -297,7 +310,7 @@ impl Client {
         }
     }
 
-    fn invoke_text(service: &str, params: &Value, page: usize, page_size: usize, breaker: &str) -> String {
+    pub(crate) fn invoke_text(service: &str, params: &Value, page: usize, page_size: usize, breaker: &str) -> String {
         json!({
             "service": service, "params": params, "format": "json", "page": page, "pagesize": page_size,
             "removenullcolumns": false, "timeout": 20, "cachebreaker": breaker,
@@ -341,8 +354,14 @@ impl Client {
                 d.push_str(" (MJD)");
             }
             let ignore = v["ignoreValue"].as_f64().or_else(|| v["ignoreValue"].as_str().and_then(|t| t.parse().ok()));
-            let rule =
-                ColumnRule { unit, ucd: text(v, "vot.ucd"), utype: text(v, "vot.utype"), description, ignore, minus_999: false };
+            let rule = ColumnRule {
+                unit,
+                ucd: text(v, "vot.ucd"),
+                utype: text(v, "vot.utype"),
+                description,
+                ignore,
+                ..ColumnRule::default()
+            };
             config.insert(name.clone(), rule);
         }
         Ok(config)
@@ -424,9 +443,10 @@ impl Client {
                 done: out.rows() as u64,
                 of: total.map(|t| t.min(max_rows) as u64),
             });
-            if number == 1 && asked == first_size && total.is_some_and(|t| t > PORTAL_ROWS && max_rows > PORTAL_ROWS) {
+            let wall = self.services().portal_rows;
+            if number == 1 && asked == first_size && total.is_some_and(|t| t > wall && max_rows > wall) {
                 out.send(Event::Note(format!(
-                    "MAST holds {} rows for this; its portal breaks off near {PORTAL_ROWS}. A smaller radius or a filter is safer",
+                    "MAST holds {} rows for this; its portal breaks off near {wall}. A smaller radius or a filter is safer",
                     total.unwrap_or(0)
                 )));
             }
@@ -564,49 +584,6 @@ impl Client {
             .ok_or_else(|| Error::not_a_table("MAST", "an answer without a count"))
     }
 
-    /// Position of a name. MAST's resolver asks SIMBAD, NED and the catalogues behind TIC, KIC and EPIC numbers.
-    ///
-    /// # Errors
-    /// [`Error::Position`] when nobody knows the name; else as [`Client::search`].
-    pub fn resolve(&self, name: &str, cancelled: &dyn Fn() -> bool) -> Result<Resolved> {
-        let name = name.trim();
-        let unknown = || {
-            Error::Position(format!(
-                "no resolver knows '{name}'; check the spelling, or give a position in degrees: \"10.68 41.27\""
-            ))
-        };
-        if name.is_empty() {
-            return Err(Error::Position("a name or a position is needed".into()));
-        }
-        let first = (|| {
-            let mut url = self.http.url(&self.services().resolver)?;
-            url.query_pairs_mut()
-                .append_pair("name", name)
-                .append_pair("outputFormat", "json")
-                .append_pair("resolveAll", "false");
-            let response = self.http.send(&Call::get(url).accept("application/json"), cancelled)?;
-            let service = response.service.clone();
-            let bytes = self.http.read_all(response, 1 << 20, cancelled)?;
-            let value: Value =
-                serde_json::from_slice(&bytes).map_err(|_| Error::not_a_table(&service, describe_other(&bytes)))?;
-            Ok(pick_resolved(&value["resolvedCoordinate"], name))
-        })();
-        match first {
-            Ok(Some(found)) => return Ok(found),
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            _ => {}
-        }
-        let text =
-            json!({"service": "Mast.Name.Lookup", "params": {"input": name, "format": "json"}, "format": "json"}).to_string();
-        match (self.invoke(&text, cancelled, None, &|_| Ok(())), first) {
-            (Ok(page), _) => page.other.get("resolvedCoordinate").and_then(|list| pick_resolved(list, name)).ok_or_else(unknown),
-            (Err(Error::Cancelled), _) => Err(Error::Cancelled),
-            // The resolver itself answered, with nothing.
-            (Err(_), Ok(_)) => Err(unknown()),
-            (Err(_), Err(first)) => Err(first),
-        }
-    }
-
     /// The files behind observations, each once, by `obsid` (the number, not the text `obs_id`). Batches of 500.
     ///
     /// # Errors
@@ -651,25 +628,6 @@ impl Client {
         }
         uri.into()
     }
-}
-
-/// The first entry for this name: MAST lists the best first. `decl`, not `dec`.
-fn pick_resolved(list: &Value, name: &str) -> Option<Resolved> {
-    let list = list.as_array()?;
-    let wanted = name.to_lowercase();
-    let number = |v: &Value| v.as_f64().or_else(|| v.as_str().and_then(|t| t.trim().parse().ok()));
-    let read = |v: &Value| {
-        let (ra_deg, dec_deg) = (number(&v["ra"])?, number(&v["decl"]).or_else(|| number(&v["dec"]))?);
-        let text = |key: &str| v[key].as_str().map(crate::text::squeeze).filter(|t| !t.is_empty());
-        Some(Resolved {
-            name: text("canonicalName").unwrap_or_else(|| name.into()),
-            ra_deg,
-            dec_deg,
-            resolver: text("resolver").unwrap_or_else(|| "MAST".into()),
-        })
-    };
-    let same = |v: &&Value| v["searchString"].as_str().is_some_and(|s| s.trim().to_lowercase() == wanted);
-    list.iter().find(same).and_then(read).or_else(|| if list.len() == 1 { read(&list[0]) } else { None })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! The tests of this crate and of the whole program run against it, so that every answer is read from real bytes through a real
 //! connection, and the pictures of a search in progress are taken with it. It speaks as much HTTP/1.1 as a client needs (one
 //! request a connection, Content-Length) with the standard library alone; a server crate would be one more thing that can hide
-//! a fault of the client. Nothing of it is used by the program itself.
+//! a fault of the client. It speaks TLS too, lies about lengths, trickles and cuts, since archives do; the tests of faults need all
+//! of that. Nothing of it is used by the program itself.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -117,12 +118,14 @@ pub struct Reply {
     pub manner: Manner,
     /// Say the length beforehand. Without it the end of the connection is the end of the body, and a cut cannot be told.
     pub sized: bool,
+    /// Say this length in place of the true one.
+    pub claim: Option<u64>,
 }
 
 impl Reply {
     /// Status 200 with these bytes.
     pub fn bytes(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into(), manner: Manner::Whole, sized: true }
+        Self { status: 200, headers: Vec::new(), body: body.into(), manner: Manner::Whole, sized: true, claim: None }
     }
     /// Status 200 with the bytes of a file; 404 with a sentence where it is not there.
     pub fn file(path: impl AsRef<Path>) -> Self {
@@ -147,6 +150,10 @@ impl Reply {
     /// Without the length beforehand.
     pub fn unsized_body(self) -> Self {
         Self { sized: false, ..self }
+    }
+    /// With a length that may be a lie.
+    pub fn claiming(self, length: u64) -> Self {
+        Self { claim: Some(length), ..self }
     }
     /// A redirect.
     pub fn redirect(status: u16, to: &str) -> Self {
@@ -205,10 +212,29 @@ fn page_of(whole: &Value, request: &Value) -> Reply {
     Reply::bytes(answer.to_string()).header("Content-Type", "text/plain")
 }
 
+/// The part of a recorded answer of a mission that is asked for; its own count is of what was recorded.
+fn mission_page(recorded: &Reply, seen: &Seen) -> Reply {
+    if recorded.status != 200 {
+        return recorded.clone();
+    }
+    let asked: Value = serde_json::from_slice(&seen.body).unwrap_or(Value::Null);
+    let mut whole: Value = serde_json::from_slice(&recorded.body).unwrap_or(Value::Null);
+    let number = |key: &str, other: usize| asked[key].as_u64().map_or(other, |v| v as usize);
+    let rows = whole["results"].as_array().cloned().unwrap_or_default();
+    whole["totalResults"] = json!(rows.len());
+    whole["results"] = if asked["count_only"] == true {
+        json!([])
+    } else {
+        rows.into_iter().skip(number("offset", 0)).take(number("limit", 5000)).collect()
+    };
+    Reply::bytes(whole.to_string())
+}
+
 struct Shared {
     routes: Vec<Route>,
     seen: Mutex<Vec<Seen>>,
     stop: AtomicBool,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// The server; it ends when it is dropped.
@@ -224,9 +250,28 @@ impl Replay {
     /// # Errors
     /// When the system gives no port or no thread.
     pub fn start(routes: Vec<Route>) -> std::io::Result<Self> {
+        Self::serve(routes, None)
+    }
+
+    /// As [`Replay::start`], over TLS with this certificate chain and key (PEM).
+    ///
+    /// # Errors
+    /// As [`Replay::start`], and when the certificate or the key cannot be read.
+    pub fn start_tls(routes: Vec<Route>, chain_pem: &[u8], key_pem: &[u8]) -> std::io::Result<Self> {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        let wrong = |e: &dyn std::fmt::Display| std::io::Error::new(std::io::ErrorKind::InvalidData, e.to_string());
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let chain = CertificateDer::pem_slice_iter(chain_pem).collect::<Result<Vec<_>, _>>().map_err(|e| wrong(&e))?;
+        let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|e| wrong(&e))?;
+        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|e| wrong(&e))?;
+        Self::serve(routes, Some(Arc::new(config)))
+    }
+
+    fn serve(routes: Vec<Route>, tls: Option<Arc<rustls::ServerConfig>>) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { routes, seen: Mutex::new(Vec::new()), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { routes, seen: Mutex::new(Vec::new()), stop: AtomicBool::new(false), tls });
         let inner = shared.clone();
         let thread = std::thread::Builder::new().name("replay".into()).spawn(move || {
             for stream in listener.incoming() {
@@ -236,7 +281,7 @@ impl Replay {
                 let Ok(stream) = stream else { continue };
                 let inner = inner.clone();
                 let _ = std::thread::Builder::new().name("replay-answer".into()).spawn(move || {
-                    let _ = answer(&inner, stream);
+                    let _ = meet(&inner, stream);
                 });
             }
         })?;
@@ -256,8 +301,15 @@ impl Replay {
     pub fn mast_routes(folder: impl Into<PathBuf>, manner: Manner) -> Vec<Route> {
         let folder: PathBuf = folder.into();
         let file = move |name: &str| Reply::file(folder.join(name));
-        let (invoke, config, names, stars, files) = (file.clone(), file.clone(), file.clone(), file.clone(), file);
+        let (invoke, config, names, stars, missions) = (file.clone(), file.clone(), file.clone(), file.clone(), file.clone());
+        let (keywords, listed, sectors, files) = (file.clone(), file.clone(), file.clone(), file);
         vec![
+            Route::new("POST", "/search/hst/api/v0.1/search", move |seen, _| {
+                Some(mission_page(&missions("mission_results.json"), seen))
+            }),
+            Route::new("POST", "/search/hst/api/v0.1/post_list_products", move |_, _| Some(listed("mission_products.json"))),
+            Route::new("GET", "/search/util/api/v0.1/column_list", move |_, _| Some(keywords("mission_columns.json"))),
+            Route::new("GET", "/tesscut/api/v0.1/sector", move |_, _| Some(sectors("tess_sector.json"))),
             Route::new("POST", "/api/v0/invoke", move |seen, _| {
                 let request = seen.mast();
                 let service = request["service"].as_str().unwrap_or("").to_owned();
@@ -324,9 +376,16 @@ impl Replay {
         ]
     }
 
-    /// `http://127.0.0.1:port`
+    /// `http://127.0.0.1:port`, or `https://localhost:port`.
     pub fn base(&self) -> String {
+        if self.shared.tls.is_some() {
+            return format!("https://localhost:{}", self.address.port());
+        }
         format!("http://{}", self.address)
+    }
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
     /// The requests so far, in order.
     pub fn seen(&self) -> Vec<Seen> {
@@ -361,9 +420,15 @@ fn resolved(recorded: &Reply, wanted: &[String]) -> Reply {
     Reply::bytes(json!({"resolvedCoordinate": list, "status": ""}).to_string())
 }
 
-fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
+fn meet(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_nodelay(true)?;
+    let Some(tls) = &shared.tls else { return answer(shared, stream) };
+    let connection = rustls::ServerConnection::new(tls.clone()).map_err(std::io::Error::other)?;
+    answer(shared, rustls::StreamOwned::new(connection, stream))
+}
+
+fn answer(shared: &Shared, mut stream: impl Read + Write) -> std::io::Result<()> {
     let Some(seen) = read_request(&mut stream)? else { return Ok(()) };
     if let Ok(mut list) = shared.seen.lock() {
         list.push(seen.clone());
@@ -398,7 +463,7 @@ fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
     }
     let mut head = format!("HTTP/1.1 {} Recorded\r\nConnection: close\r\n", reply.status);
     if reply.sized {
-        head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
+        head.push_str(&format!("Content-Length: {}\r\n", reply.claim.unwrap_or(reply.body.len() as u64)));
     }
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -430,7 +495,7 @@ fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
     stream.flush()
 }
 
-fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
+fn read_request(stream: &mut impl Read) -> std::io::Result<Option<Seen>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8192];
     let end = loop {

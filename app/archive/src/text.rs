@@ -80,6 +80,29 @@ pub(crate) fn votable_status(text: &str) -> DocumentStatus {
     found
 }
 
+/// Whether the element that opens an XML document is closed at its end: a document that was cut in silence is not.
+pub(crate) fn is_whole_xml(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        rest = &rest[open + 1..];
+        match rest.as_bytes().first() {
+            Some(b'!') if rest.starts_with("!--") => rest = rest.find("-->").map_or("", |i| &rest[i..]),
+            Some(b'?' | b'!') => {}
+            Some(_) => {
+                let name: String = rest.chars().take_while(|c| !c.is_whitespace() && *c != '>' && *c != '/').collect();
+                let Some(close) = tag_end(rest) else { return false };
+                let after = &rest[close + 1..];
+                return rest[..close].ends_with('/')
+                    || after.rfind("</").is_some_and(|i| {
+                        after[i + 2..].strip_prefix(name.as_str()).is_some_and(|end| end.trim_start().starts_with('>'))
+                    });
+            }
+            None => return false,
+        }
+    }
+    false
+}
+
 /// Index of the `>` that ends a tag, past quoted attributes.
 fn tag_end(text: &str) -> Option<usize> {
     let mut quote = None;
@@ -260,6 +283,16 @@ mod tests {
         let text = "<VOTABLE><RESOURCE><INFO name=\"QUERY_STATUS\" value=\"ERROR\"><![CDATA[a < b]]></INFO></RESOURCE></VOTABLE>";
         assert_eq!(votable_status(text).error_message().unwrap(), "a < b");
         assert!(votable_status("<VOTABLE><INFO name='QUERY_STATUS' value='OK'/><TABLE/>").error_message().is_none());
+    }
+
+    #[test]
+    fn a_document_that_is_whole_is_told_from_one_that_was_cut() {
+        for whole in ["<a/>", "<?xml version='1.0'?><!-- <b> --><v:a x='>'><b/></v:a >\n", "<a></a>"] {
+            assert!(is_whole_xml(whole), "{whole}");
+        }
+        for cut in ["", "<a>", "<a><b></b>", "<a x='", "<?xml version='1.0'?>", "<a></ab>", "plain"] {
+            assert!(!is_whole_xml(cut), "{cut}");
+        }
     }
 
     #[test]

@@ -4,23 +4,23 @@
 //! Whatever the status line says, the document itself is looked at: `QUERY_STATUS` ERROR wins over a table beside it, and OVERFLOW
 //! after the table says that there is more. A connection that breaks, with or without a word from TCP, ends as
 //! [`Error::CutOff`] with the rows that had come handed on.
-//!
-//! A job's result is fetched from `<job>/results/result` as the TAP standard lays down, and only if there is nothing there from
-//! the address in the job document: services behind proxies write addresses into it that cannot be reached from outside.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use asterism_data::{RowSet, Table};
 use quick_xml::events::Event as Xml;
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Body, Call, Cancelled, Out};
-use crate::text::{describe_other, json_message, looks_like_html, squeeze, votable_status};
+use crate::body::Body;
+use crate::http::{Call, Cancelled, Out};
+use crate::jobs::job_address;
+use crate::text::{describe_other, is_whole_xml, json_message, looks_like_html, squeeze, votable_status};
 use crate::{Answer, Client, Error, Event, Request, Result, check_position};
+
+pub use crate::jobs::{Job, parse_job};
 
 /// Rows of one batch: small enough to be seen at once, large enough to cost nothing.
 const BATCH_ROWS: usize = 2000;
@@ -58,25 +58,14 @@ pub struct TapSchema {
     pub tables: Vec<TapTable>,
 }
 
-/// What the document of a job says (UWS 1.0 and 1.1).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Job {
-    /// PENDING, QUEUED, EXECUTING, COMPLETED, ERROR, ABORTED, ...
-    pub phase: String,
-    /// Id and address of each result.
-    pub results: Vec<(String, String)>,
-    /// Message of the error summary.
-    pub error: Option<String>,
-}
-
-struct ReadEnd {
-    truncated: bool,
-    warnings: Vec<String>,
+pub(crate) struct ReadEnd {
+    pub truncated: bool,
+    pub warnings: Vec<String>,
 }
 
 impl Client {
     /// Reads a VOTable answer and hands its rows on; `limit` rows at most.
-    fn read_answer(
+    pub(crate) fn read_answer(
         &self,
         response: crate::http::Response,
         limit: Option<usize>,
@@ -128,8 +117,14 @@ impl Client {
         };
         let read = if gzip {
             // A compressed file from a server that does not say so in its headers.
-            let unpacked = std::io::BufReader::new(flate2::bufread::MultiGzDecoder::new(&mut body));
-            asterism_data::read_votable_batches(unpacked, &service, BATCH_ROWS, &mut hand_on)
+            let limit = body.limit;
+            let mut unpacked = std::io::Read::take(flate2::bufread::MultiGzDecoder::new(&mut body), limit);
+            let read =
+                asterism_data::read_votable_batches(std::io::BufReader::new(&mut unpacked), &service, BATCH_ROWS, &mut hand_on);
+            if unpacked.limit() == 0 && !cut.get() && !cancelled() {
+                return Err(Error::TooLarge { service, bytes: limit });
+            }
+            read
         } else {
             asterism_data::read_votable_batches(&mut body, &service, BATCH_ROWS, &mut hand_on)
         };
@@ -206,12 +201,15 @@ impl Client {
                 ];
                 self.simple_get(base, pairs, *max_rows, cancelled, out)
             }
+            Request::Sia2 { .. } => self.search_sia2(request, cancelled, out),
+            Request::DataLink { url, ids } => self.search_datalink(url, ids, cancelled, out),
+            Request::Registry { .. } => self.search_registry(request, cancelled, out),
             _ => Err(Error::Unsupported { service: "The Virtual Observatory".into(), what: "this is a request to MAST".into() }),
         }
     }
 
     /// Cone, SIA and SSA: one GET with the parameters behind the base address.
-    fn simple_get(
+    pub(crate) fn simple_get(
         &self,
         base: &str,
         mut pairs: Vec<(&str, String)>,
@@ -243,7 +241,7 @@ impl Client {
     }
 
     /// The form of a query, multipart where tables go along.
-    fn tap_call(
+    pub(crate) fn tap_call(
         &self,
         url: Url,
         adql: &str,
@@ -330,175 +328,6 @@ impl Client {
         })
     }
 
-    /// Makes the job, starts it, waits for it, reads its result; ends and removes it on the server when the caller cancels.
-    fn tap_async(
-        &self,
-        base: &str,
-        adql: &str,
-        max_rows: Option<usize>,
-        uploads: &[(String, PathBuf)],
-        cancelled: Cancelled,
-        out: &Out,
-    ) -> Result<Answer> {
-        let url = self.http.url(&format!("{base}/async"))?;
-        let call = self.tap_call(url.clone(), adql, max_rows, uploads, cancelled)?.creates();
-        let response = self.http.send(&call, cancelled)?;
-        let service = response.service.clone();
-        let Some(job) = response.location().map(|l| same_scheme(l, &url)) else {
-            let bytes = self.http.read_all(response, 65_536, cancelled)?;
-            let text = String::from_utf8_lossy(&bytes);
-            if let Some(message) = votable_status(&text).error_message().or_else(|| json_message(&text)) {
-                return Err(Error::Service { service, message });
-            }
-            return Err(Error::service(&service, "it made no job for the query (its answer names no address of a job)"));
-        };
-        let result = self.run_job(&job, true, max_rows, &service, cancelled, out);
-        if let Err(Error::Cancelled) = result {
-            self.drop_job(&job);
-        }
-        let end = result.map_err(|e| left_behind(e, &job, out.rows()))?;
-        Ok(Answer {
-            text: adql.into(),
-            url: url.to_string(),
-            truncated: end.truncated,
-            warnings: end.warnings,
-            job_url: Some(job.to_string()),
-            ..Answer::default()
-        })
-    }
-
-    /// Takes up a job that is on the server already. It was not made by this search, so a cancelled search leaves it there.
-    fn tap_job(&self, address: &str, max_rows: Option<usize>, cancelled: Cancelled, out: &Out) -> Result<Answer> {
-        let job = self.http.url(address)?;
-        let service = self.http.service_name(&job);
-        let response = self.http.send(&Call::get(job.clone()).accept("application/xml, text/xml, */*"), cancelled);
-        let response = match response {
-            Err(Error::Status { code: 404 | 410, .. }) => {
-                return Err(Error::service(&service, format!("it knows no job {job} (any more); send the query again")));
-            }
-            other => other?,
-        };
-        let bytes = self.http.read_all(response, 4 << 20, cancelled)?;
-        // One that was made and never started waits for that.
-        let pending = matches!(parse_job(&String::from_utf8_lossy(&bytes)).phase.as_str(), "PENDING" | "HELD");
-        let result = self.run_job(&job, pending, max_rows, &service, cancelled, out);
-        let end = result.map_err(|e| left_behind(e, &job, out.rows()))?;
-        Ok(Answer {
-            text: address.into(),
-            url: job.to_string(),
-            truncated: end.truncated,
-            warnings: end.warnings,
-            job_url: Some(job.to_string()),
-            ..Answer::default()
-        })
-    }
-
-    fn drop_job(&self, job: &Url) {
-        let (Ok(phase), Ok(delete)) = (self.http.url(&format!("{}/phase", trim(job))), self.http.url(&trim(job))) else { return };
-        let mut remove = Call::get(delete);
-        remove.method = Method::DELETE;
-        self.http.farewell(vec![Call::post_form(phase, &[("PHASE", "ABORT")]), remove], Duration::from_millis(120));
-    }
-
-    fn run_job(
-        &self,
-        job: &Url,
-        start: bool,
-        max_rows: Option<usize>,
-        service: &str,
-        cancelled: Cancelled,
-        out: &Out,
-    ) -> Result<ReadEnd> {
-        out.send(Event::Note(format!("Job on the server: {job}")));
-        if start {
-            let phase_url = self.http.url(&format!("{}/phase", trim(job)))?;
-            let mut run = Call::post_form(phase_url, &[("PHASE", "RUN")]);
-            run.follow = false;
-            run.idempotent = false;
-            self.http.send(&run, cancelled)?;
-        }
-        let state = self.wait_for_job(job, service, cancelled, out)?;
-        match state.phase.as_str() {
-            "COMPLETED" | "ARCHIVED" => {}
-            "ERROR" => return Err(self.job_error(job, service, &state, cancelled)),
-            "ABORTED" => {
-                return Err(Error::service(service, "the job was aborted on the server (it may have run out of its time)"));
-            }
-            other => return Err(Error::service(service, format!("the job ended in phase {other}"))),
-        }
-        let accept = "application/x-votable+xml, text/xml, */*";
-        let first = self.http.url(&format!("{}/results/result", trim(job)))?;
-        let response = match self.http.send(&Call::get(first).accept(accept), cancelled) {
-            Err(Error::Status { code, .. }) if matches!(code, 404 | 410) && !state.results.is_empty() => {
-                let href = state.results.iter().find(|(id, _)| id == "result").unwrap_or(&state.results[0]).1.clone();
-                let url =
-                    job.join(&href).map_err(|e| Error::service(service, format!("the address of the result is wrong: {e}")))?;
-                self.http.send(&Call::get(same_scheme(url, job)).accept(accept), cancelled)?
-            }
-            other => other?,
-        };
-        self.read_answer(response, max_rows, cancelled, out)
-    }
-
-    /// Looks at the job until it ends, less and less often; a server that knows WAIT answers as soon as something changes.
-    fn wait_for_job(&self, job: &Url, service: &str, cancelled: Cancelled, out: &Out) -> Result<Job> {
-        let start = Instant::now();
-        let mut pause = self.services().poll_s.clamp(0.01, 60.0);
-        let longest = pause * 10.0;
-        let wait = (self.services().timeout_s / 2.0).clamp(1.0, 30.0) as u64;
-        loop {
-            let mut url = self.http.url(&trim(job))?;
-            url.query_pairs_mut().append_pair("WAIT", &wait.to_string());
-            let asked = Instant::now();
-            let response = self.http.send(&Call::get(url).accept("application/xml, text/xml, */*"), cancelled)?;
-            let bytes = self.http.read_all(response, 4 << 20, cancelled)?;
-            let mut state = parse_job(&String::from_utf8_lossy(&bytes));
-            if state.phase.is_empty() {
-                // Some show a page to browsers here; the bare phase is always text.
-                let response = self
-                    .http
-                    .send(&Call::get(self.http.url(&format!("{}/phase", trim(job)))?).accept("text/plain"), cancelled)?;
-                let bytes = self.http.read_all(response, 65_536, cancelled)?;
-                let text = squeeze(&String::from_utf8_lossy(&bytes)).to_ascii_uppercase();
-                if !PHASES.contains(&text.as_str()) {
-                    return Err(Error::not_a_table(service, format!("no state of the job, {}", describe_other(&bytes))));
-                }
-                state.phase = text;
-            }
-            if matches!(state.phase.as_str(), "COMPLETED" | "ERROR" | "ABORTED" | "ARCHIVED") {
-                return Ok(state);
-            }
-            let what = format!("job {}", state.phase.to_lowercase());
-            out.send(Event::Progress { stage: what, done: start.elapsed().as_secs(), of: None });
-            if asked.elapsed().as_secs_f64() < pause {
-                self.http.pause(Duration::from_secs_f64(pause), cancelled)?;
-            }
-            pause = (pause * 1.5).min(longest);
-        }
-    }
-
-    fn job_error(&self, job: &Url, service: &str, state: &Job, cancelled: Cancelled) -> Error {
-        let detail = self
-            .http
-            .url(&format!("{}/error", trim(job)))
-            .and_then(|url| self.http.send(&Call { idempotent: false, ..Call::get(url) }, cancelled))
-            .and_then(|response| self.http.read_all(response, 65_536, cancelled));
-        let mut message = match detail {
-            Err(Error::Cancelled) => return Error::Cancelled,
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                votable_status(&text).error_message().unwrap_or_else(|| crate::text::plain_words(&text, 400))
-            }
-            Err(_) => String::new(),
-        };
-        if let Some(summary) = &state.error
-            && (message.is_empty() || state.error.as_deref().is_some_and(|s| s.contains(&message)))
-        {
-            message.clone_from(summary);
-        }
-        Error::service(service, if message.is_empty() { "the job failed and gives no reason".into() } else { message })
-    }
-
     pub(crate) fn count_vo(&self, request: &Request, cancelled: Cancelled) -> Result<u64> {
         let Request::Tap { base, adql, uploads, .. } = request else {
             return Err(Error::Unsupported {
@@ -550,7 +379,9 @@ impl Client {
             first => match self.vosi_tables(&base, cancelled) {
                 Ok(schema) => Ok(schema),
                 Err(Error::Cancelled) => Err(Error::Cancelled),
-                Err(second) => Err(first.err().unwrap_or(second)),
+                // The one that says more than that there is nothing of the kind here.
+                Err(second @ (Error::NotATable { .. } | Error::Status { .. })) => Err(first.err().unwrap_or(second)),
+                Err(second) => Err(second),
             },
         }
     }
@@ -595,7 +426,11 @@ impl Client {
         let response = self.http.send(&Call::get(url).accept("application/xml, text/xml, */*"), cancelled)?;
         let service = response.service.clone();
         let bytes = self.http.read_all(response, 256 << 20, cancelled)?;
-        let schema = parse_tableset(&String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        let schema = parse_tableset(&text);
+        if !schema.tables.is_empty() && !is_whole_xml(&text) {
+            return Err(Error::CutOff { service, rows: 0 });
+        }
         if schema.tables.is_empty() {
             return Err(Error::not_a_table(
                 &service,
@@ -606,31 +441,8 @@ impl Client {
     }
 }
 
-/// The address of a job (`…/async/ID`), where a query is nothing else.
-fn job_address(adql: &str) -> Option<&str> {
-    let text = adql.trim().trim_end_matches(['/', ';']);
-    let web = ["http://", "https://"].iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)));
-    let (_, id) = text.rsplit_once("/async/")?;
-    let plain = !id.is_empty() && !id.contains('/') && !text.contains(char::is_whitespace);
-    (web && plain).then_some(text)
-}
-
-/// A lost connection does not end a job: the error says where it is.
-fn left_behind(error: Error, job: &Url, rows: usize) -> Error {
-    let source = match error {
-        Error::CutOff { service, .. } => Error::CutOff { service, rows },
-        error @ (Error::Network { .. } | Error::Timeout { .. }) => error,
-        error @ Error::Status { code: 500.., .. } => error,
-        other => return other,
-    };
-    Error::JobLeft { job: job.to_string(), source: Box::new(source) }
-}
-
-const PHASES: &[&str] =
-    &["PENDING", "QUEUED", "EXECUTING", "COMPLETED", "ERROR", "ABORTED", "UNKNOWN", "HELD", "SUSPENDED", "ARCHIVED"];
-
 /// Base of a TAP service from what a person may paste: with `/sync`, `/async`, `/tables` or a slash at the end.
-fn tap_base(base: &str) -> String {
+pub(crate) fn tap_base(base: &str) -> String {
     let mut base = base.trim().trim_end_matches(['/', '?']);
     for end in ["/sync", "/async", "/tables", "/capabilities", "/availability"] {
         base = base.strip_suffix(end).unwrap_or(base);
@@ -643,16 +455,8 @@ fn is_sia2(base: &str) -> bool {
     ["sia2", "siav2", "sia/v2", "v2query", "sia-2", "siap2"].iter().any(|w| lower.contains(w))
 }
 
-fn trim(url: &Url) -> String {
+pub(crate) fn trim(url: &Url) -> String {
     url.as_str().trim_end_matches('/').into()
-}
-
-/// A service reached by https that writes http into its answers means itself.
-fn same_scheme(mut url: Url, like: &Url) -> Url {
-    if like.scheme() == "https" && url.scheme() == "http" && url.host_str() == like.host_str() && url.port().is_none() {
-        let _ = url.set_scheme("https");
-    }
-    url
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
@@ -670,70 +474,7 @@ fn words_of(error: asterism_data::Error, service: &str) -> String {
     format!("something that {text}")
 }
 
-/// Reads the document of a job; what cannot be read is left empty.
-pub fn parse_job(text: &str) -> Job {
-    let mut job = Job::default();
-    let mut reader = quick_xml::Reader::from_str(text);
-    reader.config_mut().check_end_names = false;
-    let mut path: Vec<String> = Vec::new();
-    let mut words = String::new();
-    loop {
-        match reader.read_event() {
-            Ok(Xml::Start(tag)) => {
-                words.clear();
-                let name = tag.local_name().as_ref().to_string();
-                if name == "result" {
-                    job.results.push(result_of(&tag));
-                }
-                path.push(name);
-            }
-            Ok(Xml::Empty(tag)) => {
-                if tag.local_name().as_ref() == "result" {
-                    job.results.push(result_of(&tag));
-                }
-            }
-            Ok(Xml::End(_)) => {
-                let parent = path.len().checked_sub(2).map(|i| path[i].as_str());
-                match (parent, path.last().map(String::as_str)) {
-                    (Some("job") | None, Some("phase")) if job.phase.is_empty() => {
-                        job.phase = squeeze(&words).to_ascii_uppercase()
-                    }
-                    (Some("errorSummary"), Some("message")) => {
-                        let message = squeeze(&words);
-                        job.error = (!message.is_empty()).then_some(message);
-                    }
-                    _ => {}
-                }
-                path.pop();
-                words.clear();
-            }
-            Ok(event) => add_text(&mut words, &event),
-            Err(_) => break,
-        }
-        if path.is_empty() && !words.is_empty() && job.phase.is_empty() && words.len() > 1 << 20 {
-            break;
-        }
-        if reader.buffer_position() as usize >= text.len() {
-            break;
-        }
-    }
-    job
-}
-
-fn result_of(tag: &quick_xml::events::BytesStart) -> (String, String) {
-    let (mut id, mut href) = (String::new(), String::new());
-    for attribute in tag.attributes().with_checks(false).flatten() {
-        let value = crate::text::unescape(&attribute.value);
-        match attribute.key.local_name().as_ref() {
-            "id" => id = value,
-            "href" => href = value,
-            _ => {}
-        }
-    }
-    (id, href)
-}
-
-fn add_text(words: &mut String, event: &Xml) {
+pub(crate) fn add_text(words: &mut String, event: &Xml) {
     match event {
         Xml::Text(t) => words.push_str(&t.xml10_content()),
         Xml::CData(t) => words.push_str(&t.xml10_content()),
@@ -813,28 +554,5 @@ mod tests {
         }
         assert!(is_sia2("https://ws.cadc-ccda.hia-iha.nrc-cnrc.gc.ca/argus/sia2/v2query"));
         assert!(!is_sia2("https://irsa.ipac.caltech.edu/cgi-bin/2MASS/IM/nph-im_sia?type=at&ds=asky&"));
-    }
-
-    #[test]
-    fn the_address_of_a_job_is_told_from_a_query() {
-        assert_eq!(job_address(" https://x.org/tap/async/17a/\n"), Some("https://x.org/tap/async/17a"));
-        for text in ["SELECT 'http://x/async/1' FROM t", "http://x/tap/async", "http://x/tap/async/1/results", "x/async/1", ""] {
-            assert_eq!(job_address(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn https_stays_https() {
-        let like = Url::parse("https://x.org/tap/async").unwrap();
-        assert_eq!(same_scheme(Url::parse("http://x.org/tap/async/1").unwrap(), &like).as_str(), "https://x.org/tap/async/1");
-        assert_eq!(same_scheme(Url::parse("http://y.org/1").unwrap(), &like).as_str(), "http://y.org/1");
-    }
-
-    #[test]
-    fn a_broken_job_document_does_not_hang() {
-        for text in ["", "<", "<a><b></a>", "not xml", "<uws:job xmlns:uws='x'><uws:phase>COMPLETED"] {
-            parse_job(text);
-            parse_tableset(text);
-        }
     }
 }

@@ -78,6 +78,7 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, on: &mut dy
                 }
                 Event::Progress { stage, done, of } => handle.say(&stage, done, of.unwrap_or(0)),
                 Event::Note(text) => handle.say(&text, 0, 0),
+                Event::Plan(plan) => handle.say(&plan.to_string(), plan.done() as u64, plan.parts.len() as u64),
             })?;
             Outcome { truncated: answer.truncated, text: answer.text, warnings: answer.warnings, ..Outcome::default() }
         }
@@ -171,9 +172,15 @@ pub fn name_of(question: &Ask) -> String {
         Ask::Sample { name, .. } => sample::by_name(name).map_or_else(|| name.clone(), |s| s.title.clone()),
         Ask::File { path, .. } => path.file_stem().map_or_else(|| "file".into(), |s| s.to_string_lossy().into_owned()),
         Ask::Archive { request } => match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } => "MAST".into(),
+            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastParts { .. } => "MAST".into(),
             Request::MastCatalog { catalog, .. } => catalog.to_uppercase(),
             Request::MastProducts { obsids } => format!("Products of {} observations", obsids.len()),
+            Request::Mission { mission, .. } => mission.to_uppercase(),
+            Request::MissionProducts { mission, datasets } => {
+                format!("Products of {} data sets of {}", datasets.len(), mission.to_uppercase())
+            }
+            Request::Sia2 { base, .. } | Request::DataLink { url: base, .. } => host(base),
+            Request::Registry { words, .. } => format!("Services: {words}"),
             Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
                 host(base)
             }
@@ -194,7 +201,12 @@ pub fn service_of(question: &Ask) -> String {
             Request::MastCone { .. }
             | Request::MastFiltered { .. }
             | Request::MastCatalog { .. }
+            | Request::MastParts { .. }
+            | Request::Mission { .. }
+            | Request::MissionProducts { .. }
             | Request::MastProducts { .. } => "mast".into(),
+            Request::Sia2 { base, .. } | Request::DataLink { url: base, .. } => base.clone(),
+            Request::Registry { .. } => "registry".into(),
             Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
                 base.clone()
             }
@@ -229,8 +241,12 @@ pub fn without_limit(question: &Ask) -> Ask {
             | Request::MastCatalog { max_rows, .. }
             | Request::Cone { max_rows, .. }
             | Request::Sia { max_rows, .. }
+            | Request::Sia2 { max_rows, .. }
+            | Request::Mission { max_rows, .. }
+            | Request::Registry { max_rows, .. }
             | Request::Ssa { max_rows, .. } => *max_rows = None,
-            Request::MastProducts { .. } => {}
+            Request::MastParts { plan } => plan.max_rows = None,
+            Request::MastProducts { .. } | Request::MissionProducts { .. } | Request::DataLink { .. } => {}
             Request::Tap { max_rows, adql, .. } => {
                 *max_rows = None;
                 // Without a condition `narrowed` takes out TOP and adds one that is always true.
@@ -273,12 +289,26 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
                     filters.extend(boxes()?);
                     Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, max_rows }
                 }
-                Request::MastProducts { .. } => {
+                Request::Mission { mission, position, mut filters, columns, max_rows } => {
+                    filters.extend(boxes()?);
+                    Request::Mission { mission, position, filters, columns, max_rows }
+                }
+                Request::MastParts { plan } => {
+                    let mut filters = plan.filters;
+                    filters.extend(boxes()?);
+                    Request::MastFiltered { filters, position: plan.position, max_rows: plan.max_rows }
+                }
+                Request::MastProducts { .. } | Request::MissionProducts { .. } => {
                     return Err(Error::said(
                         "products are listed by observation and take no conditions: search the observations again instead",
                     ));
                 }
-                Request::Cone { .. } | Request::Sia { .. } | Request::Ssa { .. } => {
+                Request::Cone { .. }
+                | Request::Sia { .. }
+                | Request::Sia2 { .. }
+                | Request::DataLink { .. }
+                | Request::Registry { .. }
+                | Request::Ssa { .. } => {
                     return Err(Error::said(
                         "this kind of service takes no conditions on columns: ask the archive's TAP service instead, or copy the ADQL",
                     ));

@@ -11,6 +11,7 @@
 pub mod command;
 pub mod curves;
 pub mod document;
+mod doors;
 pub mod error;
 pub mod explain;
 pub mod export;

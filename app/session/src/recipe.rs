@@ -555,7 +555,7 @@ pub fn request_of(
     let mut kind = match kind {
         Some(text) => Some(
             text.parse::<Kind>()
-                .map_err(|_| Error::said(format!("no kind of service is named '{text}': there are mast, tap, cone, sia, ssa")))?,
+                .map_err(|_| Error::said(format!("no kind of service is named '{text}': there are mast, mission, tap, obscore, cone, sia, sia2, ssa, datalink, registry")))?,
         ),
         None => saved.map(|s| s.kind),
     };
@@ -599,6 +599,9 @@ pub fn request_of(
         Some(Kind::Tap) => {
             let adql = adql.ok_or_else(|| Error::said("a TAP service needs a query: give it ADQL"))?;
             Ok(Request::Tap { base, adql: adql.into(), asynchronous, max_rows, uploads: Vec::new() })
+        }
+        Some(kind @ (Kind::Mission | Kind::Obscore | Kind::Sia2 | Kind::DataLink | Kind::Registry)) => {
+            crate::doors::request(kind, service, base, position, radius_deg, filters, max_rows)
         }
         Some(Kind::Cone) => here().map(|(ra_deg, dec_deg)| Request::Cone { base, ra_deg, dec_deg, radius_deg, max_rows }),
         Some(Kind::Sia) => here().map(|(ra_deg, dec_deg)| Request::Sia { base, ra_deg, dec_deg, radius_deg, max_rows }),
@@ -695,6 +698,36 @@ pub fn step_search(d: &Dataset) -> String {
                 let list = obsids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
                 line("filter", quoted(&format!("obsid={list}")));
                 limit = None;
+            }
+            // The plan is of that day; the question is the same.
+            Request::MastParts { plan } => {
+                line("service", quoted("mast"));
+                if let Some((ra, dec, r)) = plan.position {
+                    line("position", quoted(&format!("{ra} {dec}")));
+                    line("radius", quoted(&format!("{r}deg")));
+                }
+                if !plan.filters.is_empty() {
+                    line("filter", filters(&plan.filters));
+                }
+                limit = plan.max_rows;
+            }
+            Request::Mission { .. }
+            | Request::MissionProducts { .. }
+            | Request::Sia2 { .. }
+            | Request::DataLink { .. }
+            | Request::Registry { .. } => {
+                if let Some(words) = crate::doors::words(request) {
+                    line("service", quoted(&words.service));
+                    line("kind", quoted(&words.kind.to_string()));
+                    if let Some((ra, dec, r)) = words.position {
+                        line("position", quoted(&format!("{ra} {dec}")));
+                        line("radius", quoted(&format!("{r}deg")));
+                    }
+                    if !words.filters.is_empty() {
+                        line("filter", filters(&words.filters));
+                    }
+                }
+                limit = request.max_rows();
             }
             Request::Tap { base, adql, asynchronous, max_rows, .. } => {
                 line("service", quoted(base));

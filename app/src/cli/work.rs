@@ -15,13 +15,16 @@ use crate::theme::Theme;
 /// Words of `asterism search`.
 #[derive(Args)]
 pub struct Search {
-    /// `mast`, `mast:tic`, `sample:NAME`, an address, or a saved service's name.
+    /// `mast`, `mast:tic`, `sample:NAME`, an address, a saved service's name; for --kind mission the mission (`hst`, or
+    /// `hst:products`), for --kind registry the words to look for.
     service: String,
     /// Where the rows go; the ending says the format.
     #[arg(short, long, value_name = "TABLE")]
     output: PathBuf,
-    /// Kind of service, when the address does not tell.
-    #[arg(long, value_parser = ["mast", "tap", "cone", "sia", "ssa"])]
+    /// Kind of service, when the address does not tell. obscore makes the query from the filters (dataproduct_type,
+    /// obs_collection, facility_name, instrument_name, target_name, em in metres, t in MJD, calib_level) for a TAP service; filters of
+    /// sia2 are its parameters (BAND, TIME, COLLECTION, ...); datalink takes ID=..., registry service=tap|cone|sia|sia2|ssa.
+    #[arg(long, value_parser = ["mast", "mission", "tap", "obscore", "cone", "sia", "sia2", "ssa", "datalink", "registry"])]
     kind: Option<String>,
     /// "M 31", or degrees: "10.68 41.27".
     #[arg(long, allow_hyphen_values = true)]
@@ -66,10 +69,13 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
         s.catalogs.clone_from(&url);
         s.mast_tap = format!("{url}/vo-tap/api/v0.1");
         s.resolver = format!("{url}/Santa-war/query");
+        s.registry = format!("{url}/registry/tap");
     }
+    // What stands in the place of the service is no address here.
+    let named = matches!(a.kind.as_deref(), Some("mission" | "registry"));
     let is_mast = a.kind.as_deref() == Some("mast") || a.service == "mast" || a.service.starts_with("mast:");
     let service = match (&a.base_url, is_mast) {
-        (Some(url), false) => url.clone(),
+        (Some(url), false) if !named => url.clone(),
         _ => a.service.clone(),
     };
     let bar = Bar::new();
@@ -141,8 +147,19 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
     }
     let mut table = (*dataset.table).clone();
     if a.products {
-        let ids = asterism_session::products::obsids(&table, &data::RowSet::full(table.rows()))?;
-        table = session.client()?.products(&ids, &interrupted)?;
+        table = match &dataset.ask {
+            asterism_session::Ask::Archive { request: archive::Request::Mission { mission, .. } } => {
+                let column = archive::mission::dataset_column(mission)
+                    .filter(|c| table.column_index(c).is_some())
+                    .ok_or_else(|| Ended::Failed(format!("the rows do not say which data sets of {mission} they are of")))?;
+                let datasets: Vec<String> = table.strings(column)?.into_iter().flatten().collect();
+                session.client()?.mission_products(mission, &datasets, &interrupted)?
+            }
+            _ => {
+                let ids = asterism_session::products::obsids(&table, &data::RowSet::full(table.rows()))?;
+                session.client()?.products(&ids, &interrupted)?
+            }
+        };
     }
     data::write_table(&table, None, &a.output)?;
     let entry = dataset.ledger.last();

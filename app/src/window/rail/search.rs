@@ -135,8 +135,21 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                     state.filters = texts(filters);
                     place(state, *ra_deg, *dec_deg, *radius_deg);
                 }
+                Request::MastParts { plan } => {
+                    state.service = Service::Mast;
+                    state.filters = texts(&plan.filters);
+                    if let Some((ra, dec, radius)) = plan.position {
+                        place(state, ra, dec, radius);
+                    }
+                }
                 // Which observations they are of is no question that the form could hold.
                 Request::MastProducts { .. } => state.service = Service::Mast,
+                // The forms of these doors are not here yet; the form stays as it is.
+                Request::Mission { .. }
+                | Request::MissionProducts { .. }
+                | Request::Sia2 { .. }
+                | Request::DataLink { .. }
+                | Request::Registry { .. } => {}
                 Request::Tap { base, adql, asynchronous, .. } => {
                     state.service = saved(base, Kind::Tap).map_or(Service::Tap, Service::Saved);
                     state.base.clone_from(base);
