@@ -7,6 +7,7 @@
 
 pub mod atomic;
 mod column;
+pub mod crossmatch;
 mod csv;
 mod ecsv;
 pub mod error;
@@ -14,6 +15,8 @@ pub mod expr;
 pub mod fits;
 pub mod fits_products;
 mod fits_table;
+pub mod hats;
+pub mod healpix;
 pub mod image;
 pub mod light_curve;
 pub mod make;

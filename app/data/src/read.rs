@@ -6,7 +6,8 @@ use crate::sniff::{Format, sniff, unpack, utf8};
 use crate::{Error, Part, Result, Table};
 
 /// Every part of a file: tables, images, spectra, light curves. By content first, by file ending
-/// second; gzip and bzip2 are taken off.
+/// second; gzip and bzip2 are taken off. A folder is read when it is a HATS catalogue
+/// ([`hats`](crate::hats) reads parts of one).
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Format`] that says what the file is and what to do.
@@ -31,7 +32,12 @@ pub fn read(path: &Path) -> Result<Vec<Part>> {
 /// As [`read`].
 pub fn read_with_warnings(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
     if path.is_dir() {
-        return Err(Error::format(path.display().to_string(), "is a folder; open a file in it"));
+        if crate::hats::is_catalogue(path) {
+            let catalogue = crate::hats::Catalogue::open_folder(path)?;
+            let table = catalogue.read(&crate::hats::Part::default(), &crate::hats::local, &|_, _, _| true)?;
+            return Ok((vec![Part::Table(table)], Vec::new()));
+        }
+        return Err(Error::format(path.display().to_string(), "is a folder, and no HATS catalogue; open a file in it"));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     read_named(path, bytes, path.parent())
