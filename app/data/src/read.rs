@@ -75,6 +75,11 @@ pub fn read_table(path: &Path) -> Result<Table> {
 fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec<Part>, Vec<String>)> {
     let name = path.display().to_string();
     let bytes = unpack(&name, bytes)?;
+    if crate::sniff::is_tar(&bytes)
+        && let Some(found) = read_archive(&name, &bytes, beside)
+    {
+        return Ok(found);
+    }
     let format = sniff(&name, &bytes)?;
     let mut tables = match format {
         Format::Votable => {
@@ -103,10 +108,33 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec
     Ok((tables.into_iter().map(Part::Table).collect(), Vec::new()))
 }
 
+/// The parts of all members of a tar archive; nothing when none can be read.
+fn read_archive(name: &str, bytes: &[u8], beside: Option<&Path>) -> Option<(Vec<Part>, Vec<String>)> {
+    let (mut parts, mut warnings) = (Vec::new(), Vec::new());
+    for member in crate::tar::members(bytes) {
+        // An archive in an archive is not opened.
+        if crate::sniff::is_tar(member.bytes) {
+            warnings.push(format!("{name}: {} is an archive itself and was not opened", member.name));
+            continue;
+        }
+        match read_named(Path::new(&member.name), member.bytes.to_vec(), beside) {
+            Ok((more, said)) => {
+                parts.extend(more);
+                warnings.extend(said);
+            }
+            Err(e) => warnings.push(format!("{name}: {e}")),
+        }
+    }
+    if let Some(Part::Table(first)) = parts.iter_mut().find(|p| matches!(p, Part::Table(_))) {
+        first.warnings.extend(warnings.iter().cloned());
+    }
+    (!parts.is_empty()).then_some((parts, warnings))
+}
+
 /// Tables without a name of their own are called as the file.
 fn fill_names(tables: &mut [Table], path: &Path) {
     let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = file.trim_end_matches(".gz").trim_end_matches(".bz2");
+    let stem = file.trim_end_matches(".gz").trim_end_matches(".bz2").trim_end_matches(".Z");
     let stem = stem.rsplit_once('.').map_or(stem, |(s, _)| s);
     let many = tables.len() > 1;
     for (i, table) in tables.iter_mut().enumerate() {
