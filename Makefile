@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots
+.PHONY: help run test lint bench fuzz screenshots
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ lint: ## Formatting, clippy with warnings as errors, licences where cargo-deny i
 bench: ## Measure this machine: start, reading, maps, lasso
 	@sh scripts/system-packages.sh run
 	$(CARGO) run --release -- bench all
+
+fuzz: ## Hand broken files and words to everything that reads them, a minute each
+	@sh scripts/system-packages.sh build
+	@CARGO="$(CARGO)" sh scripts/fuzz.sh
 
 screenshots: ## Write the pictures of screenshots/
 	@sh scripts/system-packages.sh test

@@ -4,7 +4,8 @@
 #   sh scripts/system-packages.sh build|run|test
 #
 # build: a C compiler (some crates hold C). run: also Vulkan with a driver, xkb and X libraries.
-# test: also Xvfb, xdotool and ImageMagick, for the test in a real window.
+# test: also Xvfb, xdotool and ImageMagick, for the test in a real window; on Debian also the small
+# programs that judge exports (fitsverify, astropy; STILTS where Java is there already).
 #
 # Installs as root, or through sudo where that works; else prints the one line to type and fails.
 # macOS and Windows need nothing. ASTERISM_SKIP_PACKAGES=1 skips the check.
@@ -81,6 +82,13 @@ if [ "$what" = test ]; then
     command_there Xvfb || need Xvfb xvfb xorg-x11-server-Xvfb xorg-server-xvfb
     command_there xdotool || need xdotool xdotool xdotool xdotool
     command_there import || need ImageMagick imagemagick ImageMagick imagemagick
+    # Judges of exports. Tests say aloud what was not judged where they are absent.
+    if [ $manager = apt ]; then
+        command_there fitsverify || need fitsverify fitsverify - -
+        if command_there java && ! command_there stilts; then need STILTS stilts - -; fi
+        "${ASTERISM_PYTHON:-python3}" -c 'import astropy' 2>/dev/null || /usr/bin/python3 -c 'import astropy' 2>/dev/null \
+            || need astropy python3-astropy - -
+    fi
 fi
 
 missing=${missing# }

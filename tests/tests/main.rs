@@ -3,6 +3,7 @@
 mod bad_input;
 mod brush;
 mod drive;
+mod fuzz;
 mod house;
 mod interop;
 mod picture;

@@ -38,6 +38,37 @@ fn guess_separator(text: &[u8]) -> u8 {
     [b',', b'\t', b';', b'|'].into_iter().max_by_key(|s| (score(*s), *s == b',')).unwrap_or(b',')
 }
 
+/// Tab-separated text of columns of numbers that blanks divide, where every line has as many as
+/// the header has names; none where it is something else.
+fn blank_separated(header: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let header = std::str::from_utf8(header).ok()?;
+    let body = std::str::from_utf8(body).ok()?;
+    let names: Vec<&str> = header.trim_start_matches('#').split_whitespace().collect();
+    let numbers = |l: &str| l.split_ascii_whitespace().all(|w| w.parse::<f64>().is_ok());
+    let lines = || body.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    if names.len() < 2 || numbers(header.trim_start_matches('#')) || lines().next().is_none() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(body.len());
+    out.extend_from_slice(names.join("\t").as_bytes());
+    for line in lines() {
+        out.push(b'\n');
+        let from = out.len();
+        let mut count = 0;
+        for word in line.split_ascii_whitespace() {
+            if out.len() > from {
+                out.push(b'\t');
+            }
+            out.extend_from_slice(word.as_bytes());
+            count += 1;
+        }
+        if count != names.len() || line.contains([',', ';', '|', '"']) || !numbers(line) {
+            return None;
+        }
+    }
+    Some(out)
+}
+
 /// Read; the separator is guessed when not given.
 ///
 /// # Errors
@@ -57,6 +88,12 @@ pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Res
         }
     }
     let separator = separator.unwrap_or_else(|| guess_separator(&text[skip..]));
+    // Columns that blanks divide, under a header that begins with '#' (MACHO, many lists of stars).
+    if last < skip
+        && let Some(body) = blank_separated(&text[last..skip], &text[skip..])
+    {
+        return read_separated(what, body, b'\t', None);
+    }
     // A header line may itself begin with '#': as many names as the first row has numbers.
     if last < skip {
         let line = |from: usize| text_line(&text[from..]);

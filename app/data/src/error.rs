@@ -35,6 +35,9 @@ pub enum Error {
         /// The first few that exist.
         have: String,
     },
+    /// Work was ended by the person who asked for it.
+    #[error("stopped")]
+    Stopped,
     /// polars refused.
     #[error("table: {0}")]
     Polars(#[from] polars::error::PolarsError),

@@ -168,8 +168,9 @@ struct Hdu {
 fn hdus(what: &str, bytes: &[u8]) -> Result<(Vec<Hdu>, Vec<String>)> {
     let mut list = Vec::new();
     let mut warnings = Vec::new();
-    let mut at = 0;
-    while at + 80 <= bytes.len() {
+    let mut at = 0usize;
+    // A damaged size takes `at` past every end.
+    while at.saturating_add(80) <= bytes.len() {
         match header_at(bytes, at) {
             Some((header, data)) => {
                 at = data.saturating_add(header.data_bytes().div_ceil(BLOCK).saturating_mul(BLOCK));

@@ -1,19 +1,19 @@
 //! Light curves: Kepler, K2, TESS and their like, and any table of times and brightnesses.
 //!
 //! Time is Barycentric Julian Date in TDB where the file says so (TIME + BJDREFI + BJDREFF). All
-//! rows are kept, so that gaps stay gaps; `kept` says which pass the mission's default quality mask
-//! (as lightkurve's "default") with a finite time and flux.
+//! rows are kept, so that gaps stay gaps; `kept` says which pass a quality mask (at first the mission's
+//! default one, as lightkurve's "default") with a finite time and flux.
 
-use crate::fits::{Fits, Hdu, Kind};
+use crate::fits::{Fits, Hdu};
+use crate::quality::{Flags, as_bits};
 use crate::source_columns::{Cells, Columns, FitsColumns, TableColumns};
+use crate::target_pixels::TargetPixels;
 use crate::{Image, Table};
 
 /// Kepler and K2: rows with any of these bits are left out.
 pub const KEPLER_MASK: i64 = 1_130_799;
 /// TESS: rows with any of these bits are left out.
 pub const TESS_MASK: i64 = 17_087;
-/// Aperture bit: the pixel is in the optimal aperture.
-const OPTIMAL: i64 = 2;
 
 /// Brightness against time, all vectors of one length.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +28,14 @@ pub struct LightCurve {
     pub flux: Vec<f64>,
     /// One-sigma error, where known.
     pub error: Option<Vec<f64>>,
-    /// True where time and flux are finite and the quality flags pass the mission's default mask.
+    /// True where time and flux are finite and the quality flags pass `mask`.
     pub kept: Vec<bool>,
+    /// Quality bits of each row, where the file has them.
+    pub quality: Option<Vec<i64>>,
+    /// Whose bits they are; [`Flags::bits`] names them.
+    pub flags: Flags,
+    /// Rows with any of these bits are not kept; [`LightCurve::set_mask`] takes another.
+    pub mask: i64,
     /// Unit of the flux.
     pub flux_unit: String,
     /// Which column the flux is from and which mask was used.
@@ -49,6 +55,16 @@ impl LightCurve {
     pub fn kept_count(&self) -> usize {
         self.kept.iter().filter(|k| **k).count()
     }
+    /// Leave rows with any bit of `mask` out, and `kept` follows; 0 keeps all that are finite.
+    pub fn set_mask(&mut self, mask: i64) {
+        self.mask = mask;
+        self.kept = (0..self.flux.len())
+            .map(|i| {
+                let fine = self.quality.as_ref().is_none_or(|q| q[i] & mask == 0);
+                fine && self.flux[i].is_finite() && self.time_bjd[i].is_finite()
+            })
+            .collect();
+    }
     /// True when smaller numbers are brighter.
     pub fn is_magnitude(&self) -> bool {
         self.flux_unit.to_ascii_lowercase().starts_with("mag")
@@ -62,7 +78,7 @@ impl LightCurve {
 }
 
 const TIMES: [&str; 10] = ["time", "bjd", "hjd", "btjd", "bkjd", "mjd", "jd", "t", "hjd_utc", "obstime"];
-const FLUXES: [(&str, &str); 15] = [
+const FLUXES: [(&str, &str); 16] = [
     ("pdcsap_flux", "pdcsap_flux_err"),
     ("kspsap_flux", "kspsap_flux_err"),
     ("det_flux", "det_flux_err"),
@@ -77,6 +93,7 @@ const FLUXES: [(&str, &str); 15] = [
     ("magnitude", "magnitude_error"),
     ("psfmag", "psfmagerr"),
     ("mag", "error"),
+    ("mag", "err"),
     ("fraw", "fraw_err"),
 ];
 
@@ -114,6 +131,7 @@ pub fn light_curves_by_id(table: &Table, id: &str) -> Vec<LightCurve> {
                 flux: pick(&whole.flux),
                 error: whole.error.as_deref().map(pick),
                 kept: rows.iter().map(|r| whole.kept[*r]).collect(),
+                quality: whole.quality.as_deref().map(|q| rows.iter().map(|r| q[*r]).collect()),
                 ..whole.without_rows()
             })
         })
@@ -124,8 +142,8 @@ pub fn light_curves_by_id(table: &Table, id: &str) -> Vec<LightCurve> {
 /// the mean frame as an image.
 pub(crate) fn of_bin_table(fits: &Fits, hdu: &Hdu) -> (Option<LightCurve>, Option<Image>) {
     let Ok(columns) = FitsColumns::new(fits, hdu) else { return (None, None) };
-    if let Some((curve, image)) = target_pixels(&columns) {
-        return (Some(curve), Some(image));
+    if let Some(pixels) = TargetPixels::of_columns(&columns) {
+        return (pixels.light_curve(&pixels.optimal()).ok(), pixels.mean_frame().ok());
     }
     (from_columns(&columns), None)
 }
@@ -165,30 +183,29 @@ impl Roles {
     fn read(&self, c: &dyn Columns) -> LightCurve {
         let (time_bjd, time_system) = times(c, self.time);
         let flux = c.column(self.flux);
-        let (mask, mask_name) = quality_mask(c);
-        let quality = self.quality.map(|q| c.column(q));
-        let kept = (0..flux.len())
-            .map(|i| {
-                let fine = quality.as_ref().is_none_or(|q| q[i].is_finite() && q[i] as i64 & mask == 0);
-                fine && flux[i].is_finite() && time_bjd[i].is_finite()
-            })
-            .collect();
+        let flags = flags_of(c);
+        let mask = flags.default_mask();
+        let mask_name = if flags == Flags::Other { "any kind".into() } else { format!("the {} mask {mask}", flags.name()) };
         let info = &c.infos()[self.flux];
         let unit =
             if info.unit.is_empty() && info.name.to_ascii_lowercase().contains("mag") { "mag".into() } else { info.unit.clone() };
-        LightCurve {
+        let mut curve = LightCurve {
             name: c.title(),
             time_bjd,
             time_system,
             flux,
             error: self.error.map(|e| c.column(e)),
-            kept,
+            quality: self.quality.map(|q| as_bits(&c.column(q))),
+            flags,
             flux_unit: unit,
             rule: match self.quality {
                 Some(q) => format!("{}; rows where {} has a bit of {mask_name} are left out", info.name, c.infos()[q].name),
                 None => format!("{}; no quality column", info.name),
             },
-        }
+            ..LightCurve::default()
+        };
+        curve.set_mask(mask);
+        curve
     }
 }
 
@@ -198,25 +215,28 @@ impl LightCurve {
             time_system: self.time_system.clone(),
             flux_unit: self.flux_unit.clone(),
             rule: self.rule.clone(),
+            flags: self.flags,
+            mask: self.mask,
             ..Self::default()
         }
     }
 }
 
-fn quality_mask(c: &dyn Columns) -> (i64, String) {
+/// Whose quality bits a file has, by its keywords.
+pub(crate) fn flags_of(c: &dyn Columns) -> Flags {
     let telescope = c.key("TELESCOP").unwrap_or_default().to_ascii_uppercase();
     let mission = c.key("MISSION").unwrap_or_default().to_ascii_uppercase();
     if telescope.starts_with("KEPLER") || telescope.starts_with("K2") || mission.starts_with('K') {
-        (KEPLER_MASK, format!("the Kepler mask {KEPLER_MASK}"))
+        Flags::Kepler
     } else if telescope.starts_with("TESS") {
-        (TESS_MASK, format!("the TESS mask {TESS_MASK}"))
+        Flags::Tess
     } else {
-        (-1, "any kind".into())
+        Flags::Other
     }
 }
 
 /// Times with their zero point added, and what they are measured in.
-fn times(c: &dyn Columns, column: usize) -> (Vec<f64>, String) {
+pub(crate) fn times(c: &dyn Columns, column: usize) -> (Vec<f64>, String) {
     let mut time = c.column(column);
     let info = &c.infos()[column];
     let zero = match (c.number_key("BJDREFI"), c.number_key("BJDREFF")) {
@@ -233,69 +253,4 @@ fn times(c: &dyn Columns, column: usize) -> (Vec<f64>, String) {
         name => format!("{name} [{}]", info.unit),
     };
     (time, system)
-}
-
-/// TIME beside FLUX cells that are frames, with an APERTURE unit.
-fn target_pixels(c: &FitsColumns) -> Option<(LightCurve, Image)> {
-    let infos = c.infos();
-    let time = c.named(&["time"]).filter(|i| infos[*i].cells == Cells::Number)?;
-    let flux = c.named(&["flux"]).filter(|i| infos[*i].cells == Cells::Array)?;
-    let dims = &c.table.columns[flux].dims;
-    let [columns, rows] = dims[..] else { return None };
-    let pixels = columns.checked_mul(rows).filter(|n| *n > 0 && *n == c.table.columns[flux].repeat)?;
-    let aperture = c
-        .fits
-        .hdus
-        .iter()
-        .find(|h| h.name().eq_ignore_ascii_case("APERTURE") && h.kind() == Kind::Image && h.axes() == [columns, rows]);
-    let flags: Option<Vec<i64>> = aperture.and_then(|h| c.fits.values(h).ok()).map(|v| v.into_iter().map(|v| v as i64).collect());
-    let has_optimal = flags.as_ref().is_some_and(|f| f.iter().any(|v| v & OPTIMAL != 0));
-    let inside = |p: usize| !has_optimal || flags.as_ref().is_none_or(|f| f[p] & OPTIMAL != 0);
-
-    let (time_bjd, time_system) = times(c, time);
-    let frames = c.column(flux);
-    let errors = c.named(&["flux_err"]).map(|i| c.column(i)).filter(|v| v.len() == frames.len());
-    let (mask, mask_name) = quality_mask(c);
-    let quality = c.named(&["quality", "sap_quality"]).filter(|i| infos[*i].cells == Cells::Number).map(|i| c.column(i));
-    let mut curve = LightCurve {
-        name: c.title(),
-        time_system,
-        flux_unit: infos[flux].unit.clone(),
-        rule: format!(
-            "sum over {} pixels; rows with a bit of {mask_name} are left out",
-            if has_optimal { "the optimal aperture's" } else { "all" }
-        ),
-        ..LightCurve::default()
-    };
-    let mut sigma = Vec::new();
-    let mut mean = vec![(0.0, 0usize); pixels];
-    for (row, frame) in frames.chunks_exact(pixels).enumerate() {
-        let used = || (0..pixels).filter(|p| inside(*p));
-        let sum: f64 = used().map(|p| frame[p]).filter(|v| v.is_finite()).sum();
-        let any = used().any(|p| frame[p].is_finite());
-        curve.flux.push(if any { sum } else { f64::NAN });
-        if let Some(e) = &errors {
-            let squares: f64 = used().map(|p| e[row * pixels + p]).filter(|v| v.is_finite()).map(|v| v * v).sum();
-            sigma.push(if any { squares.sqrt() } else { f64::NAN });
-        }
-        let fine = quality.as_ref().is_none_or(|q| q[row].is_finite() && q[row] as i64 & mask == 0);
-        let kept = fine && any && time_bjd[row].is_finite();
-        curve.kept.push(kept);
-        if kept {
-            for (m, v) in mean.iter_mut().zip(frame).filter(|(_, v)| v.is_finite()) {
-                *m = (m.0 + v, m.1 + 1);
-            }
-        }
-    }
-    curve.error = errors.is_some().then_some(sigma);
-    curve.time_bjd = time_bjd;
-    let count = curve.kept_count();
-    let frame = mean.into_iter().map(|(sum, n)| if n == 0 { f32::NAN } else { (sum / n as f64) as f32 }).collect();
-    let mut image = Image::new(format!("{} mean of {count} frames", c.title()), [rows, columns], frame).ok()?;
-    image.unit = infos[flux].unit.clone();
-    if let Some(h) = aperture {
-        image.header = h.header.as_text();
-        image.wcs = crate::Wcs::from_header(&image.header);
-    }
-    Some((curve, image))
 }

@@ -39,6 +39,38 @@ pub(crate) fn read_parquet(what: &str, bytes: Vec<u8>) -> Result<Table> {
     described(what, frame, content.as_deref())
 }
 
+/// A Parquet file on the disk, of which only `columns` are read (all when empty), or with `footer`
+/// its columns and no rows.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::NoColumn`], [`Error::Format`].
+pub(crate) fn read_parquet_file(path: &std::path::Path, columns: &[String], footer: bool) -> Result<Table> {
+    let what = path.display().to_string();
+    let fail = |e: PolarsError| {
+        Error::format(&what, format!("is a Parquet file that cannot be read: {e}; it may be incomplete: fetch it again"))
+    };
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut reader = ParquetReader::new(file);
+    let metadata = reader.get_metadata().map_err(fail)?.clone();
+    let pairs = metadata.key_value_metadata();
+    let content = pairs.as_ref().and_then(|p| p.iter().find(|kv| kv.key == CONTENT_KEY)?.value.clone());
+    let schema = reader.schema().map_err(fail)?;
+    if let Some(name) = columns.iter().find(|c| !schema.contains(c.as_str())) {
+        let have: Vec<&str> = schema.iter_names().map(|n| n.as_str()).take(8).collect();
+        return Err(Error::NoColumn { name: name.clone(), have: have.join(", ") });
+    }
+    if footer {
+        reader = reader.with_slice(Some((0, 0)));
+    }
+    if !columns.is_empty() {
+        reader = reader.with_columns(Some(columns.to_vec()));
+    }
+    let frame = reader.set_rechunk(true).finish().map_err(fail)?;
+    // Columns come in the order of the file.
+    let frame = if columns.is_empty() { frame } else { frame.select(columns.iter().map(String::as_str))? };
+    described(&what, frame, content.as_deref())
+}
+
 /// An Arrow IPC (Feather 2) file.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ use crate::sniff::{Format, sniff, unpack, utf8};
 use crate::{Error, Part, Result, Table};
 
 /// Every part of a file: tables, images, spectra, light curves. By content first, by file ending
-/// second; gzip and bzip2 are taken off.
+/// second; gzip and bzip2 are taken off. A folder is read when it is a HATS catalogue
+/// ([`hats`](crate::hats) reads parts of one).
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Format`] that says what the file is and what to do.
@@ -31,7 +32,12 @@ pub fn read(path: &Path) -> Result<Vec<Part>> {
 /// As [`read`].
 pub fn read_with_warnings(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
     if path.is_dir() {
-        return Err(Error::format(path.display().to_string(), "is a folder; open a file in it"));
+        if crate::hats::is_catalogue(path) {
+            let catalogue = crate::hats::Catalogue::open_folder(path)?;
+            let table = catalogue.read(&crate::hats::Part::default(), &crate::hats::local, &|_, _, _| true)?;
+            return Ok((vec![Part::Table(table)], Vec::new()));
+        }
+        return Err(Error::format(path.display().to_string(), "is a folder, and no HATS catalogue; open a file in it"));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     read_named(path, bytes, path.parent())
@@ -69,6 +75,11 @@ pub fn read_table(path: &Path) -> Result<Table> {
 fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec<Part>, Vec<String>)> {
     let name = path.display().to_string();
     let bytes = unpack(&name, bytes)?;
+    if crate::sniff::is_tar(&bytes)
+        && let Some(found) = read_archive(&name, &bytes, beside)
+    {
+        return Ok(found);
+    }
     let format = sniff(&name, &bytes)?;
     let mut tables = match format {
         Format::Votable => {
@@ -97,10 +108,33 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec
     Ok((tables.into_iter().map(Part::Table).collect(), Vec::new()))
 }
 
+/// The parts of all members of a tar archive; nothing when none can be read.
+fn read_archive(name: &str, bytes: &[u8], beside: Option<&Path>) -> Option<(Vec<Part>, Vec<String>)> {
+    let (mut parts, mut warnings) = (Vec::new(), Vec::new());
+    for member in crate::tar::members(bytes) {
+        // An archive in an archive is not opened.
+        if crate::sniff::is_tar(member.bytes) {
+            warnings.push(format!("{name}: {} is an archive itself and was not opened", member.name));
+            continue;
+        }
+        match read_named(Path::new(&member.name), member.bytes.to_vec(), beside) {
+            Ok((more, said)) => {
+                parts.extend(more);
+                warnings.extend(said);
+            }
+            Err(e) => warnings.push(format!("{name}: {e}")),
+        }
+    }
+    if let Some(Part::Table(first)) = parts.iter_mut().find(|p| matches!(p, Part::Table(_))) {
+        first.warnings.extend(warnings.iter().cloned());
+    }
+    (!parts.is_empty()).then_some((parts, warnings))
+}
+
 /// Tables without a name of their own are called as the file.
 fn fill_names(tables: &mut [Table], path: &Path) {
     let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = file.trim_end_matches(".gz").trim_end_matches(".bz2");
+    let stem = file.trim_end_matches(".gz").trim_end_matches(".bz2").trim_end_matches(".Z");
     let stem = stem.rsplit_once('.').map_or(stem, |(s, _)| s);
     let many = tables.len() > 1;
     for (i, table) in tables.iter_mut().enumerate() {

@@ -33,11 +33,11 @@ fn start(bytes: &[u8], with: &[u8]) -> bool {
     bytes.starts_with(with)
 }
 
-fn is_tar(bytes: &[u8]) -> bool {
+pub(crate) fn is_tar(bytes: &[u8]) -> bool {
     bytes.len() > 262 && &bytes[257..262] == b"ustar"
 }
 
-/// Take gzip and bzip2 off (also twice); a truncated one gives what there is.
+/// Take gzip, bzip2 and `compress` (`.Z`) off (also twice); a truncated one gives what there is.
 ///
 /// # Errors
 /// [`Error::Format`] when nothing can be unpacked.
@@ -48,6 +48,13 @@ pub fn unpack(what: &str, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
             flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut out)
         } else if start(&bytes, b"BZh") && bytes.get(4..10) == Some(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]) {
             bzip2::read::MultiBzDecoder::new(bytes.as_slice()).read_to_end(&mut out)
+        } else if crate::lzw::is_lzw(&bytes) {
+            let (unpacked, wrong) = crate::lzw::unpack(&bytes);
+            out = unpacked;
+            match wrong {
+                Some(why) => Err(std::io::Error::other(why)),
+                None => Ok(out.len()),
+            }
         } else {
             return Ok(bytes);
         };
@@ -146,7 +153,7 @@ pub fn sniff(name: &str, bytes: &[u8]) -> Result<Format> {
 /// The ending of a name in lower case, without `.gz` or `.bz2`.
 pub(crate) fn ending(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let name = name.trim_end_matches(".gz").trim_end_matches(".bz2");
+    let name = name.trim_end_matches(".gz").trim_end_matches(".bz2").trim_end_matches(".z");
     name.rsplit_once('.').map(|(_, e)| e.to_owned()).unwrap_or_default()
 }
 

@@ -67,6 +67,12 @@ pub struct Spectrum {
     pub medium: Medium,
     /// Which rule recognised the layout, for a person.
     pub rule: String,
+    /// Quality bits of each sample, where the file has a column of them.
+    pub quality: Option<Vec<i64>>,
+    /// Whose bits they are; [`Flags::bits`](crate::quality::Flags::bits) names them.
+    pub flags: crate::quality::Flags,
+    /// Samples with any of these bits are not good; [`Spectrum::set_mask`] takes another.
+    pub mask: i64,
     /// True when the unit of the wavelengths was not in the file and had to be assumed.
     pub units_assumed: bool,
 }
@@ -90,6 +96,14 @@ impl Spectrum {
         let (a, b) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
         (a <= b).then_some((a, b))
     }
+    /// Take samples with any bit of `mask` as bad, and `good` follows: what is finite and has none of
+    /// them. Nothing changes where the file has no column of quality bits.
+    pub fn set_mask(&mut self, mask: i64) {
+        let Some(quality) = &self.quality else { return };
+        self.mask = mask;
+        self.good = quality.iter().map(|q| q & mask == 0).collect();
+        self.tidy_masked(true);
+    }
     /// Fill `wavelength_m` from `axis` by `factor` metres a unit.
     pub(crate) fn set_axis(&mut self, axis: Vec<f64>, unit: &str, factor_m: f64) {
         self.wavelength_m = axis.iter().map(|v| v * factor_m).collect();
@@ -112,6 +126,9 @@ impl Spectrum {
         }
         if let Some(e) = &mut self.error {
             e.truncate(n);
+        }
+        if let Some(q) = &mut self.quality {
+            q.resize(n, 0);
         }
         for i in 0..n {
             let error = masked || self.error.as_ref().is_none_or(|e| e[i] > 0.0 && e[i].is_finite());

@@ -11,6 +11,7 @@
 //! (IRAF multispec), IVOA Spectrum data model 1.1 (utypes).
 
 use crate::fits::{Fits, Hdu, Kind, Value};
+use crate::quality::Flags;
 use crate::source_columns::{Cells, Columns, FitsColumns, TableColumns};
 use crate::spectrum::{guess_unit, metres_in};
 use crate::{Medium, SpectraColumn, Spectrum, Table};
@@ -152,6 +153,9 @@ fn from_columns(c: &dyn Columns) -> Vec<Spectrum> {
         if let (Some(e), Some((_, kind))) = (&mut s.error, error) {
             to_sigma(e, kind);
         }
+        if let Some(mask) = &mask {
+            (s.flags, s.mask) = (mask.flags, mask.bits());
+        }
         s.tidy_masked(mask.is_some());
         vacuum_below_2000(&mut s);
         s
@@ -174,6 +178,7 @@ fn from_columns(c: &dyn Columns) -> Vec<Spectrum> {
         };
         s.good = match &mask {
             Some(mask) if infos[mask.column].cells == Cells::Number => {
+                s.quality = mask.quality(&c.column(mask.column));
                 c.column(mask.column).into_iter().zip(&s.flux).map(|(v, f)| mask.is_good(v, *f)).collect()
             }
             _ => vec![true; s.flux.len()],
@@ -230,6 +235,7 @@ fn from_columns(c: &dyn Columns) -> Vec<Spectrum> {
         };
         s.good = match &mask {
             Some(mask) if infos[mask.column].cells == Cells::Array => {
+                s.quality = mask.quality(&cut(c.cell(row, mask.column)));
                 cut(c.cell(row, mask.column)).into_iter().zip(&flux_values).map(|(v, f)| mask.is_good(v, *f)).collect()
             }
             _ => vec![true; flux_values.len()],
@@ -244,6 +250,7 @@ fn from_columns(c: &dyn Columns) -> Vec<Spectrum> {
 struct Mask {
     column: usize,
     kind: MaskKind,
+    flags: Flags,
 }
 
 enum MaskKind {
@@ -259,15 +266,20 @@ enum MaskKind {
 
 impl Mask {
     fn find(c: &dyn Columns, telescope: &str, instrument: &str) -> Option<Self> {
-        let mask = |names: &[&str], kind: MaskKind| c.named(names).map(|column| Self { column, kind });
+        let flags = match (telescope, instrument) {
+            (_, "STIS") => Flags::Stis,
+            (_, "COS") => Flags::Cos,
+            ("JWST", _) => Flags::Jwst,
+            _ => Flags::Other,
+        };
+        let mask = |names: &[&str], kind: MaskKind| c.named(names).map(|column| Self { column, kind, flags });
         if let Some(m) = mask(&["dq_wgt", "npts"], MaskKind::Positive) {
             return Some(m);
         }
         if let Some(m) = mask(
             &["dq"],
-            match (telescope, instrument) {
-                (_, "STIS") => MaskKind::Bits(!(64 | 1024)),
-                ("JWST", _) => MaskKind::Bits(1),
+            match flags {
+                Flags::Stis | Flags::Jwst => MaskKind::Bits(flags.default_mask()),
                 _ => MaskKind::Zero,
             },
         ) {
@@ -282,8 +294,20 @@ impl Mask {
         };
         mask(&["quality"], quality)
             .or_else(|| mask(&["qual", "mask", "flag", "flags"], MaskKind::Zero))
-            .or_else(|| c.with_utype("FluxAxis.Quality").map(|column| Self { column, kind: MaskKind::Zero }))
+            .or_else(|| c.with_utype("FluxAxis.Quality").map(|column| Self { column, kind: MaskKind::Zero, flags: Flags::Other }))
             .filter(|m| c.infos()[m.column].cells != Cells::Text)
+    }
+    /// The column's bits, where it is one of bits.
+    fn quality(&self, values: &[f64]) -> Option<Vec<i64>> {
+        matches!(self.kind, MaskKind::Bits(_) | MaskKind::Zero).then(|| crate::quality::as_bits(values))
+    }
+    /// The bits that are bad.
+    fn bits(&self) -> i64 {
+        match self.kind {
+            MaskKind::Bits(bits) => bits,
+            MaskKind::Zero => -1,
+            MaskKind::Positive | MaskKind::Iue => 0,
+        }
     }
     fn is_good(&self, value: f64, flux: f64) -> bool {
         match self.kind {

@@ -698,12 +698,18 @@ fn list_text<T: Num>(
         return b.append_null();
     }
     if let Some(n) = want
-        && values.len() < n
+        && fillable(values.len(), n)
     {
         faults.note("array cell(s) shorter than declared are filled with blanks", || format!("column '{name}', row {}", row + 1));
         values.resize(n, None);
     }
     push_list::<T>(b, &values);
+}
+
+/// Whether a cell shorter than declared is filled up: not when a damaged `arraysize` asks for
+/// thousands of times what is there.
+fn fillable(have: usize, want: usize) -> bool {
+    have < want && want <= have.saturating_mul(1024).max(4096)
 }
 
 /// Put the text of a TD into its column.
@@ -750,14 +756,14 @@ fn push_text(field: &Field, b: &mut Builder, text: &str, row: usize, faults: &mu
                 return b.append_null();
             }
             if let Some(n) = want
-                && values.len() < n
+                && fillable(values.len(), n)
             {
                 values.resize(n, None);
             }
             b.append_iter(values.iter().copied());
         }
         Builder::TextList(b) => {
-            let n = field.string_len.unwrap_or(1);
+            let n = field.string_len.unwrap_or(1).max(1);
             if text.is_empty() {
                 return b.append_null();
             }

@@ -168,8 +168,10 @@ fn head(table: &Table, outs: &[Out]) -> String {
     }
     for p in &table.params {
         s.push_str(&format!(
-            "<PARAM name=\"{}\" datatype=\"char\" arraysize=\"*\" value=\"{}\"",
+            "<PARAM name=\"{}\" datatype=\"{}\" arraysize=\"*\" value=\"{}\"",
             escape(&p.name),
+            // `char` is ASCII up to VOTable 1.5.
+            if p.value.is_ascii() { "char" } else { "unicodeChar" },
             escape(&p.value)
         ));
         if let Some(unit) = &p.unit {

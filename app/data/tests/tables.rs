@@ -1156,3 +1156,33 @@ fn a_tile_compressed_table_is_read_as_the_table_it_was() {
     let said = message(read_cut(heap));
     assert!(said.contains("compressed table") && said.contains("fetch it again"), "{said}");
 }
+
+/// Found by `make fuzz`.
+#[test]
+fn damaged_sizes_neither_panic_nor_fill_the_memory() {
+    // A cell of two values in a column that says two thousand million.
+    let document = "<VOTABLE><RESOURCE><TABLE><FIELD name='a' datatype='boolean' arraysize='2147483648'/><FIELD name='b' datatype='int' \
+                    arraysize='2147483648'/><FIELD name='c' datatype='int' arraysize='3'/><DATA><TABLEDATA><TR><TD>T F</TD><TD>1 2</TD>\
+                    <TD>1 2</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>";
+    let Part::Table(t) = read_bytes("a.vot", document.as_bytes().to_vec(), None).unwrap().swap_remove(0) else {
+        panic!("no table")
+    };
+    assert_eq!((t.array(0, 0).len(), t.array(1, 0).len(), t.array(2, 0).len()), (2, 2, 3));
+    // A FITS extension whose size goes past every end.
+    let card = |text: &str| format!("{text:<80}");
+    let mut bytes = String::new();
+    for text in ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    2"] {
+        bytes.push_str(&card(text));
+    }
+    for text in ["NAXIS1  =  9223372036854775807", "NAXIS2  =  9223372036854775807", "END"] {
+        bytes.push_str(&card(text));
+    }
+    let mut bytes = bytes.into_bytes();
+    bytes.resize(2880 * 2, b' ');
+    // With words or with what is there, as long as it comes back.
+    let _ = read_bytes("a.fits", bytes.clone(), None);
+    for (at, text) in [(0, "SIMPLE  =                    T"), (160, "NAXIS   =                    0")] {
+        bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
+    }
+    assert!(read_bytes("a.fits", bytes, None).is_err());
+}

@@ -11,12 +11,15 @@ use super::{Done, Outcome};
 /// Words of the call.
 #[derive(Args)]
 pub struct Info {
-    /// A table or product.
+    /// A table, a product, or the folder of a HATS catalogue.
     path: PathBuf,
 }
 
 /// Say what is in a file.
 pub fn info(a: &Info) -> Outcome {
+    if data::hats::is_catalogue(&a.path) {
+        return catalogue(&a.path);
+    }
     let (parts, of_file) = data::read_with_warnings(&a.path)?;
     let mut warnings: Vec<&String> =
         parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(&t.warnings) } else { None }).flatten().collect();
@@ -28,6 +31,34 @@ pub fn info(a: &Info) -> Outcome {
     let described: Vec<Value> = parts.iter().map(describe).collect();
     let text = parts.iter().map(say).chain(of_file.iter().map(|w| format!("warning: {w}"))).collect::<Vec<_>>().join("\n");
     Ok(Done { json: json!({"path": a.path.display().to_string(), "parts": described, "warnings": warnings}), text, truncated })
+}
+
+/// A HATS catalogue: what it says of itself, without reading its rows.
+fn catalogue(path: &std::path::Path) -> Outcome {
+    let c = data::hats::Catalogue::open_folder(path)?;
+    let columns = c.columns(&data::hats::local)?;
+    let described: Vec<Value> =
+        columns.columns().iter().map(|m| json!({"name": m.name, "type": m.datatype, "unit": m.unit, "ucd": m.ucd})).collect();
+    let orders = || c.cells.iter().map(|cell| cell.order);
+    let names: Vec<&str> = columns.columns().iter().map(|m| m.name.as_str()).collect();
+    let text = format!(
+        "HATS {} {}: {} rows in {} cells of order {} to {}; columns {}{}",
+        c.kind,
+        c.name,
+        c.rows.map_or("unknown".into(), |n| n.to_string()),
+        c.cells.len(),
+        orders().min().unwrap_or(0),
+        orders().max().unwrap_or(0),
+        names.join(", "),
+        if c.margins.is_empty() { String::new() } else { format!("; margins {}", c.margins.join(", ")) }
+    );
+    let part = json!({"kind": "catalogue", "name": c.name, "type": c.kind, "rows": c.rows, "cells": c.cells.len(), "orders": [orders().min(), orders().max()],
+        "position": c.position, "margins": c.margins, "columns": described});
+    Ok(Done {
+        json: json!({"path": path.display().to_string(), "parts": [part], "warnings": columns.warnings}),
+        text,
+        truncated: false,
+    })
 }
 
 fn finite(v: f64) -> Value {

@@ -4,6 +4,7 @@
 //! figures. The rules that hold for all (exit status, `--json`, progress, Ctrl+C) stand here.
 
 mod bench;
+mod crossmatch;
 mod info;
 mod reduce;
 mod work;
@@ -63,6 +64,9 @@ enum Action {
     /// Write a table in another format.
     #[command(after_help = "Example: asterism convert gaia.vot gaia.parquet --columns source_id,ra,dec --where \"parallax > 5\"")]
     Convert(work::Convert),
+    /// Join two tables by position in the sky.
+    #[command(after_help = "Example: asterism match gaia.vot tic.fits --radius 1arcsec --find best -o both.parquet")]
+    Match(crossmatch::Match),
     /// Make a map of a table.
     #[command(after_help = "Example: asterism reduce stars.parquet -o map.parquet --method tsne --columns period,amplitude")]
     Reduce(reduce::Reduce),
@@ -146,6 +150,7 @@ pub fn main() -> ExitCode {
         Action::Search(a) => work::search(&a, common),
         Action::Info(a) => info::info(&a),
         Action::Convert(a) => work::convert(&a),
+        Action::Match(a) => crossmatch::cross_match(&a),
         Action::Reduce(a) => reduce::reduce(&a, common),
         Action::Cluster(a) => reduce::cluster(&a, common),
         Action::Refine(a) => work::refine(&a),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use asterism_session::data::hats::{self, Catalogue, Cone};
 use asterism_session::data::{self, Expr, RowSet};
 use asterism_session::{Command, Session, Settings, archive, recipe, rule, run as runs, sample as samples};
 use clap::Args;
@@ -187,7 +188,7 @@ fn wait(session: &mut Session, bar: &Bar) -> Result<(), Ended> {
 /// Words of `asterism convert`.
 #[derive(Args)]
 pub struct Convert {
-    /// A table.
+    /// A table, or the folder of a HATS catalogue.
     input: PathBuf,
     /// The new one; the ending says the format.
     output: PathBuf,
@@ -200,6 +201,35 @@ pub struct Convert {
     /// Only rows whose ids (or row numbers, in a column named row) stand in this file.
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
+    /// Only rows within a circle on the sky: "10.68 41.27 0.5deg" (degrees; a radius of deg, arcmin or arcsec).
+    /// Of a HATS catalogue only the files it meets are read.
+    #[arg(long, value_name = "RA DEC RADIUS", allow_hyphen_values = true)]
+    cone: Option<String>,
+}
+
+/// The words of `--cone`.
+fn cone_of(text: &str) -> Result<Cone, Ended> {
+    let wrong = || Ended::Usage(format!("--cone wants RA DEC RADIUS, for example \"10.68 41.27 0.5deg\", not '{text}'"));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [ra, dec, radius] = words[..] else { return Err(wrong()) };
+    let number = |word: &str| word.parse::<f64>().ok().filter(|v| v.is_finite());
+    let (ra_deg, dec_deg) = number(ra).zip(number(dec).filter(|d| d.abs() <= 90.0)).ok_or_else(wrong)?;
+    let radius_deg = archive::parse_radius(radius).map_err(|e| Ended::Usage(e.to_string()))?;
+    Ok(Cone { ra_deg, dec_deg, radius_deg })
+}
+
+/// The part of a HATS catalogue that the words ask for.
+fn read_catalogue(a: &Convert, cone: Option<Cone>, expr: Option<&Expr>) -> Result<data::Table, Ended> {
+    let catalogue = Catalogue::open_folder(&a.input)?;
+    // A predicate may speak of columns that are not written.
+    let columns = if expr.is_some() || a.rows.is_some() { Vec::new() } else { a.columns.clone() };
+    let bar = std::sync::Mutex::new(Bar::new());
+    Ok(catalogue.read(&hats::Part { cone, columns }, &hats::local, &|stage, done, of| {
+        if let Ok(bar) = bar.lock() {
+            bar.say(stage, done as u64, of as u64);
+        }
+        !interrupted()
+    })?)
 }
 
 fn parse(text: &str) -> Result<Expr, Ended> {
@@ -210,9 +240,20 @@ fn parse(text: &str) -> Result<Expr, Ended> {
 pub fn convert(a: &Convert) -> Outcome {
     let start = Instant::now();
     let expr = a.expr.as_deref().map(parse).transpose()?;
-    let dataset = read_dataset(&a.input)?;
+    let cone = a.cone.as_deref().map(cone_of).transpose()?;
+    let dataset = if a.input.is_dir() {
+        let table = read_catalogue(a, cone, expr.as_ref())?;
+        let ask = asterism_session::Ask::File { path: a.input.clone(), filter: None, max_rows: None };
+        asterism_session::ledger::probe(&ask, table, None, Vec::new())
+    } else {
+        read_dataset(&a.input)?
+    };
     let read = start.elapsed().as_secs_f64();
     let mut rows = RowSet::full(dataset.table.rows());
+    if let Some(cone) = cone.filter(|_| !a.input.is_dir()) {
+        let at = data::crossmatch::Positions::of(&dataset.table, None)?;
+        rows = RowSet::from_fn(rows.len(), |r| cone.contains(at.ra_deg[r], at.dec_deg[r]));
+    }
     if let Some(expr) = expr {
         rows = rows.and(&expr.rows(&dataset.table)?);
     }
