@@ -354,6 +354,13 @@ pub enum Command {
         /// Of which rows.
         rows: ExportRows,
     },
+    /// Download the files behind rows into a folder, as `mastDownload/<collection>/<obs_id>/<file>`. What was broken off goes on.
+    Download {
+        /// Which.
+        rows: ExportRows,
+        /// Folder.
+        to: PathBuf,
+    },
     /// Write the addresses of the rows' products, one a line, or as a shell script (`.sh`).
     ExportProducts {
         /// Which.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use asterism_archive::{Client, Resolved, TapSchema};
+use asterism_archive::{Client, Resolved, TapSchema, download};
 use asterism_data::{Expr, Picture, RowSet, SpectraColumn, Table};
 use asterism_reduce as reduce;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -530,6 +530,7 @@ impl Session {
                 self.search(String::new(), Ask::Archive { request: asterism_archive::Request::MastProducts { obsids } })
             }
             Command::ReadProducts { column, kind, rows } => self.read_products(column, kind, rows),
+            Command::Download { rows, to } => self.download(rows, to),
             Command::ExportProducts { rows, to } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
                 let client = self.client()?;
@@ -1331,6 +1332,48 @@ impl Session {
             let count = rows.count();
             crate::export::table(&dataset, &rows, &to)?;
             handle.fact(move |s| s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display())));
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn download(&mut self, rows: ExportRows, to: PathBuf) -> Result<()> {
+        let (dataset, rows, client) = (self.front()?, self.export_rows(rows)?, self.client()?);
+        self.start(format!("Download products of {}", dataset.name), dataset.id, false, move |handle| {
+            let stop = || handle.cancelled();
+            handle.say("list", 0, 0);
+            // Of observations the whole list, of products and other addresses the rows themselves.
+            let table = match products::obsids(&dataset.table, &rows) {
+                Ok(obsids) if dataset.table.column_index("dataURI").is_none() => client.products(&obsids, &stop)?,
+                _ => dataset.table.take(&rows)?,
+            };
+            let wanted = download::wanted(&table)?;
+            let total: u64 = wanted.iter().filter_map(|w| w.bytes).sum();
+            let mut here = vec![0u64; wanted.len()];
+            let mut ended = 0;
+            let options = download::DownloadOptions::new(&to);
+            let report = client.download(&wanted, &options, &stop, &mut |event| {
+                match event {
+                    download::DownloadEvent::Started { index, from } => here[index] = from,
+                    download::DownloadEvent::Progress { index, done, .. } => here[index] = done,
+                    download::DownloadEvent::Ended { .. } => ended += 1,
+                }
+                if total > 0 {
+                    handle.say("bytes", here.iter().sum::<u64>().min(total), total);
+                } else {
+                    handle.say("files", ended, wanted.len() as u64);
+                }
+            })?;
+            let (complete, failed, all) = (report.complete(), report.failed(), wanted.len());
+            let place = to.join("mastDownload");
+            let whole = complete == all;
+            let text = if whole {
+                format!("{all} file{} in {}", if all == 1 { "" } else { "s" }, place.display())
+            } else {
+                let rest = format!("{failed} did not come: {} says why", report.manifest.display());
+                format!("{complete} of {all} files in {}; {rest}. Download again to go on where it was", place.display())
+            };
+            handle.fact(move |s| s.notice(if whole { NoticeLevel::Info } else { NoticeLevel::Warning }, text));
             Ok(())
         });
         Ok(())

@@ -38,6 +38,10 @@ pub enum Action {
     Export(ExportRows, &'static str),
     /// Ask where, then write the products' addresses.
     ExportProducts(ExportRows, &'static str),
+    /// Ask for a folder, then download the products into it.
+    Download(ExportRows),
+    /// List a service under Service.
+    KeepService(asterism_session::archive::SavedService),
     /// Ask where, then write the picture of the views.
     SavePicture(&'static str),
     /// Show or leave the start page.
@@ -221,6 +225,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
         selected && has_products,
         Action::ExportProducts(ExportRows::Selection, "sh"),
     );
+    l.add("File", "Download the products of the selection…", None, selected, Action::Download(ExportRows::Selection));
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
     l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
     programs(app, &mut l, data, selected);

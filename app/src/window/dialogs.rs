@@ -32,6 +32,8 @@ pub enum Purpose {
     Export(ExportRows),
     /// A file for products' addresses.
     Products(ExportRows),
+    /// A folder for products.
+    Download(ExportRows),
     /// A file for the picture.
     Picture,
 }
@@ -44,6 +46,7 @@ impl Purpose {
             Self::Recipe => "Save recipe",
             Self::Export(_) => "Export rows",
             Self::Products(_) => "Save products",
+            Self::Download(_) => "Folder for the products",
             Self::Picture => "Save picture",
         }
     }
@@ -159,6 +162,8 @@ impl State {
                     .add_filter("All files", &["*"])
                     .pick_files()
                     .unwrap_or_default()
+            } else if matches!(purpose, Purpose::Download(_)) {
+                dialog.pick_folder().into_iter().collect()
             } else {
                 dialog.save_file().into_iter().collect()
             };
@@ -244,7 +249,7 @@ fn prompt(app: &mut App, ui: &mut Ui) {
         ui.add_space(8.0);
         kit::field_look(ui, &theme);
         let edit = egui::TextEdit::singleline(&mut prompt.text)
-            .hint_text("path of a file")
+            .hint_text(if matches!(prompt.purpose, Purpose::Download(_)) { "path of a folder" } else { "path of a file" })
             .desired_width(f32::INFINITY)
             .font(theme::mono(12.0));
         let response = ui.add(edit).accessible_name("Path");
@@ -255,7 +260,11 @@ fn prompt(app: &mut App, ui: &mut Ui) {
         let enter = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
         ui.add_space(12.0);
         ui.horizontal(|ui| {
-            let word = if prompt.purpose == Purpose::Open { "Open file" } else { "Save file" };
+            let word = match prompt.purpose {
+                Purpose::Open => "Open file",
+                Purpose::Download(_) => "Download",
+                _ => "Save file",
+            };
             done = (kit::primary(ui, &theme, word, !prompt.text.trim().is_empty()).clicked() || enter)
                 && !prompt.text.trim().is_empty();
             dropped = kit::button(ui, "Cancel", true).clicked();

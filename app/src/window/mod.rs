@@ -310,6 +310,13 @@ impl App {
             Action::ExportProducts(rows, ending) => {
                 self.dialogs.pick(ctx, Purpose::Products(rows), format!("{}-products.{ending}", self.stem()))
             }
+            Action::Download(rows) => self.dialogs.pick(ctx, Purpose::Download(rows), String::new()),
+            Action::KeepService(service) => {
+                let name = service.name.clone();
+                self.session.settings_mut().services.saved.push(service);
+                self.keep_settings();
+                self.session.notice(NoticeLevel::Info, format!("{name} is listed under Service from now on"));
+            }
             Action::SavePicture(ending) => self.dialogs.pick(ctx, Purpose::Picture, format!("{}.{ending}", self.stem())),
             Action::StartPage => self.start.open = !self.start.open,
             Action::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
@@ -427,6 +434,7 @@ impl App {
             Purpose::Session => self.apply(ctx, Command::SaveSession { to: path }),
             Purpose::Recipe => self.apply(ctx, Command::SaveRecipe { to: path }),
             Purpose::Export(rows) => self.apply(ctx, Command::Export { rows, to: path }),
+            Purpose::Download(rows) => self.apply(ctx, Command::Download { rows, to: path }),
             Purpose::Products(rows) => self.apply(ctx, Command::ExportProducts { rows, to: path }),
             Purpose::Picture => self.save_picture(ctx, path),
         }

@@ -1,5 +1,6 @@
 //! Step 1: whom to ask and what; the answer's tables, and the searches so far.
 
+use asterism_session::archive::mission::MISSIONS;
 use asterism_session::archive::{self, Filter, Kind, Request, parse_position, parse_radius};
 use asterism_session::{Ask, Command, LedgerEntry, Settings, sample};
 use egui::Ui;
@@ -17,12 +18,18 @@ pub enum Service {
     Mast,
     /// A catalogue at MAST.
     Catalog(&'static str),
+    /// The search of one mission at MAST, by its name in addresses.
+    Mission(&'static str),
+    /// Services of the Virtual Observatory, by words.
+    Registry,
     /// A service kept in the settings, by its name.
     Saved(String),
     /// A TAP service by its address.
     Tap,
     /// A cone search by its address.
     Cone,
+    /// Images or spectra by the service's address (SIA, SIA 2, SSA).
+    Products(Kind),
     /// A file.
     File,
 }
@@ -67,9 +74,28 @@ impl Service {
             Self::Saved(name) => name.clone(),
             Self::Tap => "TAP service…".into(),
             Self::Cone => "Cone search…".into(),
+            Self::Mission(name) => MISSIONS.iter().find(|m| m.0 == *name).map_or_else(|| (*name).to_owned(), |m| m.1.to_owned()),
+            Self::Registry => "Find services…".into(),
+            Self::Products(kind) => products_label(*kind).into(),
             Self::File => "File…".into(),
         }
     }
+}
+
+fn products_label(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sia => "Images (SIA 1)…",
+        Kind::Sia2 => "Images and cubes (SIA 2)…",
+        _ => "Spectra (SSA)…",
+    }
+}
+
+/// Conditions that have a value.
+fn filters_of(filters: &[(String, String)]) -> Result<Vec<Filter>, String> {
+    let typed = filters.iter().filter(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty());
+    typed
+        .map(|(name, value)| format!("{}={}", name.trim(), value.trim()).parse().map_err(|e: archive::Error| e.to_string()))
+        .collect()
 }
 
 /// What kind a service is, and its address.
@@ -78,6 +104,7 @@ fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
         Service::Saved(name) => settings.services.find(name).map_or((None, String::new()), |s| (Some(s.kind), s.url.clone())),
         Service::Tap => (Some(Kind::Tap), state.base.trim().to_owned()),
         Service::Cone => (Some(Kind::Cone), state.base.trim().to_owned()),
+        Service::Products(kind) => (Some(*kind), state.base.trim().to_owned()),
         _ => (None, String::new()),
     }
 }
@@ -144,12 +171,28 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                 }
                 // Which observations they are of is no question that the form could hold.
                 Request::MastProducts { .. } => state.service = Service::Mast,
-                // The forms of these doors are not here yet; the form stays as it is.
-                Request::Mission { .. }
-                | Request::MissionProducts { .. }
-                | Request::Sia2 { .. }
-                | Request::DataLink { .. }
-                | Request::Registry { .. } => {}
+                Request::Mission { mission, position, filters, .. } => {
+                    if let Some(m) = MISSIONS.iter().find(|m| m.0.eq_ignore_ascii_case(mission)) {
+                        state.service = Service::Mission(m.0);
+                    }
+                    state.filters = texts(filters);
+                    if let Some((ra, dec, radius)) = position {
+                        place(state, *ra, *dec, *radius);
+                    }
+                }
+                Request::Registry { words, .. } => {
+                    state.service = Service::Registry;
+                    state.condition.clone_from(words);
+                }
+                Request::Sia2 { base, position, .. } => {
+                    state.service = saved(base, Kind::Sia2).map_or(Service::Products(Kind::Sia2), Service::Saved);
+                    state.base.clone_from(base);
+                    if let Some((ra, dec, radius)) = position {
+                        place(state, *ra, *dec, *radius);
+                    }
+                }
+                // Which data sets they are of is no question that the form could hold.
+                Request::MissionProducts { .. } | Request::DataLink { .. } => {}
                 Request::Tap { base, adql, asynchronous, .. } => {
                     state.service = saved(base, Kind::Tap).map_or(Service::Tap, Service::Saved);
                     state.base.clone_from(base);
@@ -163,6 +206,8 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                 }
                 Request::Sia { base, ra_deg, dec_deg, radius_deg, .. }
                 | Request::Ssa { base, ra_deg, dec_deg, radius_deg, .. } => {
+                    let kind = if matches!(request, Request::Sia { .. }) { Kind::Sia } else { Kind::Ssa };
+                    state.service = saved(base, kind).map_or(Service::Products(kind), Service::Saved);
                     state.base.clone_from(base);
                     place(state, *ra_deg, *dec_deg, *radius_deg);
                 }
@@ -196,14 +241,7 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
         text => Some(text.parse::<usize>().map_err(|_| format!("'{text}' is no number of rows"))?).filter(|n| *n > 0),
     };
     let filter = Some(state.condition.trim().to_owned()).filter(|c| !c.is_empty());
-    let filters = || -> Result<Vec<Filter>, String> {
-        state
-            .filters
-            .iter()
-            .filter(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty())
-            .map(|(name, value)| format!("{}={}", name.trim(), value.trim()).parse().map_err(|e: archive::Error| e.to_string()))
-            .collect()
-    };
+    let filters = || filters_of(&state.filters);
     let radius = || parse_radius(&state.radius).map_err(|e| e.to_string());
     // Ok(None): the name is not looked up yet.
     let place = || -> Result<Option<(f64, f64)>, String> {
@@ -259,6 +297,28 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
                 }
             }
         }
+        (Service::Mission(mission), _) => {
+            let (mission, filters) = ((*mission).to_owned(), filters()?);
+            let question = |position| Request::Mission { mission, position, filters, columns: Vec::new(), max_rows };
+            if state.position.trim().is_empty() {
+                if filters_of(&state.filters)?.is_empty() {
+                    return Err("Give a position or a filter".into());
+                }
+                return archive(question(None));
+            }
+            let radius = radius()?;
+            match place()? {
+                None => Ok(None),
+                Some((ra, dec)) => archive(question(Some((ra, dec, radius)))),
+            }
+        }
+        (Service::Registry, _) => {
+            let words = state.condition.trim().to_owned();
+            if words.is_empty() {
+                return Err("Give a word or two, such as: quasar spectra".into());
+            }
+            archive(Request::Registry { words, service: None, max_rows })
+        }
         _ if base.is_empty() => Err("Give the address of the service".into()),
         (_, Some(Kind::Tap)) => {
             if state.adql.trim().is_empty() {
@@ -278,6 +338,9 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
                 None => Ok(None),
                 Some((ra_deg, dec_deg)) => archive(match kind {
                     Some(Kind::Sia) => Request::Sia { base, ra_deg, dec_deg, radius_deg, max_rows },
+                    Some(Kind::Sia2) => {
+                        Request::Sia2 { base, position: Some((ra_deg, dec_deg, radius_deg)), parameters: Vec::new(), max_rows }
+                    }
                     Some(Kind::Ssa) => Request::Ssa { base, ra_deg, dec_deg, radius_deg, max_rows },
                     _ => Request::Cone { base, ra_deg, dec_deg, radius_deg, max_rows },
                 }),
@@ -319,12 +382,17 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             ui.checkbox(&mut state.asynchronous, "Run as a job on the server")
                 .on_hover_text("UWS: for queries that take longer than a connection lives");
         }
-        (Service::Mast | Service::Catalog(_), _) => {
+        (Service::Mast | Service::Catalog(_) | Service::Mission(_), _) => {
             place_rows(rail, ui);
             filter_rows(rail, ui);
         }
+        (Service::Registry, _) => {
+            kit::row(ui, theme, "Words", "Services whose title, description or subjects hold all of these words", |ui| {
+                kit::text(ui, theme, &mut state.condition, "quasar spectra")
+            });
+        }
         _ => {
-            if state.service == Service::Cone {
+            if matches!(state.service, Service::Cone | Service::Products(_)) {
                 kit::row(ui, theme, "Address", "The service's address, up to the ? or &", |ui| {
                     kit::text(ui, theme, &mut state.base, "https://…?")
                 });
@@ -353,7 +421,55 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         kit::right(ui, |ui| rail.recipe_word(ui, 0));
     });
     arriving(rail, ui);
+    found_service(rail, ui);
     history(rail, ui);
+}
+
+/// With an answer of the registry in front: the service that is selected in it, to be asked or kept.
+fn found_service(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let theme = rail.theme;
+    let Some(dataset) = rail.session.doc().dataset().cloned() else { return };
+    if dataset.loading || !matches!(&dataset.ask, Ask::Archive { request: Request::Registry { .. } }) {
+        return;
+    }
+    ui.add_space(6.0);
+    let rows = &rail.session.doc().selection.rows;
+    let one = (rows.count() == 1).then(|| rows.iter().next()).flatten();
+    let Some(row) = one else {
+        kit::note(ui, theme.third, "Select one service in the table to ask it.");
+        return;
+    };
+    let mut only = asterism_session::data::RowSet::empty(dataset.table.rows());
+    only.insert(row);
+    let service = dataset.table.take(&only).ok().and_then(|t| archive::registry::services_of(&t).into_iter().next());
+    let Some((service, kind)) = service.and_then(|s| s.kind.map(|k| (s, k))) else {
+        kit::note(ui, theme.third, "The selected service speaks no protocol that Asterism does.");
+        return;
+    };
+    let name = if service.short_name.is_empty() { service.title.clone() } else { service.short_name.clone() };
+    kit::note(ui, theme.second, format!("{name}  ({kind})")).on_hover_text(format!("{}\n{}", service.title, service.access_url));
+    ui.horizontal(|ui| {
+        if kit::button(ui, "Ask it", true).on_hover_text("Put this service into the form above").clicked() {
+            rail.state.service = match kind {
+                Kind::Tap | Kind::Obscore => Service::Tap,
+                Kind::Sia | Kind::Sia2 | Kind::Ssa => Service::Products(kind),
+                _ => Service::Cone,
+            };
+            rail.state.base.clone_from(&service.access_url);
+            rail.state.schema = None;
+            rail.state.want_schema = None;
+        }
+        let kept = rail.session.settings().services.saved.iter().any(|s| s.url == service.access_url);
+        let keep = kit::button(ui, if kept { "Kept" } else { "Keep" }, !kept);
+        if keep.on_hover_text("List it under Service from now on").clicked() {
+            rail.actions.push(Action::KeepService(archive::SavedService {
+                name: name.clone(),
+                kind,
+                url: service.access_url.clone(),
+                description: service.title.clone(),
+            }));
+        }
+    });
 }
 
 fn tables(rail: &mut Rail<'_>, ui: &mut Ui) {
@@ -405,6 +521,10 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
             for (name, title) in CATALOGS {
                 ui.selectable_value(&mut state.service, Service::Catalog(name), title);
             }
+            head(ui, "One mission, all its columns");
+            for (name, title, _) in MISSIONS {
+                ui.selectable_value(&mut state.service, Service::Mission(name), *title);
+            }
             head(ui, "Virtual Observatory");
             for (name, kind, description) in &saved {
                 ui.selectable_value(&mut state.service, Service::Saved(name.clone()), format!("{name}  ({kind})"))
@@ -412,6 +532,11 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
             }
             ui.selectable_value(&mut state.service, Service::Tap, "TAP service…");
             ui.selectable_value(&mut state.service, Service::Cone, "Cone search…");
+            for kind in [Kind::Sia, Kind::Sia2, Kind::Ssa] {
+                ui.selectable_value(&mut state.service, Service::Products(kind), products_label(kind));
+            }
+            ui.selectable_value(&mut state.service, Service::Registry, "Find services…")
+                .on_hover_text("The registry of the Virtual Observatory, by words");
             head(ui, "On this machine");
             ui.selectable_value(&mut state.service, Service::File, "File…");
         });

@@ -73,6 +73,12 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         {
             actions.push(Action::Do(Command::ListProducts { rows }));
         }
+        if kit::button(ui, "Download…", any)
+            .on_hover_text("Into a folder that you choose, several at once; a download that was broken off goes on where it was")
+            .clicked()
+        {
+            actions.push(Action::Download(rows));
+        }
         if kit::button(ui, "List", any).on_hover_text("One address a line").clicked() {
             actions.push(Action::ExportProducts(rows, "txt"));
         }
