@@ -108,6 +108,7 @@ pub struct Session {
     autosaved: u64,
     failures: Vec<String>,
     pub(crate) interop: Option<crate::interop::Interop>,
+    gpu: Option<reduce::gpu::Context>,
     /// The last neighbour graph of each dataset: the next map, density groups and outlier scores of the same vectors
     /// begin with it.
     graphs: HashMap<u32, Arc<reduce::Graph>>,
@@ -156,10 +157,15 @@ impl Session {
             density: None,
             play: None,
             interop: None,
+            gpu: None,
         }
     }
     pub(crate) fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
         self.waker.clone()
+    }
+    /// A graphics processor on which maps may be computed, where it is fit for that.
+    pub fn set_gpu(&mut self, gpu: reduce::gpu::Context) {
+        self.gpu = Some(gpu);
     }
     /// Called by jobs whenever something changed.
     pub fn set_waker(&mut self, waker: Arc<dyn Fn() + Send + Sync>) {
@@ -1090,15 +1096,19 @@ impl Session {
         let id = self.fresh_id();
         let features = from.as_ref().map_or_else(|| dataset.features.clone(), |m| m.features.clone());
         let label = method_label(params.method);
-        let graph = self.graphs.get(&dataset.id).cloned();
+        let (graph, gpu) = (self.graphs.get(&dataset.id).cloned(), self.gpu.clone());
         let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
         self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
-            let (map, graph) = compute_changing(&dataset, &features, params, id, &name, graph, from, handle)?;
+            let (map, graph, notes) =
+                compute_changing(&dataset, &features, params, id, &name, (graph, gpu.as_ref()), from, handle)?;
             let dataset_id = dataset.id;
             handle.fact(move |s| {
                 if let Some(graph) = graph {
                     s.graphs.insert(dataset_id, graph);
                 }
+                // Why the processor was taken is of interest only where there is something else.
+                let word = |n: &&String| !n.starts_with("laid out on the processor");
+                notes.iter().filter(word).for_each(|n| s.notice(NoticeLevel::Info, format!("{}: {n}", map.name)));
                 s.map_ended(dataset_id, map);
             });
             Ok(())
@@ -1676,7 +1686,7 @@ pub fn compute_map(
     name: String,
     handle: &dyn reduce::Monitor,
 ) -> Result<Map> {
-    compute_map_with(dataset, features, params, id, name, None, None, handle).map(|(map, _)| map)
+    compute_map_with(dataset, features, params, id, name, (None, None), None, handle).map(|(map, ..)| map)
 }
 
 /// As [`compute_map`], with the neighbour graph of an earlier map of the dataset, which is used if it is of the same
@@ -1693,10 +1703,10 @@ fn compute_map_with(
     params: &reduce::Params,
     id: u32,
     name: String,
-    graph: Option<Arc<reduce::Graph>>,
+    (graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
     from: Option<&Map>,
     handle: &dyn reduce::Monitor,
-) -> Result<(Map, Option<Arc<reduce::Graph>>)> {
+) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
     handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
     let features = &features::settled(dataset, features);
     let v = features::vectors(dataset, features, 0, None)?;
@@ -1705,10 +1715,11 @@ fn compute_map_with(
     let weights = v.weights.as_ref().map(|w| w.view());
     let e = match from.map(|map| places(map, &v.rows)) {
         // Rows that came later and were only placed go on with the others.
-        Some(Some(start)) => reduce::go_on(v.x.view(), weights, start.view(), params, graph, &monitor)?,
+        Some(Some(start)) => reduce::embed_on(gpu, v.x.view(), weights, Some(start.view()), params, graph, &monitor)?,
         Some(None) => return Err(Error::said("some rows have no place on that map yet: wait until they are placed")),
-        None => reduce::embed_with_graph(v.x.view(), weights, params, graph, &monitor)?,
+        None => reduce::embed_on(gpu, v.x.view(), weights, None, params, graph, &monitor)?,
     };
+    let notes = e.notes;
     let dims = e.coords.ncols();
     let packed: Vec<f32> = e.coords.iter().copied().collect();
     let values = spread(&packed, dims, &v.rows, total);
@@ -1743,7 +1754,7 @@ fn compute_map_with(
         complete: e.complete,
         generation: 1,
     };
-    Ok((map, graph))
+    Ok((map, graph, notes))
 }
 
 /// As [`compute_map_with`], and begins anew from where it is each time that a person changes the parameters.
@@ -1754,16 +1765,17 @@ fn compute_changing(
     mut params: reduce::Params,
     id: u32,
     name: &str,
-    mut graph: Option<Arc<reduce::Graph>>,
+    (mut graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
     mut from: Option<Arc<Map>>,
     handle: &Handle,
-) -> Result<(Map, Option<Arc<reduce::Graph>>)> {
+) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
     let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
     loop {
         handle.has_params(&params);
-        let made = compute_map_with(dataset, features, &params, id, name.to_owned(), graph.clone(), from.as_deref(), handle);
+        let made =
+            compute_map_with(dataset, features, &params, id, name.to_owned(), (graph.clone(), gpu), from.as_deref(), handle);
         let (made, next) = (made, handle.changed().filter(|_| !handle.cancelled()));
-        let (mut map, known) = match (made, &next) {
+        let (mut map, known, notes) = match (made, &next) {
             (Ok(made), _) => made,
             // It was ended before there was a first layout: there is nothing to go on from.
             (Err(_), Some(next)) => {
@@ -1779,7 +1791,7 @@ fn compute_changing(
             map.figures.insert("iterations".into(), all);
         }
         graph = known;
-        let Some(next) = next else { return Ok((map, graph)) };
+        let Some(next) = next else { return Ok((map, graph, notes)) };
         let can = params.method == reduce::Method::Tsne && next.method == reduce::Method::Tsne && next.dims == map.coords.dims;
         params = next;
         from = can.then(|| {

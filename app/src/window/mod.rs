@@ -132,6 +132,11 @@ impl App {
             closing: false,
             session,
         };
+        if let Some(render) = &app.render {
+            let (device, queue) = (render.device.clone(), render.queue.clone());
+            let context = asterism_session::reduce::gpu::Context::new(device, queue, render.adapter.get_info());
+            app.session.set_gpu(context);
+        }
         let empty = app.session.doc().datasets.is_empty();
         if empty && open.is_empty() && recovery.is_none() {
             app.session.open_first();
