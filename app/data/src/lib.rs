@@ -15,6 +15,7 @@ pub mod fits;
 pub mod fits_products;
 mod fits_table;
 pub mod image;
+pub mod image_rows;
 pub mod light_curve;
 pub mod make;
 pub mod npy;
