@@ -223,6 +223,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     );
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
     l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
+    l.add("File", "Save picture as PDF…", None, data, Action::SavePicture("pdf"));
     l.add("File", "Start page", None, true, Action::StartPage).line = true;
     l.add("File", "Close table", None, data, Action::Do(Command::CloseDataset { index: doc.active }));
     l.add("File", "Quit", Some((CTRL, Key::Q)), true, Action::Quit);
