@@ -5,6 +5,7 @@ mod brush;
 mod drive;
 mod house;
 mod picture;
+mod pixels;
 mod products;
 mod recipe;
 mod recovery;
