@@ -4,6 +4,9 @@
 //! A pane never changes the session: it pushes [`Command`]s, and the window applies them after the
 //! frame. Hover is double buffered, so that the order of the panes cannot matter.
 
+use std::sync::Arc;
+
+use asterism_data::RowSet;
 use asterism_session::{Command, Plot, Session, Shape};
 
 use crate::theme::Theme;
@@ -24,6 +27,15 @@ pub enum Tool {
     Brush,
     /// Drag picks a range along x.
     Range,
+}
+
+/// Rows under an outline that is still being drawn.
+#[derive(Clone, Debug)]
+pub struct Drawing {
+    /// The selection that would come of it.
+    pub rows: Arc<RowSet>,
+    /// Changes with the rows.
+    pub key: u64,
 }
 
 /// State of the window that no document keeps.
@@ -51,6 +63,10 @@ pub struct Shared {
     pub map_at: Option<(u32, [f64; 2])>,
     /// The same, as this frame finds it.
     pub map_at_next: Option<(u32, [f64; 2])>,
+    /// What the selection would be if the outline being drawn ended here, in the frame before.
+    pub drawing: Option<Drawing>,
+    /// The same, as this frame finds it.
+    pub drawing_next: Option<Drawing>,
     /// A column that a view asks the map to be coloured by; the first map takes it.
     pub colour_by: Option<String>,
 }

@@ -293,6 +293,45 @@ pub enum Pixels {
     Values(Arc<asterism_data::Image>),
     /// Colours, first row at the top.
     Picture(Arc<asterism_data::Picture>),
+    /// A part of an image, values or colours, first row as in the image.
+    Part(Arc<Part>),
+}
+
+/// A part of an image: texels of `per` pixels each.
+pub struct Part {
+    /// Rows, columns.
+    pub shape: [usize; 2],
+    /// The texels.
+    pub texels: Texels,
+    /// First pixel of the image in it: column, row.
+    pub at: [f64; 2],
+    /// Pixels along a texel.
+    pub per: f64,
+    /// A number that no other has.
+    pub key: u64,
+}
+
+/// Texels of a part.
+pub enum Texels {
+    /// Values.
+    Values(Vec<f32>),
+    /// Straight RGBA.
+    Colours(Vec<u8>),
+}
+
+impl Part {
+    /// The values; none of a part in colours.
+    pub fn values(&self) -> &[f32] {
+        match &self.texels {
+            Texels::Values(values) => values,
+            Texels::Colours(_) => &[],
+        }
+    }
+    /// A view of the image in units of the texels.
+    pub fn view(&self, view: Range2) -> Range2 {
+        let to = |r: [f64; 2], at: f64| r.map(|v| (v - at) / self.per);
+        Range2 { x: to(view.x, self.at[0]), y: to(view.y, self.at[1]) }
+    }
 }
 
 impl Pixels {
@@ -301,12 +340,16 @@ impl Pixels {
         match self {
             Self::Values(image) => image.shape,
             Self::Picture(picture) => picture.shape,
+            Self::Part(part) => part.shape,
         }
     }
-    fn key(&self) -> u64 {
+    /// Changes with the pixels.
+    pub fn key(&self) -> u64 {
         match self {
             Self::Values(image) => Arc::as_ptr(image) as u64,
             Self::Picture(picture) => Arc::as_ptr(picture) as u64,
+            // Beside every address.
+            Self::Part(part) => part.key | 1 << 63,
         }
     }
     fn upload(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<ImageTexture, asterism_render::Error> {
@@ -314,6 +357,10 @@ impl Pixels {
         match self {
             Self::Values(image) => ImageTexture::new(device, queue, &image.pixels, width, height),
             Self::Picture(picture) => ImageTexture::rgba(device, queue, &picture.rgba, width, height),
+            Self::Part(part) => match &part.texels {
+                Texels::Values(values) => ImageTexture::new(device, queue, values, width, height),
+                Texels::Colours(rgba) => ImageTexture::rgba(device, queue, rgba, width, height),
+            },
         }
     }
 }

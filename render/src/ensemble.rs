@@ -38,6 +38,16 @@ struct Column {
     edges: [Option<(usize, f32)>; 2],
 }
 
+/// The lines among `values`: all of them one after the other, or those of `members` (numbers of lines; one that is not there is left
+/// out).
+fn lines<'a>(values: &'a [f32], samples: usize, members: Option<&'a [u32]>) -> impl Iterator<Item = &'a [f32]> {
+    let n = members.map_or(values.len() / samples.max(1), <[u32]>::len);
+    (0..n).filter_map(move |i| {
+        let from = members.map_or(i, |m| m[i] as usize).checked_mul(samples)?;
+        values.get(from..from.checked_add(samples)?)
+    })
+}
+
 /// Sample before `at` on a rising grid and the way to the next, if `at` is between two samples.
 fn join(x: &[f64], at: f64) -> Option<(usize, f32)> {
     let next = x.partition_point(|&v| v <= at);
@@ -49,6 +59,12 @@ impl LineDensity {
     /// rises or falls strictly; samples that are not finite break their line, and a tail of `values` too short for a line is left
     /// out. A view without size or range, and a grid that is not finite and strict, give no counts.
     pub fn new(x: &[f64], values: &[f32], view: &View) -> Self {
+        Self::of(x, values, None, view)
+    }
+
+    /// As [`LineDensity::new`], of the lines whose numbers are in `members` alone (all for `None`), such as those of a selection. A
+    /// number with no line counts for nothing, one that stands twice counts twice.
+    pub fn of(x: &[f64], values: &[f32], members: Option<&[u32]>, view: &View) -> Self {
         let [w, h] = view.px.map(|n| n as usize);
         let mut out = Self { width: w, height: h, counts: vec![0; w * h] };
         let samples = x.len();
@@ -72,7 +88,8 @@ impl LineDensity {
         let scale = (h as f64 / (view.y[1] - view.y[0])) as f32;
         let top = view.y[1];
         let place = |v: f32| ((top - f64::from(v)) as f32) * scale;
-        let blocks: Vec<Vec<u32>> = columns.par_chunks(BLOCK).map(|block| counts_of(block, values, samples, h, place)).collect();
+        let blocks: Vec<Vec<u32>> =
+            columns.par_chunks(BLOCK).map(|block| counts_of(block, values, samples, members, h, place)).collect();
         for (b, block) in blocks.iter().enumerate() {
             let n = columns.len().min((b + 1) * BLOCK) - b * BLOCK;
             for j in 0..h {
@@ -96,9 +113,16 @@ impl LineDensity {
 }
 
 /// Counts of a block of columns, column by column with one place more than pixels.
-fn counts_of(block: &[Column], values: &[f32], samples: usize, h: usize, place: impl Fn(f32) -> f32) -> Vec<u32> {
+fn counts_of(
+    block: &[Column],
+    values: &[f32],
+    samples: usize,
+    members: Option<&[u32]>,
+    h: usize,
+    place: impl Fn(f32) -> f32,
+) -> Vec<u32> {
     let mut steps = vec![0i32; block.len() * (h + 1)];
-    for line in values.chunks_exact(samples) {
+    for line in lines(values, samples, members) {
         for (column, steps) in block.iter().zip(steps.chunks_mut(h + 1)) {
             let (mut lo, mut hi) = (f32::INFINITY, f32::NEG_INFINITY);
             for &v in &line[column.samples.clone()] {
@@ -136,6 +160,11 @@ fn counts_of(block: &[Column], values: &[f32], samples: usize, h: usize, place: 
 /// neighbours as numpy's default does. Values that are not finite are left out; NaN where none is left. One list a share, each of
 /// `samples` values.
 pub fn percentiles(values: &[f32], samples: usize, shares: &[f64]) -> Vec<Vec<f32>> {
+    percentiles_of(values, samples, None, shares)
+}
+
+/// As [`percentiles`], of the lines whose numbers are in `members` alone (all for `None`).
+pub fn percentiles_of(values: &[f32], samples: usize, members: Option<&[u32]>, shares: &[f64]) -> Vec<Vec<f32>> {
     if samples == 0 {
         return vec![Vec::new(); shares.len()];
     }
@@ -145,8 +174,8 @@ pub fn percentiles(values: &[f32], samples: usize, shares: &[f64]) -> Vec<Vec<f3
         .into_par_iter()
         .map(|block| {
             let range = block * SAMPLES..((block + 1) * SAMPLES).min(samples);
-            let mut keys = vec![Vec::with_capacity(values.len() / samples); range.len()];
-            for line in values.chunks_exact(samples) {
+            let mut keys = vec![Vec::with_capacity(members.map_or(values.len() / samples, <[u32]>::len)); range.len()];
+            for line in lines(values, samples, members) {
                 for (keys, &v) in keys.iter_mut().zip(&line[range.clone()]) {
                     if v.is_finite() {
                         keys.push(key_of(v));
@@ -265,6 +294,21 @@ mod tests {
         let one = LineDensity::new(&[0.1, 0.9], &[0.3, 0.3], &view);
         assert_eq!(one.counts.iter().sum::<u32>(), 4);
         assert_eq!(one.normalised().iter().sum::<f32>(), 4.0);
+    }
+
+    #[test]
+    fn some_of_the_lines_are_those_lines_alone() {
+        let (n, samples) = (40, 33);
+        let values: Vec<f32> = (0..n * samples).map(|i| noise(i) * 9.0).collect();
+        let x: Vec<f64> = (0..samples).map(|i| i as f64).collect();
+        let view = View { x: [0.0, 32.0], y: [0.0, 9.0], px: [50, 20] };
+        let members = [3u32, 17, 39, 400, 18];
+        let alone: Vec<f32> =
+            members.iter().filter(|m| **m < 40).flat_map(|&m| values[m as usize * samples..][..samples].to_vec()).collect();
+        assert_eq!(LineDensity::of(&x, &values, Some(&members), &view), LineDensity::new(&x, &alone, &view));
+        let shares = [0.16, 0.5];
+        assert_eq!(percentiles_of(&values, samples, Some(&members), &shares), percentiles(&alone, samples, &shares));
+        assert_eq!(LineDensity::of(&x, &values, Some(&[]), &view).counts.iter().sum::<u32>(), 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod fuzz;
 mod house;
 mod interop;
 mod picture;
+mod pixels;
 mod products;
 mod recipe;
 mod recovery;

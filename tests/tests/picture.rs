@@ -40,7 +40,7 @@ fn drawn(light: bool) -> Option<Window> {
 type Picture = image::RgbaImage;
 
 /// Pixels of a part of the picture.
-fn pixels(picture: &Picture, part: Rect) -> impl Iterator<Item = [u8; 3]> + '_ {
+pub(crate) fn pixels(picture: &Picture, part: Rect) -> impl Iterator<Item = [u8; 3]> + '_ {
     let (w, h) = (picture.width(), picture.height());
     let x = (part.left().max(0.0) as u32)..(part.right() as u32).min(w);
     let y = (part.top().max(0.0) as u32)..(part.bottom() as u32).min(h);
@@ -50,7 +50,7 @@ fn pixels(picture: &Picture, part: Rect) -> impl Iterator<Item = [u8; 3]> + '_ {
     })
 }
 
-fn near(p: [u8; 3], c: Color32, by: i32) -> bool {
+pub(crate) fn near(p: [u8; 3], c: Color32, by: i32) -> bool {
     (0..3).all(|i| (i32::from(p[i]) - i32::from(c.to_array()[i])).abs() <= by)
 }
 
@@ -61,7 +61,7 @@ fn ink(picture: &Picture, part: Rect, background: Color32) -> (f64, usize) {
     (marked as f64 / all.len().max(1) as f64, all.iter().collect::<std::collections::HashSet<_>>().len())
 }
 
-fn rect_of(w: &Window, role: Role, name: &str) -> Option<Rect> {
+pub(crate) fn rect_of(w: &Window, role: Role, name: &str) -> Option<Rect> {
     let node = w
         .root()
         .children_recursive()
@@ -70,7 +70,7 @@ fn rect_of(w: &Window, role: Role, name: &str) -> Option<Rect> {
 }
 
 /// The colour of the sample's subset: what is selected shows in it.
-fn lit(picture: &Picture, part: Rect, colour: [u8; 3]) -> usize {
+pub(crate) fn lit(picture: &Picture, part: Rect, colour: [u8; 3]) -> usize {
     let c = Color32::from_rgb(colour[0], colour[1], colour[2]);
     pixels(picture, part).filter(|p| near(*p, c, 40)).count()
 }

@@ -296,7 +296,7 @@ impl Hdu {
     pub fn bitpix(&self) -> i64 {
         self.header.int(if self.is_compressed() { "ZBITPIX" } else { "BITPIX" }).unwrap_or(0)
     }
-    fn data_len(&self) -> Option<usize> {
+    pub(crate) fn data_len(&self) -> Option<usize> {
         let h = &self.header;
         let n = h.int("NAXIS").unwrap_or(0);
         if n <= 0 {
@@ -731,8 +731,8 @@ impl<'a> Fits<'a> {
 }
 
 /// BSCALE, BZERO and BLANK of an image.
-#[derive(Clone, Copy)]
-struct Scaling {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scaling {
     bitpix: i64,
     scale: f64,
     zero: f64,
@@ -740,9 +740,13 @@ struct Scaling {
 }
 
 impl Scaling {
-    fn of(h: &Header, bitpix: i64) -> Self {
+    pub(crate) fn of(h: &Header, bitpix: i64) -> Self {
         let blank = if bitpix > 0 { h.int("BLANK") } else { None };
         Self { bitpix, scale: h.float("BSCALE").unwrap_or(1.0), zero: h.float("BZERO").unwrap_or(0.0), blank }
+    }
+    /// Values are as they are stored, in single precision.
+    pub(crate) fn is_plain_f32(&self) -> bool {
+        self.bitpix == -32 && self.scale == 1.0 && self.zero == 0.0
     }
     fn apply(&self, v: f64) -> f64 {
         if self.scale == 1.0 && self.zero == 0.0 { v } else { v * self.scale + self.zero }
@@ -758,7 +762,7 @@ impl Scaling {
         self.apply(v as f64)
     }
     /// Big-endian pixels to physical values.
-    fn decode(&self, raw: &[u8], mut put: impl FnMut(usize, f64)) {
+    pub(crate) fn decode(&self, raw: &[u8], mut put: impl FnMut(usize, f64)) {
         macro_rules! each {
             ($t:ty, $f:expr) => {
                 for (i, c) in raw.as_chunks::<{ size_of::<$t>() }>().0.iter().enumerate() {

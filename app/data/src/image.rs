@@ -7,6 +7,7 @@
 use crate::fits::{Fits, Hdu};
 use crate::{Error, Result};
 
+pub use crate::image_rows::ImageRows;
 pub use crate::picture::Picture;
 pub use crate::wcs::Wcs;
 
@@ -20,7 +21,7 @@ pub struct Image {
     pub name: String,
     /// Rows, columns.
     pub shape: [usize; 2],
-    /// Row-major values after BSCALE, BZERO; NaN for BLANK and NaN.
+    /// Row-major values after BSCALE, BZERO; NaN for BLANK and NaN. Empty where there is `rows`.
     pub pixels: Vec<f32>,
     /// BUNIT.
     pub unit: String,
@@ -37,6 +38,20 @@ pub struct Image {
     pub nan: usize,
     /// Header cards: keyword, value as text, comment.
     pub header: Vec<(String, String, String)>,
+    /// Of an image too large to be held in memory: its rows, read from the file when they are wanted. The statistics are NaN then,
+    /// until [`Image::scanned`] has gone through the file.
+    pub rows: Option<std::sync::Arc<ImageRows>>,
+}
+
+/// Every n-th pixel of every n-th row.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Row by row.
+    pub values: Vec<f32>,
+    /// Rows, columns.
+    pub shape: [usize; 2],
+    /// The n; the first of them is pixel (0, 0).
+    pub step: usize,
 }
 
 impl Image {
@@ -72,6 +87,7 @@ impl Image {
                     mean: stats.mean,
                     nan: stats.nan,
                     header: header.clone(),
+                    rows: None,
                 })
             })
             .collect()
@@ -99,9 +115,68 @@ impl Image {
         (self.min, self.max, self.mean) = if n == 0 { (f64::NAN, f64::NAN, f64::NAN) } else { (min, max, sum / n as f64) };
     }
 
-    /// The value at a pixel; `None` outside.
+    /// The pixels of a row from column `first` on, as many as `out` holds, from memory or from the file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read any more, [`Error::Format`] when there are no such pixels.
+    pub fn read_row(&self, row: usize, first: usize, out: &mut [f32]) -> Result<()> {
+        if let Some(rows) = &self.rows {
+            return rows.read(row, first, out);
+        }
+        let from = row.saturating_mul(self.shape[1]).saturating_add(first);
+        let part = self.pixels.get(from..from.saturating_add(out.len())).filter(|_| first + out.len() <= self.shape[1]);
+        let part = part.ok_or_else(|| Error::format(&self.name, format!("there is no row {row} of {:?}", self.shape)))?;
+        out.copy_from_slice(part);
+        Ok(())
+    }
+
+    /// Every n-th pixel of every n-th row, about and at most `most` of them: for limits and a first look.
+    ///
+    /// # Errors
+    /// As [`Image::read_row`].
+    pub fn sample(&self, most: usize) -> Result<Sample> {
+        let [rows, columns] = self.shape;
+        let mut step = 1;
+        while rows.div_ceil(step) * columns.div_ceil(step) > most.max(1) {
+            step += 1;
+        }
+        let mut values = Vec::with_capacity(rows.div_ceil(step) * columns.div_ceil(step));
+        let mut line = vec![0.0; columns];
+        for row in (0..rows).step_by(step) {
+            self.read_row(row, 0, &mut line)?;
+            values.extend(line.iter().step_by(step));
+        }
+        Ok(Sample { values, shape: [rows.div_ceil(step), columns.div_ceil(step)], step })
+    }
+
+    /// The same image with its statistics taken, which for one that is read by rows means to go through its file.
+    ///
+    /// # Errors
+    /// As [`Image::read_row`].
+    pub fn scanned(&self) -> Result<Self> {
+        let mut out = self.clone();
+        if self.rows.is_none() {
+            return Ok(out);
+        }
+        let (mut min, mut max, mut sum, mut n) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0usize);
+        let mut line = vec![0.0; self.shape[1]];
+        for row in 0..self.shape[0] {
+            self.read_row(row, 0, &mut line)?;
+            for v in line.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)) {
+                (min, max, sum, n) = (min.min(v), max.max(v), sum + v, n + 1);
+            }
+        }
+        out.nan = self.shape[0] * self.shape[1] - n;
+        if n > 0 {
+            (out.min, out.max, out.mean) = (min, max, sum / n as f64);
+        }
+        Ok(out)
+    }
+
+    /// The value at a pixel; `None` outside, and where the file cannot be read any more.
     pub fn value(&self, x: usize, y: usize) -> Option<f32> {
-        (x < self.shape[1]).then(|| self.pixels.get(y * self.shape[1] + x).copied()).flatten()
+        let mut one = [0.0];
+        (x < self.shape[1] && y < self.shape[0]).then(|| self.read_row(y, x, &mut one).ok().map(|()| one[0])).flatten()
     }
 
     /// Sky position (ICRS degrees) of the middle.
@@ -121,9 +196,11 @@ impl Image {
             let row = y0 + r as i64;
             let (from, to) = (x0.clamp(0, columns as i64), (x0 + size as i64).clamp(0, columns as i64));
             if (0..rows as i64).contains(&row) && from < to {
-                let start = row as usize * columns;
-                line[(from - x0) as usize..(to - x0) as usize]
-                    .copy_from_slice(&self.pixels[start + from as usize..start + to as usize]);
+                // Of a file that is gone meanwhile there is nothing to see: blank, as over the edge.
+                let part = &mut line[(from - x0) as usize..(to - x0) as usize];
+                if self.read_row(row as usize, from as usize, part).is_err() {
+                    part.fill(f32::NAN);
+                }
             }
         }
         let mut out = Self {

@@ -18,6 +18,7 @@ mod fits_table;
 pub mod hats;
 pub mod healpix;
 pub mod image;
+pub mod image_rows;
 pub mod light_curve;
 mod lzw;
 pub mod make;

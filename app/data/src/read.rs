@@ -39,6 +39,9 @@ pub fn read_with_warnings(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
         }
         return Err(Error::format(path.display().to_string(), "is a folder, and no HATS catalogue; open a file in it"));
     }
+    if let Some(found) = crate::image_rows::read_large(path)? {
+        return Ok(found);
+    }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     read_named(path, bytes, path.parent())
 }

@@ -384,7 +384,7 @@ fn one(client: &Client, address: &str, kind: ProductKind, cancelled: &dyn Fn() -
         let bytes = std::fs::read(&path).map_err(|e| format!("{name}: {e}"))?;
         let looks_fits = bytes.starts_with(b"SIMPLE");
         let (shape, pixels): ([usize; 2], Vec<f64>) = if looks_fits {
-            let parts = asterism_data::read(&path).map_err(|e| e.to_string())?;
+            let parts = asterism_data::read_bytes(&name.to_string(), bytes, None).map_err(|e| e.to_string())?;
             let image = parts.into_iter().find_map(|p| if let Part::Image(i) = p { Some(i) } else { None });
             let image = image.ok_or_else(|| format!("{name} holds no image"))?;
             (image.shape, image.pixels.iter().map(|v| f64::from(*v)).collect())

@@ -296,7 +296,7 @@ pub struct ExportStep {
 pub struct DrawStep {
     /// `scatter:MAP`, `spectra:SEARCH`, `image:SEARCH`, `histogram:COLUMN`.
     pub views: Vec<Spanned<String>>,
-    /// File, `.png` or `.svg`.
+    /// File, `.png`, `.svg` or `.pdf`.
     pub to: String,
     /// `1600x1000`.
     pub size: Option<String>,

@@ -68,7 +68,7 @@ fn finite(v: f64) -> Value {
 fn describe(part: &Part) -> Value {
     match part {
         Part::Table(t) => table(t),
-        Part::Image(i) => image(i),
+        Part::Image(i) => image(&i.scanned().unwrap_or_else(|_| i.clone())),
         Part::Spectrum(s) => spectrum(s),
         Part::LightCurve(l) => light_curve(l),
     }
@@ -154,6 +154,10 @@ fn say(part: &Part) -> String {
             }
             text
         }
+        Part::Image(i) if i.rows.is_some() && i.min.is_nan() && i.nan == 0 => match i.scanned() {
+            Ok(i) => say(&Part::Image(Image { rows: None, ..i })),
+            Err(e) => format!("image '{}': {} × {} (rows × columns), {e}", i.name, i.shape[0], i.shape[1]),
+        },
         Part::Image(i) => format!(
             "image '{}': {} × {} (rows × columns), {} … {} {}, {} without a value",
             i.name, i.shape[0], i.shape[1], i.min, i.max, i.unit, i.nan

@@ -394,7 +394,7 @@ fn size_of(text: &str) -> Result<[u32; 2], Ended> {
 pub struct Draw {
     /// A session, a recipe or a table.
     input: PathBuf,
-    /// Where the picture goes: `.png` or `.svg`.
+    /// Where the picture goes: `.png`, `.svg` or `.pdf`.
     #[arg(short, long, value_name = "PICTURE")]
     output: PathBuf,
     /// Width and height, pixels.

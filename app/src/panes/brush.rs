@@ -4,12 +4,15 @@
 //! there, small sets are searched one by one. What is selected is exact in data space, never a
 //! matter of pixels. Cost: hover a few µs; a lasso what [`asterism_render::grid`] says.
 
+use std::sync::Arc;
+
 use asterism_data::{Cell, RowSet};
 use asterism_render::grid::PointGrid;
 use asterism_session::{Command, Dataset, Plot, Provenance, SelectMode, Shape, select};
 use egui::{Pos2, Response, Ui, pos2, vec2};
 
-use crate::cx::{Cx, Tool};
+use super::rows::next_key;
+use crate::cx::{Cx, Drawing, Tool};
 use crate::gpu::Stored;
 use crate::theme::{SMALL, Theme};
 use crate::widgets::gesture::{Gesture, Outcome, Transform, paint_outline};
@@ -25,8 +28,8 @@ const FEW: usize = 20_000;
 pub struct Brush {
     gesture: Gesture,
     grid: Work<u64, PointGrid>,
-    /// The count of the outline being drawn, kept for the outline it was made for.
-    counted: Option<(Shape, usize)>,
+    /// The rows under the outline being drawn, kept for the outline they were looked for, and how many of them there are.
+    counted: Option<(Shape, SelectMode, usize, Drawing)>,
 }
 
 /// What the mouse did on the plot.
@@ -81,7 +84,7 @@ impl Brush {
         out.takes_drag = !matches!(outcome, Outcome::None);
         match outcome {
             Outcome::Drawing(shape, mode) => {
-                let count = self.count(on, grid.as_deref(), &shape);
+                let count = self.count(cx, on, grid.as_deref(), &shape, mode);
                 self.note(ui, cx, count, mode);
                 shown = Some(shape);
             }
@@ -138,14 +141,29 @@ impl Brush {
         Some(row)
     }
 
-    fn count(&mut self, on: &On<'_>, grid: Option<&PointGrid>, shape: &Shape) -> usize {
-        if let Some((of, count)) = &self.counted
+    /// How many rows lie in the outline being drawn. What would be selected is told to the other views, which follow it.
+    fn count(
+        &mut self,
+        cx: &mut Cx<'_>,
+        on: &On<'_>,
+        grid: Option<&PointGrid>,
+        shape: &Shape,
+        mode: Option<SelectMode>,
+    ) -> usize {
+        let mode = mode.unwrap_or(cx.session.doc().mode);
+        if let Some((of, m, count, drawing)) = &self.counted
             && of == shape
+            && *m == mode
         {
+            cx.shared.drawing_next = Some(drawing.clone());
             return *count;
         }
-        let count = rows_in(on, grid, shape).count();
-        self.counted = Some((shape.clone(), count));
+        let rows = rows_in(on, grid, shape);
+        let count = rows.count();
+        let after = select::combine(&cx.session.doc().selection.rows.resized(rows.len()), &rows, mode);
+        let drawing = Drawing { rows: Arc::new(after), key: next_key() };
+        cx.shared.drawing_next = Some(drawing.clone());
+        self.counted = Some((shape.clone(), mode, count, drawing));
         count
     }
 

@@ -93,7 +93,7 @@ fn source(dataset: &Dataset) -> Option<Source> {
     let pixels = pixels_of(layer);
     let look = match &pixels {
         Pixels::Values(image) => {
-            let (low, high) = Cuts::Percentile(2.0, 99.7).limits(&image.pixels)?;
+            let (low, high) = super::image::tiles::limits(image, Cuts::Percentile(2.0, 99.7))?;
             ImageLook {
                 lo: low as f32,
                 hi: high as f32,
@@ -102,7 +102,7 @@ fn source(dataset: &Dataset) -> Option<Source> {
                 ..ImageLook::default()
             }
         }
-        Pixels::Picture(_) => ImageLook::default(),
+        Pixels::Picture(_) | Pixels::Part(_) => ImageLook::default(),
     };
     Some(Source { pixels, look, places: select::image_positions(dataset, 0).ok()? })
 }

@@ -3,17 +3,20 @@
 //! A dataset whose table is a light curve (time and flux columns, as Kepler, K2 and TESS files have)
 //! is shown point by point, each point a row, so it can be brushed. A dataset with one light curve a
 //! row (list columns) shows the one of the row under the cursor, or of the first selected row.
-//! Points are drawn by the same path as a scatter. Cost: one pass over the points when the period or
-//! the rows change.
+//! Points are drawn by the same path as a scatter. The curves of all rows, folded each with its period and
+//! relative to their own median and spread, are drawn as one: median with bands, or line density
+//! (`panes/ensemble.rs`). Cost: one pass over the points when the period or the rows change.
 
 use std::sync::Arc;
 
-use asterism_session::curves::phase;
+use asterism_data::Table;
+use asterism_session::curves::{binned, phase};
 use asterism_session::{CurveColumns, Dataset, Plot, ProductKind};
-use egui::{Stroke, Ui};
+use egui::{RichText, Stroke, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::brush::{Brush, On, row_lines, tip};
+use super::ensemble::{self, Curves, Ensemble, GroupsKey, Show};
 use super::rows::{self, DataKey, next_key};
 use super::{columns as pick, empty};
 use crate::cx::Cx;
@@ -28,6 +31,8 @@ pub struct LightCurvePane {
     pub period: f64,
     /// Column that gives the period of the row under the cursor; empty for none.
     pub period_column: String,
+    /// The curves of all rows are drawn as one, in this way; `None` for one row's.
+    pub many: Option<Show>,
     /// What is shown; `None` for everything.
     pub view: Option<Range2>,
     #[serde(skip)]
@@ -38,7 +43,14 @@ pub struct LightCurvePane {
 
 impl Default for LightCurvePane {
     fn default() -> Self {
-        Self { period: 0.0, period_column: String::new(), view: None, slot: Cache::default(), state: Cache::default() }
+        Self {
+            period: 0.0,
+            period_column: String::new(),
+            many: None,
+            view: None,
+            slot: Cache::default(),
+            state: Cache::default(),
+        }
     }
 }
 
@@ -47,7 +59,44 @@ struct State {
     whole: Work<(DataKey, u64), Option<(Stored, Range2)>>,
     brush: Brush,
     row: Option<u32>,
+    points: Work<DataKey, Arc<Points>>,
+    folded: Work<(DataKey, u64, String, bool), Arc<Curves>>,
+    ensemble: Ensemble,
 }
+
+/// Times and brightnesses of each row, read once: folding with another period reads nothing anew.
+struct Points {
+    rows: Vec<Vec<[f64; 2]>>,
+    /// Parts of the phase that have a few points each in most curves.
+    bins: usize,
+}
+
+impl Points {
+    fn read(table: &Table, columns: &CurveColumns) -> Self {
+        let rows: Vec<Vec<[f64; 2]>> = (0..table.rows().min(CURVES)).map(|r| columns.points(table, r)).collect();
+        let mut lengths: Vec<usize> = rows.iter().map(Vec::len).filter(|n| *n > 0).collect();
+        lengths.sort_unstable();
+        let usual = lengths.get(lengths.len() / 2).copied().unwrap_or(0);
+        Self { rows, bins: (usual / 4).clamp(16, 200) }
+    }
+
+    /// Each curve over its phase, relative to its median and spread; `period` says each row's.
+    fn folded(&self, period: impl Fn(usize) -> f64 + Sync, is_mag: bool) -> Curves {
+        use rayon::prelude::*;
+        let n = self.bins;
+        let mut values = vec![f32::NAN; self.rows.len() * n];
+        values.par_chunks_mut(n).zip(self.rows.par_iter().enumerate()).for_each(|(out, (row, points))| {
+            for (out, v) in out.iter_mut().zip(binned(points, n, period(row), is_mag)) {
+                *out = v as f32;
+            }
+        });
+        let axis = (0..n).map(|i| (i as f64 + 0.5) / n as f64).collect();
+        Curves { axis, rows: (0..self.rows.len() as u32).collect(), values, key: next_key() }
+    }
+}
+
+/// Curves folded together at most.
+const CURVES: usize = 100_000;
 
 impl LightCurvePane {
     /// Controls at the end of the tab bar.
@@ -64,8 +113,33 @@ impl LightCurvePane {
         {
             self.view = None;
         }
+        ui.spacing_mut().slider_width = 80.0;
+        let slider = egui::Slider::new(&mut self.period, 0.0..=1000.0)
+            .logarithmic(true)
+            .smallest_positive(0.01)
+            .show_value(false)
+            .clamping(egui::SliderClamping::Never);
+        if ui.add(slider).accessible_name("Period slider").on_hover_text("Slide through periods; nothing is read anew").changed()
+        {
+            self.view = None;
+        }
         if columns.lists {
             pick::pick(ui, cx, "period of", Some("none"), &mut self.period_column);
+            let name = self.many.map_or("one row", Show::name);
+            let menu = ui.menu_button(RichText::new(name).color(cx.theme.second), |ui| {
+                ui.set_min_width(230.0);
+                let kinds = std::iter::once(None).chain(Show::ALL.into_iter().map(Some));
+                for kind in kinds {
+                    let text = kind.map_or_else(|| "one row: its points".into(), |k| format!("{}: {}", k.name(), k.title()));
+                    if ui.selectable_label(self.many == kind, text).clicked() {
+                        self.many = kind;
+                        self.view = None;
+                        ui.close();
+                    }
+                }
+            });
+            menu.response
+                .on_hover_text("The curve of the row under the cursor, or the curves of all rows folded and drawn as one");
         }
     }
 
@@ -95,7 +169,9 @@ impl LightCurvePane {
         };
         let is_mag = columns.is_magnitude(&dataset.table);
         let y_label = with_unit(columns.flux);
-        if columns.lists {
+        if let (true, Some(show)) = (columns.lists, self.many) {
+            self.many(ui, cx, &dataset, &columns, show, is_mag);
+        } else if columns.lists {
             self.one_row(ui, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
         } else {
             self.whole(ui, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
@@ -166,6 +242,62 @@ impl LightCurvePane {
             if let Some(row) = brushed.hover {
                 tip(ui, cx.theme, p, &row_lines(dataset, row as usize, &[]));
             }
+        }
+    }
+
+    /// The curves of all rows over their phase.
+    fn many(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, dataset: &Arc<Dataset>, columns: &CurveColumns, show: Show, is_mag: bool) {
+        let data = DataKey::of(dataset);
+        let (of, c) = (dataset.clone(), columns.clone());
+        self.state.points.get(ui.ctx(), "light-curve-points", data, move || Arc::new(Points::read(&of.table, &c)));
+        let Some(points) = self.state.points.exact(&data) else {
+            return empty(ui, cx.theme, "Reading the light curves", "");
+        };
+        let (of, period) = (dataset.clone(), self.period);
+        let column = dataset.table.column_index(&self.period_column).filter(|_| period <= 0.0);
+        let key = (data, period.to_bits(), self.period_column.clone(), is_mag);
+        let points = points.as_ref().clone();
+        self.state.folded.get(ui.ctx(), "light-curve-fold", key, move || {
+            let of_row = |row: usize| match column.map(|c| of.table.cell(row, c)) {
+                Some(asterism_data::Cell::Float(v)) if v.is_finite() => v,
+                _ => period,
+            };
+            Arc::new(points.folded(of_row, is_mag))
+        });
+        let Some(curves) = self.state.folded.newest_for(|k| k.0 == data).map(|c| c.as_ref().clone()) else {
+            return empty(ui, cx.theme, "Folding the light curves", "");
+        };
+        let doc = cx.session.doc();
+        let own = rows::look(ui.ctx(), doc, cx.theme).map_or(cx.theme.selected, |l| l.own);
+        let drawing = cx.shared.drawing.clone();
+        let wanted = ensemble::wanted(doc, dataset, own, false, drawing.as_ref());
+        let key = GroupsKey::of(&curves, doc, dataset, cx.theme, false, drawing.as_ref());
+        let stacks = self.state.ensemble.stacks(ui, &curves, dataset.table.rows(), &key, &wanted);
+        let mut home = self.state.ensemble.home(&curves.axis, &stacks, show, curves.key);
+        home.x = [-0.03, 1.03];
+        let folded = period > 0.0 || column.is_some();
+        let x_label = if folded { "phase from the faintest part" } else { "part of the time from first to last point" };
+        let y_label = "brightness (of each curve's spread)";
+        let axes = Axes { x_label, y_label, home, grid: false, name: "Light curves", fixed_y: false };
+        let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
+        let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
+        if shown.response.dragged() {
+            axes::pan(&mut self.view, &frame, shown.response.drag_delta());
+        }
+        self.state.ensemble.paint(ui, cx.theme, &frame, &curves, &curves.axis, 1.0, show, &stacks, &key, &wanted);
+        let painter = ui.painter_at(frame.rect);
+        if let Some(curve) = cx.shared.hover.and_then(|row| curves.row(row)) {
+            ensemble::line(&painter, &frame, &curves.axis, curve, Stroke::new(1.0, cx.theme.text.gamma_multiply(0.85)));
+        }
+        ensemble::legend(&painter, cx.theme, &frame, &stacks, 6.0);
+        if let Some(p) = shown.response.hover_pos() {
+            let v = frame.data_from_pt(p);
+            cx.shared.position = format!("{} {:.3}  {}", if folded { "phase" } else { "time" }, v[0], format::number(v[1], 4));
+            cx.shared.hint = if folded {
+                "Drag pans · wheel zooms · double click frames all".into()
+            } else {
+                "Not folded: slide a period, or choose the column of each row's period, at the head of this view".into()
+            };
         }
     }
 
@@ -242,6 +374,24 @@ fn framed(points: &[[f64; 2]], is_mag: bool) -> Range2 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn curves_of_one_kind_fall_on_each_other_once_folded_with_their_periods() {
+        let of = |period: f64, level: f64| -> Vec<[f64; 2]> {
+            let dip = |t: f64| if (t / period).rem_euclid(1.0) < 0.2 { 0.5 } else { 1.0 };
+            (0..400).map(|i| f64::from(i) * 0.173).map(|t| [t, level * dip(t)]).collect()
+        };
+        let points = Points { rows: vec![of(1.3, 10.0), of(2.9, 700.0), Vec::new()], bins: 20 };
+        let curves = points.folded(|row| [1.3, 2.9, 1.0][row], false);
+        let (a, b) = (curves.row(0).expect("a"), curves.row(1).expect("b"));
+        let differ = a.iter().zip(b).filter(|(a, b)| (*a - *b).abs() > 0.2).count();
+        assert!(differ <= 2, "{a:?}\n{b:?}");
+        assert!(a[0] < -0.5 && curves.row(2).expect("c").iter().all(|v| v.is_nan()));
+        // With one period for all the second is smeared out.
+        let wrong = points.folded(|_| 1.3, false);
+        let deep = |c: &Curves| c.row(1).expect("b").iter().filter(|v| **v < -0.5).count();
+        assert!(deep(&curves) >= 3 && deep(&wrong) != deep(&curves), "{} {}", deep(&wrong), deep(&curves));
+    }
 
     #[test]
     fn magnitudes_run_downwards() {

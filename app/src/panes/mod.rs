@@ -7,6 +7,7 @@
 pub mod brush;
 pub mod columns;
 pub mod components;
+pub mod ensemble;
 pub mod explain;
 pub mod gallery;
 pub mod histogram;

@@ -11,4 +11,4 @@ pub mod work;
 pub use axes::{Axes, Frame, Range2};
 pub use cache::{Cache, ViewId};
 pub use gesture::{Gesture, Outcome};
-pub use work::Work;
+pub use work::{Kept, Work};

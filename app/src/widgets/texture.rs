@@ -7,24 +7,21 @@ use asterism_render::ImageLook;
 use egui::{Color32, ColorImage, Rect, TextureHandle, TextureOptions, Ui};
 
 use super::Frame;
-use crate::gpu::Pixels;
+use crate::gpu::{Pixels, Texels};
 
 const TILE: usize = 2048;
 
 /// The tiles of one image.
 #[derive(Default)]
 pub struct TiledTexture {
-    of: Option<(usize, ImageLook)>,
+    of: Option<(u64, ImageLook)>,
     tiles: Vec<(TextureHandle, [usize; 4])>,
 }
 
 impl TiledTexture {
     /// Draw the image; `frame` is in pixels whose first covers `0..1`.
     pub fn paint(&mut self, ui: &Ui, pixels: &Pixels, look: &ImageLook, frame: &Frame) {
-        let address = match pixels {
-            Pixels::Values(i) => std::sync::Arc::as_ptr(i) as usize,
-            Pixels::Picture(p) => std::sync::Arc::as_ptr(p) as usize,
-        };
+        let address = pixels.key();
         if self.of.as_ref().is_none_or(|(a, l)| *a != address || l != look) {
             self.tiles = tiles(ui, pixels, look);
             self.of = Some((address, *look));
@@ -67,18 +64,30 @@ pub fn options() -> TextureOptions {
 pub fn cut(pixels: &Pixels, look: &ImageLook, at: [i64; 2], size: [usize; 2]) -> ColorImage {
     let [height, width] = pixels.shape();
     let mut out = Vec::with_capacity(size[0] * size[1]);
+    let mut line = vec![f32::NAN; size[0]];
     for y in at[1]..at[1] + size[1] as i64 {
+        let inside = |x: i64| x.clamp(0, width as i64) as usize;
+        let (from, to) = (inside(at[0]), inside(at[0] + size[0] as i64));
+        if let (Pixels::Values(image), true) = (pixels, y >= 0 && (y as usize) < height && from < to) {
+            let part = &mut line[(from as i64 - at[0]) as usize..(to as i64 - at[0]) as usize];
+            if image.read_row(y as usize, from, part).is_err() {
+                part.fill(f32::NAN);
+            }
+        }
         for x in at[0]..at[0] + size[0] as i64 {
             if x < 0 || y < 0 || x as usize >= width || y as usize >= height {
                 out.push(Color32::TRANSPARENT);
                 continue;
             }
             let i = y as usize * width + x as usize;
+            let rgba = |of: &[u8]| [of[4 * i], of[4 * i + 1], of[4 * i + 2], of[4 * i + 3]];
             let [r, g, b, a] = match pixels {
-                Pixels::Values(image) => look.colour(image.pixels[i]),
-                Pixels::Picture(picture) => {
-                    [picture.rgba[4 * i], picture.rgba[4 * i + 1], picture.rgba[4 * i + 2], picture.rgba[4 * i + 3]]
-                }
+                Pixels::Values(_) => look.colour(line[(x - at[0]) as usize]),
+                Pixels::Picture(picture) => rgba(&picture.rgba),
+                Pixels::Part(part) => match &part.texels {
+                    Texels::Values(values) => look.colour(values[i]),
+                    Texels::Colours(of) => rgba(of),
+                },
             };
             out.push(Color32::from_rgba_unmultiplied(r, g, b, a));
         }

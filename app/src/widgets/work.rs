@@ -103,6 +103,34 @@ impl<K: PartialEq, T: Send + Sync + 'static> Work<K, T> {
     }
 }
 
+/// Answers for the last `N` keys, for a view that goes to and fro between them.
+pub struct Kept<K, T, const N: usize = 8> {
+    work: Work<K, T>,
+    known: Vec<(K, Arc<T>)>,
+}
+
+impl<K, T, const N: usize> Default for Kept<K, T, N> {
+    fn default() -> Self {
+        Self { work: Work::default(), known: Vec::new() }
+    }
+}
+
+impl<K: PartialEq + Clone, T: Send + Sync + 'static, const N: usize> Kept<K, T, N> {
+    /// The answer for exactly this key, once it is made.
+    pub fn get(&mut self, ctx: &egui::Context, name: &str, key: &K, make: impl FnOnce() -> T + Send + 'static) -> Option<Arc<T>> {
+        if let Some((_, answer)) = self.known.iter().find(|(k, _)| k == key) {
+            return Some(answer.clone());
+        }
+        self.work.get(ctx, name, key.clone(), make);
+        let answer = self.work.exact(key)?;
+        if self.known.len() >= N {
+            self.known.remove(0);
+        }
+        self.known.push((key.clone(), answer.clone()));
+        Some(answer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -123,6 +151,19 @@ mod tests {
             work.get(&ctx, "two", 2, || 20);
         }
         assert_eq!(work.generation(), 2);
+    }
+
+    #[test]
+    fn kept_answers_are_made_once() {
+        let ctx = egui::Context::default();
+        let mut kept: Kept<u32, u32> = Kept::default();
+        for key in [1, 2] {
+            while kept.get(&ctx, "one", &key, move || key * 10).is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        assert_eq!(*kept.get(&ctx, "again", &1, || unreachable!()).unwrap(), 10);
+        assert_eq!(*kept.get(&ctx, "again", &2, || unreachable!()).unwrap(), 20);
     }
 
     #[test]

@@ -228,6 +228,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     l.add("File", "Download the products of the selection…", None, selected, Action::Download(ExportRows::Selection));
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
     l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
+    l.add("File", "Save picture as PDF…", None, data, Action::SavePicture("pdf"));
     programs(app, &mut l, data, selected);
     l.add("File", "Start page", None, true, Action::StartPage).line = true;
     l.add("File", "Close table", None, data, Action::Do(Command::CloseDataset { index: doc.active }));

@@ -693,6 +693,8 @@ impl eframe::App for App {
         self.match_tree();
         self.shared.hover = self.shared.hover_next.take();
         self.shared.map_at = self.shared.map_at_next.take();
+        let drawn = self.shared.drawing.as_ref().map(|d| d.key);
+        self.shared.drawing = self.shared.drawing_next.take();
         let (hover, map_at) = (self.shared.hover, self.shared.map_at);
 
         let bar = |fill| egui::Frame::new().fill(fill);
@@ -745,7 +747,10 @@ impl eframe::App for App {
         self.toasts(ui);
         self.drop_veil(ui);
         self.escape(ui, popup);
-        if self.shared.hover_next != hover || self.shared.map_at_next != map_at {
+        // What was under an outline is wanted in the frame after it ended, too: the views go back.
+        let drawing = self.shared.drawing_next.as_ref().map(|d| d.key);
+        let follow = drawing != self.shared.drawing.as_ref().map(|d| d.key) || (drawn.is_some() && drawing.is_none());
+        if self.shared.hover_next != hover || self.shared.map_at_next != map_at || follow {
             ctx.request_repaint();
         }
         for command in std::mem::take(&mut self.commands) {

@@ -194,7 +194,7 @@ pub(super) fn cut_outs(dataset: &Dataset, size: usize, from: usize) -> Result<Ra
                 if x < 0 || y < 0 || x as usize >= w || y as usize >= h {
                     f64::NAN
                 } else {
-                    f64::from(image.pixels[y as usize * w + x as usize])
+                    image.value(x as usize, y as usize).map_or(f64::NAN, f64::from)
                 }
             }
             Layer::Picture(picture) => {

@@ -93,6 +93,9 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         if kit::button(ui, "SVG", true).clicked() {
             actions.push(Action::SavePicture("svg"));
         }
+        if kit::button(ui, "PDF", true).clicked() {
+            actions.push(Action::SavePicture("pdf"));
+        }
     });
     line(ui, "All of it", "The session opens to the same window; the recipe runs again without one", &mut |ui, actions| {
         if kit::button(ui, "Session", true).on_hover_text("Everything in the window as one file  (Ctrl+S)").clicked() {

@@ -4,6 +4,13 @@
 //! stretched image is a texture in tiles. Row positions come through the image's WCS, and a lasso
 //! works on them as on any plot. Coordinates are pixels of the image, 0-based with the centre of the
 //! first at (0, 0), as [`asterism_session::Plot::Image`] has it; the renderer's are half a pixel more.
+//! Images of any size are drawn in parts (`tiles.rs`), three of them as one colour picture (`bands.rs`), and all of a dataset can
+//! take turns (blink): the view keeps its place on the sky while they do.
+
+mod badges;
+mod bands;
+mod source;
+pub(crate) mod tiles;
 
 use std::sync::Arc;
 
@@ -12,16 +19,17 @@ use asterism_data::stretch::Cuts;
 use asterism_render::colour::Lut;
 use asterism_render::{ImageLook, Stretch};
 use asterism_session::{Dataset, ImageLayer, Layer, Plot, select};
-use egui::{Align2, Color32, FontId, Pos2, Rect, RichText, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, FontId, Pos2, Rect, RichText, Sense, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
+use self::bands::Bands;
+use self::source::Source;
 use super::brush::{Brush, On, row_lines, tip};
 use super::rows::{self, DataKey, next_key};
-use crate::cx::{Cx, Tool};
+use crate::cx::Cx;
 use crate::gpu::{self, Pixels, Scatter, Stored};
 use crate::theme::SMALL;
-use crate::widgets::texture::TiledTexture;
-use crate::widgets::{Cache, Frame, Range2, ViewId, Work, axes, format};
+use crate::widgets::{Cache, Frame, Kept, Range2, ViewId, axes, format};
 
 /// Settings and caches of an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +51,12 @@ pub struct ImagePane {
     pub others: bool,
     /// Radius of a mark, points.
     pub radius_pt: f32,
+    /// Three of the images as one colour picture.
+    pub bands: Bands,
+    /// The images take turns.
+    pub blink: bool,
+    /// How often in a second.
+    pub blink_hz: f32,
     /// Pixel in the middle, and points a pixel; `None` for all.
     pub view: Option<([f64; 2], f64)>,
     #[serde(skip)]
@@ -62,6 +76,9 @@ impl Default for ImagePane {
             rows: true,
             others: false,
             radius_pt: 2.2,
+            bands: Bands::default(),
+            blink: false,
+            blink_hz: 1.5,
             view: None,
             slots: Cache::default(),
             state: Cache::default(),
@@ -71,11 +88,15 @@ impl Default for ImagePane {
 
 #[derive(Default)]
 struct State {
-    limits: Work<(usize, String), Option<(f64, f64)>>,
-    places: Work<(DataKey, usize, usize), Result<Stored, String>>,
+    limits: Kept<(usize, String), Option<(f64, f64)>>,
+    /// Those of the image in front, for the menu.
+    front: Option<(f64, f64)>,
+    places: Kept<(DataKey, usize, usize), Result<Stored, String>>,
     brush: Brush,
     shown: Option<(u32, usize)>,
-    texture: TiledTexture,
+    source: Source,
+    /// When the next image takes its turn, in egui's seconds.
+    turn: f64,
 }
 
 /// Name of a stretch in a menu.
@@ -124,6 +145,9 @@ impl ImagePane {
 
     /// For the tab.
     pub fn title(&self, cx: &Cx<'_>) -> String {
+        if let Some(names) = cx.session.doc().dataset().filter(|_| self.bands.on).and_then(|d| bands::names(d, &self.bands)) {
+            return format!("Image: {}", names.join(", "));
+        }
         match cx.session.doc().dataset().and_then(|d| self.layer(d)) {
             Some(layer) => format!("Image: {}", layer.title),
             None => "Image".into(),
@@ -151,7 +175,7 @@ impl ImagePane {
                     }
                 }
                 ui.separator();
-                if let Some((mut low, mut high)) = self.state.limits.newest().and_then(|l| *l) {
+                if let Some((mut low, mut high)) = self.state.front {
                     let speed = (high - low).abs().max(1e-30) / 200.0;
                     ui.horizontal(|ui| {
                         let a = ui.add(egui::DragValue::new(&mut low).speed(speed).prefix("low ")).accessible_name("Lower limit");
@@ -165,6 +189,8 @@ impl ImagePane {
             })
             .response
             .on_hover_text("Which values are darkest and brightest");
+        }
+        if matches!(layer.pixels, Layer::Fits(_)) && !self.bands.on {
             ui.menu_button(RichText::new(self.stretch.clone()).color(cx.theme.second), |ui| {
                 for stretch in Stretch::ALL {
                     let name = stretch_name(stretch);
@@ -185,12 +211,24 @@ impl ImagePane {
             .response
             .on_hover_text("How values become brightness, and the colours");
         }
+        let was = self.bands.on;
+        bands::menu(ui, cx, &dataset, &mut self.bands);
+        // Either of the two is seen.
+        self.blink &= was || !self.bands.on;
+        if dataset.images.len() > 1 {
+            let help = "The images take turns, in the same place on the sky (K over the image); how fast is under 'view'";
+            self.bands.on &= !(ui.toggle_value(&mut self.blink, "blink").on_hover_text(help).changed() && self.blink);
+        }
         ui.menu_button(RichText::new("view").color(cx.theme.second), |ui| {
             ui.set_min_width(180.0);
             ui.checkbox(&mut self.rows, "Rows on the image");
             ui.add_enabled(self.rows, egui::Checkbox::new(&mut self.others, "Rows that are not selected"));
             ui.add(egui::Slider::new(&mut self.radius_pt, 0.5..=12.0).suffix(" pt"))
                 .accessible_name("Radius of a mark in points");
+            if dataset.images.len() > 1 {
+                ui.add(egui::Slider::new(&mut self.blink_hz, 0.2..=10.0).logarithmic(true).fixed_decimals(1).suffix(" Hz blink"))
+                    .accessible_name("Turns a second while blinking");
+            }
             ui.separator();
             for (i, layer) in dataset.images.iter().enumerate() {
                 if ui.selectable_label(i == self.index, &layer.title).clicked() {
@@ -217,6 +255,7 @@ impl ImagePane {
             );
             return;
         };
+        self.turns(ui, dataset.images.len());
         let Some(layer) = self.layer(&dataset) else {
             super::empty(
                 ui,
@@ -228,9 +267,15 @@ impl ImagePane {
         };
         let Some(look) = rows::look(ui.ctx(), doc, cx.theme) else { return };
         self.index = self.index.min(dataset.images.len().saturating_sub(1));
+        let composed = bands::layers(&dataset, &self.bands);
+        if let Some(Ok(of)) = &composed {
+            self.index = of.first;
+        }
+        let layer = dataset.images.get(self.index).cloned().unwrap_or(layer);
         let shown = (dataset.id, self.index);
-        if self.state.shown.is_some_and(|s| s != shown) {
-            self.view = None;
+        if let Some(before) = self.state.shown.filter(|s| *s != shown) {
+            let same = before.0 == shown.0;
+            self.view = self.view.filter(|_| same).and_then(|v| same_place(dataset.images.get(before.1)?, &layer, v));
         }
         self.state.shown = Some(shown);
         let pixels = pixels_of(&layer);
@@ -255,7 +300,11 @@ impl ImagePane {
         let (centre, scale) = self.view.unwrap_or(home);
         let frame = frame_of(rect, centre, scale, up);
 
-        self.paint_image(ui, cx, &pixels, &layer, frame);
+        let trouble = match composed {
+            Some(Err(why)) => Some(why),
+            Some(Ok(of)) => self.paint_image(ui, cx, &layer, frame, Some(of)),
+            None => self.paint_image(ui, cx, &layer, frame, None),
+        };
         let mut brushed = super::brush::Brushed::default();
         if let Some(Ok(at)) = at.as_deref() {
             if self.rows {
@@ -280,8 +329,20 @@ impl ImagePane {
             brushed = self.state.brush.update(ui, cx, &on, &response);
         }
         self.mouse(ui, &response, &frame, home, up, brushed.takes_drag);
-        self.badges(ui, cx, &layer, &frame, &response);
-        if let Some(Err(why)) = at.as_deref() {
+        badges::paint(ui, cx, &layer, &frame, &response);
+        if self.blink && dataset.images.len() > 1 && trouble.is_none() {
+            badge(ui, cx, rect.left_top() + vec2(8.0, 8.0), Align2::LEFT_TOP, &layer.title);
+        }
+        if let Some(why) = trouble {
+            badge(ui, cx, rect.center(), Align2::CENTER_CENTER, &why);
+        }
+        let free = ui.ctx().memory(|m| m.focused().is_none());
+        if response.contains_pointer() && free && ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::K)) {
+            self.blink = !self.blink && dataset.images.len() > 1;
+            self.bands.on &= !self.blink;
+        }
+        // A table of the images themselves has nothing to put on them.
+        if let Some(Err(why)) = at.as_deref().filter(|_| dataset.table.rows() > dataset.images.len()) {
             badge(ui, cx, pos2(rect.left() + 8.0, rect.top() + 8.0), Align2::LEFT_TOP, why);
         }
         if let (Some(at), Some(row)) = (response.hover_pos(), brushed.hover) {
@@ -320,14 +381,34 @@ impl ImagePane {
         }
     }
 
-    fn look_of(&mut self, ui: &Ui, layer: &Arc<ImageLayer>) -> Option<ImageLook> {
-        let Layer::Fits(image) = &layer.pixels else { return Some(ImageLook::default()) };
+    /// While blinking, the next image when its time has come.
+    fn turns(&mut self, ui: &Ui, images: usize) {
+        if !self.blink || images < 2 || self.bands.on {
+            return;
+        }
+        let (now, wait) = (ui.input(|i| i.time), 1.0 / f64::from(self.blink_hz.max(0.1)));
+        if now >= self.state.turn || self.state.turn > now + wait {
+            // Not at the very first sight: the image that was chosen is seen for its time.
+            if self.state.turn > 0.0 {
+                self.index = (self.index + 1) % images;
+            }
+            self.state.turn = now + wait;
+        }
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64((self.state.turn - now).max(0.01)));
+    }
+
+    /// Limits of an image by the cuts in force, once they are known.
+    fn limits(&mut self, ui: &Ui, image: &Arc<asterism_data::Image>) -> Option<Option<(f64, f64)>> {
         let (of, cuts) = (image.clone(), self.cuts);
         let key = (Arc::as_ptr(image) as usize, format!("{cuts:?}"));
-        let address = key.0;
-        self.state.limits.get(ui.ctx(), "image-cuts", key, move || cuts.limits(&of.pixels));
-        let limits = self.state.limits.newest_for(|k| k.0 == address)?;
-        let (low, high) = (*limits)?;
+        self.state.limits.get(ui.ctx(), "image-cuts", &key, move || tiles::limits(&of, cuts)).map(|l| *l)
+    }
+
+    fn look_of(&mut self, ui: &Ui, layer: &Arc<ImageLayer>) -> Option<ImageLook> {
+        let Layer::Fits(image) = &layer.pixels else { return Some(ImageLook::default()) };
+        let limits = self.limits(ui, image)?;
+        self.state.front = limits;
+        let (low, high) = limits?;
         let mut lut = *Lut::from_name(&self.lut).unwrap_or(Lut::Grey).table();
         if self.inverted {
             lut.reverse();
@@ -335,12 +416,36 @@ impl ImagePane {
         Some(ImageLook { lo: low as f32, hi: high as f32, stretch: stretch_of(&self.stretch), lut, ..ImageLook::default() })
     }
 
-    fn paint_image(&mut self, ui: &Ui, cx: &Cx<'_>, pixels: &Pixels, layer: &Arc<ImageLayer>, frame: Frame) {
-        let Some(look) = self.look_of(ui, layer) else { return };
+    /// Draw the image, or three of them as one; what went wrong comes back.
+    fn paint_image(
+        &mut self,
+        ui: &Ui,
+        cx: &Cx<'_>,
+        layer: &Arc<ImageLayer>,
+        frame: Frame,
+        composed: Option<bands::Layers>,
+    ) -> Option<String> {
         // The renderer counts pixels from their edge.
         let view = Range2 { x: frame.view.x.map(|v| v + 0.5), y: frame.view.y.map(|v| v + 0.5) };
-        if !gpu::paint_image(ui, cx.render, self.slots.0, pixels, look, view, frame.rect) {
-            self.state.texture.paint(ui, pixels, &look, &Frame { rect: frame.rect, view });
+        let frame = Frame { rect: frame.rect, view };
+        let look = self.look_of(ui, layer)?;
+        if let Some(of) = composed {
+            let limits: Vec<_> = of.images.iter().map(|image| self.limits(ui, image)).collect();
+            if let Some(without) = of.images.iter().zip(&limits).find(|(_, l)| **l == Some(None)) {
+                return Some(format!("{} has no values", without.0.name));
+            }
+            // Until the limits of all are known the red one stands for the three.
+            if let Some(limits) = limits.into_iter().map(Option::flatten).collect::<Option<Vec<_>>>() {
+                let mix = bands::Mix::new(&self.bands, limits);
+                return self.state.source.paint(ui, cx, self.slots.0, &of.images, Some(mix), &look, frame);
+            }
+        }
+        match &layer.pixels {
+            Layer::Fits(image) => self.state.source.paint(ui, cx, self.slots.0, std::slice::from_ref(image), None, &look, frame),
+            Layer::Picture(_) => {
+                self.state.source.paint_whole(ui, cx, self.slots.0, &pixels_of(layer), &look, frame);
+                None
+            }
         }
     }
 
@@ -348,80 +453,20 @@ impl ImagePane {
         let (of, index) = (dataset.clone(), self.index);
         let image = dataset.images.get(index).map_or(0, |l| Arc::as_ptr(l) as usize);
         let key = (DataKey::of(dataset), index, image);
-        self.state.places.get(ui.ctx(), "image-places", key, move || {
+        self.state.places.get(ui.ctx(), "image-places", &key, move || {
             select::image_positions(&of, index).map(|p| Stored::of(&p, next_key())).map_err(|e| e.to_string())
-        });
-        self.state.places.newest_for(|k| k.0.id == key.0.id && k.1 == index)
-    }
-
-    fn badges(&self, ui: &Ui, cx: &mut Cx<'_>, layer: &ImageLayer, frame: &Frame, response: &egui::Response) {
-        let rect = frame.rect;
-        let wcs = wcs_of(layer);
-        let mut text = String::new();
-        if let Some(at) = response.hover_pos() {
-            let p = frame.data_from_pt(at);
-            let mut foot = format!("x {:.1}  y {:.1}", p[0] + 1.0, p[1] + 1.0);
-            if let Layer::Fits(image) = &layer.pixels {
-                let [h, w] = image.shape;
-                let (x, y) = (p[0].round(), p[1].round());
-                if x >= 0.0 && y >= 0.0 && (x as usize) < w && (y as usize) < h {
-                    let v = f64::from(image.pixels[y as usize * w + x as usize]);
-                    let unit = format::unit(&image.unit);
-                    foot += &if v.is_finite() { format!("  value {} {unit}", format::number(v, 5)) } else { "  no value".into() };
-                }
-            }
-            if let Some((ra, dec)) = wcs.and_then(|w| w.sky_from_pixel(p[0], p[1])) {
-                foot += &format!("  {}  {ra:.5} {dec:+.5}", format::sexagesimal(ra, dec)).replace('-', "\u{2212}");
-                text = format::minus(&format!("{ra:.4} {dec:.4} · "));
-            }
-            cx.shared.position = foot;
-            cx.shared.hint = match cx.shared.tool {
-                Tool::Pan => "Drag pans · wheel zooms · Shift+drag adds by lasso · double click frames all".into(),
-                _ => "Drag draws on the image · Shift adds · Alt removes · Esc clears".into(),
-            };
-        }
-        let Some(wcs) = wcs else { return };
-        let middle = frame.data_from_pt(rect.center());
-        let Some((north, east)) = wcs.compass(middle[0], middle[1]) else { return };
-        // Directions on the screen: rows grow upwards there.
-        let dir = |v: [f64; 2]| vec2(v[0] as f32, -v[1] as f32);
-        let (n, e) = (dir(north), dir(east));
-        text += &orientation(n, e);
-        let per_pt_deg = wcs.pixel_scale_deg() * frame.data_per_pt()[0];
-        let (length_pt, label) = scale_bar(per_pt_deg * 3600.0, f64::from(rect.width()) * 0.2);
-        text += &format!(" · {label}");
-        badge(ui, cx, pos2(rect.right() - 8.0, rect.bottom() - 8.0), Align2::RIGHT_BOTTOM, &text);
-        // Arrows and bar above the badge.
-        let painter = ui.painter_at(rect);
-        let stroke = Stroke::new(1.5, cx.theme.accent);
-        let origin = rect.right_bottom() - vec2(40.0, 66.0);
-        // Over whatever the image holds there.
-        painter.circle_filled(origin + (n + e) * 12.0, 34.0, cx.theme.frame.gamma_multiply(0.75));
-        for (v, name) in [(n, "N"), (e, "E")] {
-            painter.arrow(origin, v * 22.0, stroke);
-            painter.text(origin + v * 31.0, Align2::CENTER_CENTER, name, FontId::proportional(SMALL), cx.theme.accent);
-        }
-        let bar = pos2(rect.left() + 14.0, rect.bottom() - 16.0);
-        paint_scale_bar(&painter, bar, length_pt as f32, &label, cx.theme.accent, cx.theme.frame);
+        })
     }
 }
 
-/// Air between the bar and its text, points.
-const BAR_GAP: f32 = 4.0;
-const BAR_WIDTH: f32 = 2.0;
-
-/// A bar with its length above it, both with a halo, so that they read on any image.
-fn paint_scale_bar(painter: &egui::Painter, bar: Pos2, length: f32, label: &str, ink: Color32, ground: Color32) {
-    let ends = [bar, bar + vec2(length, 0.0)];
-    let halo = ground.gamma_multiply(0.8);
-    painter.rect_filled(Rect::from_two_pos(ends[0], ends[1]).expand(BAR_WIDTH / 2.0 + 1.0), 1.0, halo);
-    painter.line_segment(ends, Stroke::new(BAR_WIDTH, ink));
-    let at = bar + vec2(length / 2.0, -BAR_WIDTH / 2.0 - BAR_GAP);
-    let font = FontId::proportional(SMALL);
-    for (dx, dy) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)] {
-        painter.text(at + vec2(dx, dy), Align2::CENTER_BOTTOM, label, font.clone(), halo);
+/// The view that shows the same place of another image: by the sky where both know it, else by the pixel where they are of one size.
+fn same_place(before: &ImageLayer, now: &ImageLayer, (centre, scale): ([f64; 2], f64)) -> Option<([f64; 2], f64)> {
+    if let (Some(a), Some(b)) = (wcs_of(before), wcs_of(now)) {
+        let (ra, dec) = a.sky_from_pixel(centre[0], centre[1])?;
+        let (x, y) = b.pixel_from_sky(ra, dec)?;
+        return Some(([x, y], scale * b.pixel_scale_deg() / a.pixel_scale_deg()));
     }
-    painter.text(at, Align2::CENTER_BOTTOM, label, font, ink);
+    (pixels_of(before).shape() == pixels_of(now).shape()).then_some((centre, scale))
 }
 
 /// Centre and scale that show the rows with as much of the image around them, within the whole.
@@ -442,47 +487,6 @@ pub(super) fn frame_of(rect: Rect, centre: [f64; 2], scale: f64, up: bool) -> Fr
     Frame { rect, view: Range2 { x: [centre[0] - w, centre[0] + w], y } }
 }
 
-/// `N up, E left`, where the arrows are near an axis; else the angle.
-fn orientation(n: egui::Vec2, e: egui::Vec2) -> String {
-    let side = |v: egui::Vec2| {
-        let v = v.normalized();
-        if v.y < -0.95 {
-            Some("up")
-        } else if v.y > 0.95 {
-            Some("down")
-        } else if v.x > 0.95 {
-            Some("right")
-        } else if v.x < -0.95 {
-            Some("left")
-        } else {
-            None
-        }
-    };
-    match (side(n), side(e)) {
-        (Some(n), Some(e)) => format!("N {n}, E {e}"),
-        _ => format!("N at {:.0}°", (-n.x).atan2(-n.y).to_degrees()),
-    }
-}
-
-/// Length in points and label of a bar of a round number of arcseconds, at most `most_pt` long.
-fn scale_bar(arcsec_per_pt: f64, most_pt: f64) -> (f64, String) {
-    let most = arcsec_per_pt * most_pt;
-    if !(most > 0.0 && most.is_finite()) {
-        return (0.0, String::new());
-    }
-    let (unit, name) = if most >= 3600.0 {
-        (3600.0, "°")
-    } else if most >= 60.0 {
-        (60.0, "′")
-    } else {
-        (1.0, "″")
-    };
-    let in_unit = most / unit;
-    let power = 10f64.powf(in_unit.log10().floor());
-    let round = [5.0, 2.0, 1.0].iter().map(|m| m * power).find(|v| *v <= in_unit).unwrap_or(power);
-    (round * unit / arcsec_per_pt, format!("{}{name}", format::number(round, 2)))
-}
-
 /// A small text on a ground of its own.
 pub(super) fn badge(ui: &Ui, cx: &Cx<'_>, at: Pos2, align: Align2, text: &str) {
     let painter = ui.painter();
@@ -497,33 +501,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scale_bar_is_round_and_fits() {
-        let (length, label) = scale_bar(0.1, 120.0);
-        assert_eq!((length, label.as_str()), (100.0, "10″"));
-        let (length, label) = scale_bar(2.0, 100.0);
-        assert_eq!((length, label.as_str()), (60.0, "2′"));
-        assert!(length <= 100.0);
-    }
-
-    #[test]
-    fn the_text_of_a_scale_bar_stands_clear_of_it() {
-        let ctx = egui::Context::default();
-        let (ink, ground) = (Color32::RED, Color32::WHITE);
-        let out = ctx.run_ui(egui::RawInput::default(), |ui| {
-            paint_scale_bar(ui.painter(), pos2(50.0, 100.0), 80.0, "10″", ink, ground);
-        });
-        let mut texts = 0;
-        for clipped in &out.shapes {
-            if let egui::Shape::Text(text) = &clipped.shape {
-                texts += 1;
-                let halo = if text.fallback_color == ink { 0.0 } else { 1.0 };
-                assert!(text.visual_bounding_rect().bottom() <= 100.0 - 1.0 - 4.0 + halo + 0.01, "{text:?}");
-            }
-        }
-        assert_eq!(texts, 9, "eight of the halo, and the text");
-    }
-
-    #[test]
     fn rows_of_a_fits_image_grow_upwards_and_of_a_picture_downwards() {
         let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(100.0, 50.0));
         let up = frame_of(rect, [10.0, 20.0], 2.0, true);
@@ -531,6 +508,5 @@ mod tests {
         assert!(up.pt_from_data([10.0, 25.0]).y < rect.center().y);
         let down = frame_of(rect, [10.0, 20.0], 2.0, false);
         assert!(down.pt_from_data([10.0, 25.0]).y > rect.center().y);
-        assert_eq!(orientation(vec2(0.0, -1.0), vec2(-1.0, 0.0)), "N up, E left");
     }
 }

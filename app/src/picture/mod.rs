@@ -1,10 +1,11 @@
-//! Pictures on paper: views of a dataset as SVG, and as PNG through resvg with the bundled fonts.
+//! Pictures on paper: views of a dataset as SVG, and from it as PNG through resvg and as PDF, with the bundled fonts.
 //!
-//! One drawing serves both, so that a PNG is what the SVG says; it needs no GPU and no display, so
+//! One drawing serves both, so that a PNG or PDF is what the SVG says; it needs no GPU and no display, so
 //! `asterism run` and `asterism draw` make the same pictures on a server. Up to [`SINGLE`] points
 //! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin.
 
-use std::collections::HashMap;
+mod pdf;
+
 use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::Path;
@@ -18,7 +19,10 @@ use asterism_session::{Dataset, Document, Error, Layer, Result};
 use base64::Engine as _;
 use egui::Color32;
 
+use crate::gpu::Part;
+use crate::panes::image::tiles::{Tiled, is_large, limits};
 use crate::theme::Theme;
+use crate::widgets::Range2;
 
 /// Most points drawn one by one.
 pub const SINGLE: usize = 20_000;
@@ -89,14 +93,18 @@ pub fn views_named(dataset: &Dataset, names: &[String]) -> Result<Vec<View>> {
     Ok(views)
 }
 
-/// Write views of the dataset in front as `.svg` or `.png`.
+/// Write views of the dataset in front as `.svg`, `.pdf` or `.png`.
 ///
 /// # Errors
 /// When there is no dataset, a view cannot be drawn, or the file cannot be written.
 pub fn save(doc: &Document, views: &[View], size: [u32; 2], theme: &Theme, to: &Path) -> Result<()> {
     let dataset = doc.dataset().ok_or_else(|| Error::said("there is nothing to draw yet"))?;
     let text = svg(dataset, &doc.selection.rows, views, size, theme)?;
-    let bytes = if to.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) { text.into_bytes() } else { png(&text)? };
+    let bytes = match to.extension().map(|e| e.to_ascii_lowercase()).as_deref().and_then(|e| e.to_str()) {
+        Some("svg") => text.into_bytes(),
+        Some("pdf") => pdf(&text)?,
+        _ => png(&text)?,
+    };
     asterism_session::export::write_whole(to, &bytes)
 }
 
@@ -105,7 +113,26 @@ pub fn save(doc: &Document, views: &[View], size: [u32; 2], theme: &Theme, to: &
 /// # Errors
 /// When the text is not SVG.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
-    use resvg::{tiny_skia, usvg};
+    use resvg::tiny_skia;
+    let tree = tree(svg)?;
+    let size = tree.size().to_int_size();
+    let mut pixmap =
+        tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| Error::said("the picture is too large"))?;
+    resvg::render(&tree, tiny_skia::Transform::default(), &mut pixmap.as_mut());
+    pixmap.encode_png().map_err(|e| Error::said(format!("the picture could not be written: {e}")))
+}
+
+/// The page of an SVG text, letters and axes as vectors.
+///
+/// # Errors
+/// When the text is not SVG.
+pub fn pdf(svg: &str) -> Result<Vec<u8>> {
+    pdf::write(&tree(svg)?)
+}
+
+/// The shapes of an SVG text.
+fn tree(svg: &str) -> Result<resvg::usvg::Tree> {
+    use resvg::usvg;
     let mut options = usvg::Options { font_family: "Inter".into(), ..usvg::Options::default() };
     for font in crate::theme::FONTS {
         options.fontdb_mut().load_font_data(font.to_vec());
@@ -116,12 +143,7 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
         options.fontdb_mut().set_sans_serif_family(family.clone());
         options.font_family = family;
     }
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| Error::said(format!("the picture could not be drawn: {e}")))?;
-    let size = tree.size().to_int_size();
-    let mut pixmap =
-        tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| Error::said("the picture is too large"))?;
-    resvg::render(&tree, tiny_skia::Transform::default(), &mut pixmap.as_mut());
-    pixmap.encode_png().map_err(|e| Error::said(format!("the picture could not be written: {e}")))
+    usvg::Tree::from_str(svg, &options).map_err(|e| Error::said(format!("the picture could not be drawn: {e}")))
 }
 
 /// A frame in pixels: left, top, width, height.
@@ -448,23 +470,44 @@ fn scatter(s: &mut String, dataset: &Dataset, plot: &Plot, frame: Frame, colours
     Ok(())
 }
 
+/// A large image in about two texels a pixel of a frame so wide and high; `None` for one that is drawn as it is.
+fn part(image: &Arc<asterism_session::data::Image>, [w, h]: [f64; 2]) -> Result<Option<Part>> {
+    if !is_large(image) {
+        return Ok(None);
+    }
+    let [rows, columns] = image.shape.map(|n| n as f64);
+    let scale = (2.0 * w / columns).min(2.0 * h / rows);
+    let px = [columns * scale, rows * scale].map(|v| v.max(1.0) as u32);
+    let failed = |e: asterism_session::data::Error| Error::said(e.to_string());
+    Tiled::new(image).map_err(failed)?.part(Range2 { x: [0.0, columns], y: [0.0, rows] }, px).map_err(failed)
+}
+
 fn image(s: &mut String, dataset: &Dataset, index: usize, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
     let layer = dataset.images.get(index).ok_or_else(|| Error::said("there is no image to draw"))?;
-    let (rows, columns, rgba, up) = match &layer.pixels {
+    let (rows, columns, size, rgba, up) = match &layer.pixels {
         Layer::Fits(image) => {
             let [rows, columns] = image.shape;
-            let (low, high) = Cuts::Percentile(0.5, 99.7).limits(&image.pixels).unwrap_or((image.min, image.max));
-            let mut rgba = Vec::with_capacity(rows * columns * 4);
-            for row in (0..rows).rev() {
-                for v in &image.pixels[row * columns..(row + 1) * columns] {
+            let part = part(image, [frame[2], frame[3]])?;
+            let (low, high) = limits(image, Cuts::Percentile(0.5, 99.7)).unwrap_or((image.min, image.max));
+            let (height, width, values) = match &part {
+                Some(part) => (part.shape[0], part.shape[1], part.values()),
+                None => (rows, columns, image.pixels.as_slice()),
+            };
+            let size = [width as u32, height as u32];
+            let mut rgba = Vec::with_capacity(height * width * 4);
+            for row in (0..height).rev() {
+                for v in &values[row * width..(row + 1) * width] {
                     let t = Stretch::Asinh.of(f64::from(*v), low, high);
                     let g = if t.is_finite() { (t.clamp(0.0, 1.0) * 255.0) as u8 } else { 0 };
                     rgba.extend([g, g, g, 255]);
                 }
             }
-            (rows, columns, rgba, true)
+            (rows, columns, size, rgba, true)
         }
-        Layer::Picture(picture) => (picture.shape[0], picture.shape[1], picture.rgba.clone(), false),
+        Layer::Picture(picture) => {
+            let size = [picture.shape[1] as u32, picture.shape[0] as u32];
+            (picture.shape[0], picture.shape[1], size, picture.rgba.clone(), false)
+        }
     };
     let room = [frame[0] + 14.0, frame[1] + 36.0, frame[2] - 28.0, frame[3] - 50.0];
     let scale = (room[2] / columns as f64).min(room[3] / rows as f64);
@@ -478,7 +521,7 @@ fn image(s: &mut String, dataset: &Dataset, index: usize, frame: Frame, colours:
         hex(theme.text),
         escape(&layer.title)
     );
-    raster(s, rgba, [columns as u32, rows as u32], at)?;
+    raster(s, rgba, size, at)?;
     // Pixel centres are whole numbers, so the first pixel begins at −0.5.
     let (bottom, top) = if up { (-0.5, rows as f64 - 0.5) } else { (rows as f64 - 0.5, -0.5) };
     let axes = Axes { inner: at, x: [-0.5, columns as f64 - 0.5], y: [bottom, top] };
@@ -488,34 +531,32 @@ fn image(s: &mut String, dataset: &Dataset, index: usize, frame: Frame, colours:
     Ok(())
 }
 
+/// Spectra of a picture at most: of more rows every n-th is taken.
+const STACKED: usize = 10_000;
+
 /// Median, 16th and 84th percentile of each sample over some rows.
 fn stack(dataset: &Dataset, rows: &RowSet) -> Option<(Vec<f64>, [Vec<f64>; 3])> {
     let column = dataset.spectra.as_deref()?;
-    let mut samples: HashMap<usize, Vec<f64>> = HashMap::new();
+    let step = rows.count().div_ceil(STACKED).max(1);
     let mut axis: Vec<f64> = Vec::new();
-    for row in rows.iter().take(4000) {
+    let mut fluxes: Vec<Vec<f32>> = Vec::new();
+    for row in rows.iter().step_by(step) {
         let spectrum = column.spectrum(&dataset.table, row);
         let own = if spectrum.axis.is_empty() { &spectrum.wavelength_m } else { &spectrum.axis };
         if own.len() > axis.len() {
             axis = own.clone();
         }
-        for (i, (v, good)) in spectrum.flux.iter().zip(&spectrum.good).enumerate() {
-            if *good && v.is_finite() {
-                samples.entry(i).or_default().push(*v);
-            }
-        }
+        let good = |(v, good): (&f64, &bool)| if *good { *v as f32 } else { f32::NAN };
+        fluxes.push(spectrum.flux.iter().zip(&spectrum.good).map(good).collect());
     }
-    let mut out = [vec![f64::NAN; axis.len()], vec![f64::NAN; axis.len()], vec![f64::NAN; axis.len()]];
-    for (i, mut v) in samples {
-        if i >= axis.len() {
-            continue;
-        }
-        v.sort_by(f64::total_cmp);
-        for (k, q) in [0.16, 0.5, 0.84].into_iter().enumerate() {
-            out[k][i] = v[((v.len() - 1) as f64 * q).round() as usize];
-        }
+    let mut values = Vec::with_capacity(fluxes.len() * axis.len());
+    for mut flux in fluxes {
+        flux.resize(axis.len(), f32::NAN);
+        values.append(&mut flux);
     }
-    Some((axis, out))
+    let shares = asterism_render::ensemble::percentiles(&values, axis.len(), &[0.16, 0.5, 0.84]);
+    let wide = |k: usize| shares.get(k).map_or_else(Vec::new, |v| v.iter().map(|v| f64::from(*v)).collect());
+    Some((axis, [wide(0), wide(1), wide(2)]))
 }
 
 fn path(axes: &Axes, x: &[f64], y: &[f64], reverse: bool) -> String {

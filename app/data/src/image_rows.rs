@@ -1,0 +1,255 @@
+//! Large images of FITS files, row by row from the disk, so that a mosaic of any size opens at once and in little memory.
+//!
+//! Of a file that holds a plain image above [`LARGE_PIXELS`] only the headers are read (FITS 4.0, section 4); such an image has no
+//! pixels in memory but [`Image::rows`], which reads parts of rows where they lie. The other units of the file are read as ever.
+//! Choice not taken: mapping the file into memory, which ends the program when the file is cut short meanwhile. What cannot be read
+//! by place (gzip, tile compression, cubes, files cut short) is read whole. Cost: one seek and one read a part of a row.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::fits::{Fits, Hdu, Header, Kind, Scaling, is_fits};
+use crate::{Error, Image, Part, Result, Wcs};
+
+/// Images of more pixels are read by rows: 4,096 × 4,096.
+pub const LARGE_PIXELS: usize = 4096 * 4096;
+
+const BLOCK: usize = 2880;
+/// Headers longer than this are not looked at here.
+const HEADER_MOST: usize = 64 << 20;
+/// A primary unit without data, in the place of one that is an image read by rows.
+const PRIMARY: &str = "SIMPLE  =                    T";
+
+/// An uncompressed image in a file.
+#[derive(Debug)]
+pub struct ImageRows {
+    path: PathBuf,
+    file: Mutex<File>,
+    /// Byte of the first pixel.
+    start: u64,
+    /// Rows, columns.
+    shape: [usize; 2],
+    /// Bytes a pixel.
+    width: usize,
+    scaling: Scaling,
+}
+
+impl ImageRows {
+    /// The pixels of a row from column `first` on, as many as `out` holds: after BSCALE and BZERO, NaN for BLANK. Row 0 is the
+    /// bottom row, as in FITS.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read any more, [`Error::Format`] when there are no such pixels.
+    pub fn read(&self, row: usize, first: usize, out: &mut [f32]) -> Result<()> {
+        if row >= self.shape[0] || first + out.len() > self.shape[1] {
+            let why = format!("there is no row {row} with columns {first} to {} in {:?}", first + out.len(), self.shape);
+            return Err(Error::format(self.path.display().to_string(), why));
+        }
+        let mut raw = vec![0; out.len() * self.width];
+        let from = self.start + ((row * self.shape[1] + first) * self.width) as u64;
+        {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(from)).map_err(|e| Error::io(&self.path, e))?;
+            file.read_exact(&mut raw).map_err(|e| Error::io(&self.path, e))?;
+        }
+        if self.scaling.is_plain_f32() {
+            for (out, c) in out.iter_mut().zip(raw.as_chunks::<4>().0) {
+                *out = f32::from_be_bytes(*c);
+            }
+        } else {
+            self.scaling.decode(&raw, |i, v| out[i] = v as f32);
+        }
+        Ok(())
+    }
+}
+
+/// A unit of a file and where it lies.
+struct Place {
+    hdu: Hdu,
+    /// Bytes of the file: header and data with their padding.
+    whole: std::ops::Range<u64>,
+    data: u64,
+    large: bool,
+}
+
+/// The parts of a FITS file that holds a large image; `None` for every other file.
+///
+/// # Errors
+/// As [`crate::read`].
+pub(crate) fn read_large(path: &Path) -> Result<Option<(Vec<Part>, Vec<String>)>> {
+    let Ok(mut file) = File::open(path) else { return Ok(None) };
+    let Ok(len) = file.metadata().map(|m| m.len()) else { return Ok(None) };
+    if len <= LARGE_PIXELS as u64 {
+        return Ok(None);
+    }
+    let Some(places) = units(&mut file, len) else { return Ok(None) };
+    if !places.iter().any(|p| p.large) {
+        return Ok(None);
+    }
+    let name = path.display().to_string();
+    let mut rest = Vec::new();
+    for place in &places {
+        if !place.large {
+            file.seek(SeekFrom::Start(place.whole.start)).map_err(|e| Error::io(path, e))?;
+            let mut part = (&mut file).take(place.whole.end - place.whole.start);
+            part.read_to_end(&mut rest).map_err(|e| Error::io(path, e))?;
+        } else if place.hdu.number == 0 {
+            rest.extend(primary());
+        }
+    }
+    let fits = Fits::open(&name, &rest)?;
+    let mut images = Vec::new();
+    for place in places.iter().filter(|p| p.large) {
+        let hdu = &place.hdu;
+        let axes = hdu.axes();
+        let header = hdu.header.as_text();
+        let mut wcs = Wcs::from_header(&header);
+        if let Some(wcs) = &mut wcs {
+            crate::fits_products::add_distortions(&fits, hdu, wcs);
+        }
+        let shape = [axes[1], axes[0]];
+        let rows = ImageRows {
+            path: path.to_owned(),
+            file: Mutex::new(File::open(path).map_err(|e| Error::io(path, e))?),
+            start: place.data,
+            shape,
+            width: (hdu.bitpix().unsigned_abs() / 8) as usize,
+            scaling: Scaling::of(&hdu.header, hdu.bitpix()),
+        };
+        images.push(Part::Image(Image {
+            name: fits.title(hdu),
+            shape,
+            unit: hdu.header.text("BUNIT").unwrap_or("").into(),
+            wcs,
+            min: f64::NAN,
+            max: f64::NAN,
+            mean: f64::NAN,
+            header,
+            rows: Some(Arc::new(rows)),
+            ..Image::default()
+        }));
+    }
+    // What else there is comes after the images, as tables do.
+    let (others, warnings) = match fits.hdus.iter().any(|h| h.kind() != Kind::Empty) {
+        true => crate::fits_products::products_with_warnings(&name, &rest)?,
+        false => (Vec::new(), Vec::new()),
+    };
+    images.extend(others);
+    Ok(Some((images, warnings)))
+}
+
+fn primary() -> Vec<u8> {
+    let cards = [PRIMARY, "BITPIX  =                    8", "NAXIS   =                    0", "END"];
+    let mut block: Vec<u8> = cards.iter().flat_map(|c| format!("{c:80}").into_bytes()).collect();
+    block.resize(BLOCK, b' ');
+    block
+}
+
+/// The units of a file by their headers alone; `None` where something is out of the ordinary.
+fn units(file: &mut File, len: u64) -> Option<Vec<Place>> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut at = 0u64;
+    while at < len {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let (header, used) = loop {
+            let before = bytes.len();
+            (&mut *file).take(BLOCK as u64).read_to_end(&mut bytes).ok()?;
+            if before == 0 && (!is_fits(&bytes) || (!places.is_empty() && !bytes.starts_with(b"XTENSION"))) {
+                return (!places.is_empty()).then_some(places);
+            }
+            let (header, used, ended) = Header::parse(&bytes);
+            if ended {
+                break (header, used);
+            }
+            if bytes.len() == before || bytes.len() > HEADER_MOST {
+                return None;
+            }
+        };
+        let data = at + used.next_multiple_of(BLOCK) as u64;
+        let hdu = Hdu { header, number: places.len(), data: 0..0, truncated: false };
+        let size = hdu.data_len()? as u64;
+        let end = data.checked_add(size.checked_next_multiple_of(BLOCK as u64)?)?;
+        if data + size > len {
+            return None;
+        }
+        let axes = hdu.axes();
+        let plain = hdu.kind() == Kind::Image && !hdu.is_compressed() && matches!(hdu.bitpix(), 8 | 16 | 32 | 64 | -32 | -64);
+        let large = plain
+            && axes.len() >= 2
+            && axes[2..].iter().all(|n| *n == 1)
+            && axes[0].checked_mul(axes[1]).is_some_and(|n| n > LARGE_PIXELS);
+        places.push(Place { hdu, whole: at..end.min(len), data, large });
+        at = end;
+    }
+    Some(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(cards: &[String], data: &[u8]) -> Vec<u8> {
+        let mut out: Vec<u8> = cards.iter().flat_map(|c| format!("{c:80}").into_bytes()).collect();
+        out.extend(format!("{:80}", "END").into_bytes());
+        out.resize(out.len().next_multiple_of(BLOCK), b' ');
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(BLOCK), 0);
+        out
+    }
+
+    fn card(key: &str, v: impl std::fmt::Display) -> String {
+        format!("{key:8}= {v:>20}")
+    }
+
+    #[test]
+    fn a_large_image_is_read_by_rows_and_what_stands_beside_it_whole() {
+        let (w, h) = (5000usize, 3400usize);
+        let value = |x: usize, y: usize| ((x * 7 + y * 13) % 30_000) as i16;
+        let large: Vec<u8> = (0..h).flat_map(|y| (0..w).flat_map(move |x| value(x, y).to_be_bytes())).collect();
+        let small: Vec<u8> = (0..12).flat_map(|i| (i as f32).to_be_bytes()).collect();
+        let image = |first: String, bitpix: i64, w: usize, h: usize| {
+            vec![first, card("BITPIX", bitpix), card("NAXIS", 2), card("NAXIS1", w), card("NAXIS2", h)]
+        };
+        let mut a = image(card("SIMPLE", "T"), 16, w, h);
+        a.extend([card("BZERO", 0.5), card("BSCALE", 2.0), card("BLANK", 13), "BUNIT   = 'adu     '".into()]);
+        let mut b = image("XTENSION= 'IMAGE   '".into(), -32, 4, 3);
+        b.extend([card("PCOUNT", 0), card("GCOUNT", 1), "EXTNAME = 'SMALL   '".into()]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("big.fits");
+        let bytes = [unit(&a, &large), unit(&b, &small)].concat();
+        std::fs::write(&path, &bytes).unwrap();
+        let parts = crate::read(&path).unwrap();
+        let images: Vec<&Image> = parts.iter().filter_map(|p| if let Part::Image(i) = p { Some(i) } else { None }).collect();
+        assert_eq!(images.iter().map(|i| i.shape).collect::<Vec<_>>(), [[h, w], [3, 4]]);
+        let big = images[0];
+        assert!(big.pixels.is_empty() && big.rows.is_some() && images[1].pixels.len() == 12);
+        assert_eq!((big.unit.as_str(), big.name.as_str(), images[1].name.as_str()), ("adu", "big", "SMALL"));
+        // The same as when it is read whole.
+        let whole = crate::read_bytes("big.fits", bytes.clone(), None).unwrap();
+        let Some(Part::Image(whole)) = whole.first() else { panic!("an image") };
+        for row in [0, 1, 1700, h - 1] {
+            let mut line = vec![0.0; 777];
+            big.read_row(row, 4000, &mut line).unwrap();
+            assert!(line.iter().zip(&whole.pixels[row * w + 4000..]).all(|(a, b)| a.to_bits() == b.to_bits()), "row {row}");
+        }
+        assert_eq!(big.value(2, 0), Some(28.5));
+        assert!(big.value(0, 1).unwrap().is_nan() && big.value(w, 0).is_none());
+        assert!(big.read_row(h, 0, &mut [0.0]).is_err() && big.read_row(0, w, &mut [0.0]).is_err());
+        let (a, b) = (big.cutout(4990.0, 5.0, 40), whole.cutout(4990.0, 5.0, 40));
+        assert!(a.pixels.iter().zip(&b.pixels).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())));
+        let counted = big.scanned().unwrap();
+        assert_eq!((counted.min, counted.max, counted.nan), (whole.min, whole.max, whole.nan));
+        assert!((counted.mean - whole.mean).abs() < 1e-9 * whole.mean.abs());
+        let sample = big.sample(10_000).unwrap();
+        assert!(sample.values.len() <= 10_000 && sample.values.len() > 5_000);
+        assert_eq!(sample.values[sample.shape[1] + 1], big.value(sample.step, sample.step).unwrap());
+        // A file cut short is read whole, with its warning.
+        std::fs::write(&path, &bytes[..30_000_000]).unwrap();
+        assert!(read_large(&path).unwrap().is_none());
+        let parts = crate::read(&path).unwrap();
+        assert!(matches!(&parts[0], Part::Image(i) if i.rows.is_none() && i.pixels.len() == w * h));
+    }
+}
