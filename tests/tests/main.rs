@@ -10,5 +10,6 @@ mod recipe;
 mod recovery;
 mod samples;
 mod search;
+mod space;
 mod stretch;
 mod workflow;
