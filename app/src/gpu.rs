@@ -34,12 +34,14 @@ pub struct Stored {
     pub unit: [f64; 2],
     /// Changes with the positions.
     pub key: u64,
+    /// Rows glide here from where they were; not where a hand turns them.
+    pub glides: bool,
 }
 
 impl Stored {
     /// Positions in f32 as they are.
     pub fn plain(xy: Arc<Vec<[f32; 2]>>, key: u64) -> Self {
-        Self { xy, origin: [0.0; 2], unit: [1.0; 2], key }
+        Self { xy, origin: [0.0; 2], unit: [1.0; 2], key, glides: true }
     }
     /// Positions in f64, relative to the middle of their range.
     pub fn of(points: &[[f64; 2]], key: u64) -> Self {
@@ -56,7 +58,12 @@ impl Stored {
             }
         }
         let xy = points.iter().map(|p| [((p[0] - origin[0]) / unit[0]) as f32, ((p[1] - origin[1]) / unit[1]) as f32]).collect();
-        Self { xy: Arc::new(xy), origin, unit, key }
+        Self { xy: Arc::new(xy), origin, unit, key, glides: true }
+    }
+    /// The same, taken up without a glide.
+    pub fn at_once(mut self) -> Self {
+        self.glides = false;
+        self
     }
     /// A row's position in data units; NaN where it has none.
     pub fn data(&self, row: usize) -> [f64; 2] {
@@ -118,6 +125,8 @@ struct PointsSlot {
     at: u64,
     /// Stored positions of that layout.
     xy: Arc<Vec<[f32; 2]>>,
+    /// Their origin and unit.
+    units: ([f64; 2], [f64; 2]),
     /// When the layout last changed, and how long the rows take on their way to it.
     moved: Instant,
     glide: Duration,
@@ -171,16 +180,18 @@ impl PointsSlot {
         let plain = |s: &Stored| s.origin == [0.0; 2] && s.unit == [1.0; 2];
         let wait = self.moved.elapsed().min(GLIDE);
         self.points.settle();
-        if self.points.len() != at.xy.len() {
+        let same_units = self.units == (at.origin, at.unit);
+        self.units = (at.origin, at.unit);
+        if self.points.len() != at.xy.len() || !(at.glides || same_units) {
             self.points = Points::from_shared(device, queue, at.xy.clone(), at.origin, at.unit);
             (self.look, self.colours, self.sizes) = (0, 0, 0);
-        } else if !plain(at) {
+        } else if at.glides && !plain(at) {
             // Both layouts are stored between −1 and 1 of their own frames.
             let before = if self.xy.iter().all(|p| !(p[0].abs() > 1.001 || p[1].abs() > 1.001)) { &self.xy } else { &at.xy };
             self.points = Points::from_shared(device, queue, before.clone(), at.origin, at.unit);
             (self.look, self.colours, self.sizes) = (0, 0, 0);
             self.points.set_target_shared(device, queue, at.xy.clone());
-        } else if wait < GLIDE_FROM {
+        } else if wait < GLIDE_FROM || !at.glides {
             self.points.set_positions_shared(device, queue, at.xy.clone());
         } else {
             self.points.set_target_shared(device, queue, at.xy.clone());
@@ -228,6 +239,7 @@ impl CallbackTrait for PointsCallback {
             canvas: Canvas::new(device),
             at: s.at.key,
             xy: s.at.xy.clone(),
+            units: (s.at.origin, s.at.unit),
             moved: Instant::now(),
             glide: GLIDE,
             look: 0,

@@ -13,5 +13,6 @@ mod recipe;
 mod recovery;
 mod samples;
 mod search;
+mod space;
 mod stretch;
 mod workflow;

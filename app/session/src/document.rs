@@ -184,6 +184,31 @@ pub struct Map {
     pub generation: u64,
 }
 
+impl Map {
+    /// A whole map of coordinates and nothing else known of it.
+    pub fn of_coords(id: u32, name: &str, coords: ndarray_like::Coords) -> Self {
+        let xy = coords.values.chunks_exact(coords.dims.max(1)).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
+        Self {
+            id,
+            name: name.to_owned(),
+            params: reduce::Params { dims: coords.dims, ..reduce::Params::default() },
+            features: Features::default(),
+            xy: Arc::new(xy),
+            fitted: coords.values.len() / coords.dims.max(1),
+            coords: Arc::new(coords),
+            figures: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+            quality: None,
+            row_error: None,
+            model: None,
+            prepared: None,
+            unlike: Arc::default(),
+            complete: true,
+            generation: 0,
+        }
+    }
+}
+
 /// Plain storage for coordinates.
 pub mod ndarray_like {
     /// rows × dims, row-major.

@@ -16,7 +16,7 @@ use crate::document::{Dataset, Document};
 use crate::error::{Error, Result};
 use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Weights};
 use crate::select::{Plot, Provenance, Shape};
-use crate::sky::Projection;
+use crate::sky::{Projection, SkyFrame};
 
 /// A whole recipe.
 #[derive(Clone, Debug, Deserialize)]
@@ -248,14 +248,18 @@ pub struct SelectStep {
     pub expr: Option<Spanned<String>>,
     /// A map, with `polygon`.
     pub map: Option<Spanned<String>>,
+    /// With `map`: two vectors over its dimensions, to the right and up; the first two dimensions when left out.
+    pub axes: Option<[Vec<f64>; 2]>,
     /// Two columns, with `polygon`.
     pub plot: Option<[String; 2]>,
     /// Columns of right ascension and declination, with `centre` and `polygon`.
     pub sky: Option<[String; 2]>,
-    /// Centre of the field on the sky, degrees; the polygon's corners are degrees east and north of it on the plane.
+    /// Centre of the field on the sky in its frame, degrees; the polygon's corners are degrees east and north of it on the plane.
     pub centre: Option<[f64; 2]>,
-    /// `field` (gnomonic, when left out), `mollweide`, `aitoff`.
+    /// `field` (gnomonic, when left out), `globe`, `mollweide`, `aitoff`, `hammer`.
     pub projection: Option<Spanned<String>>,
+    /// Of centre and plane: equatorial when left out, `galactic`, `ecliptic`.
+    pub frame: Option<SkyFrame>,
     /// Outline in data units.
     pub polygon: Option<Vec<[f64; 2]>>,
     /// A CSV file of ids or row numbers.
@@ -872,11 +876,19 @@ pub fn step_select(d: &Dataset, name: &str, steps: &[(SelectMode, Provenance)]) 
         Provenance::Shape { plot, shape: Shape::Polygon(points) } => {
             match plot {
                 Plot::Map(id) => s.push_str(&format!("map = {}\n", quoted(&d.maps.iter().find(|m| m.id == *id)?.name))),
+                Plot::MapAxes { map, axes } => {
+                    let name = &d.maps.iter().find(|m| m.id == *map)?.name;
+                    let line = format!("map = {}\naxes = [{:?}, {:?}]\n", quoted(name), axes[0], axes[1]);
+                    s.push_str(&line);
+                }
                 Plot::Columns { x, y } => s.push_str(&format!("plot = [{}, {}]\n", quoted(x), quoted(y))),
-                Plot::Sky { ra, dec, centre: [a, d], projection } => {
+                Plot::Sky { ra, dec, centre: [a, d], projection, frame } => {
                     s.push_str(&format!("sky = [{}, {}]\ncentre = [{a:?}, {d:?}]\n", quoted(ra), quoted(dec)));
                     if *projection != Projection::Field {
                         s.push_str(&format!("projection = {}\n", quoted(projection.word())));
+                    }
+                    if *frame != SkyFrame::Equatorial {
+                        s.push_str(&format!("frame = {}\n", quoted(frame.word())));
                     }
                 }
                 Plot::Image(_) => return None,
@@ -994,11 +1006,37 @@ mod tests {
     }
 
     #[test]
+    fn an_outline_on_a_turned_map_is_written_and_read() {
+        let ask = crate::Ask::Sample { name: "a478".into(), filter: None, max_rows: None };
+        let mut dataset = crate::ledger::probe(&ask, Default::default(), None, Vec::new());
+        let coords =
+            crate::document::ndarray_like::Coords { dims: 3, values: vec![1.0, 0.0, 5.0, 0.0, 1.0, -5.0, 3.0, 3.0, 0.0] };
+        dataset.maps.push(std::sync::Arc::new(crate::Map::of_coords(4, "space", coords)));
+        let axes = [vec![0.0, 0.0, 1.0], vec![0.6, 0.8, 0.0]];
+        let plot = Plot::MapAxes { map: 4, axes: axes.clone() };
+        let at = crate::select::positions(&dataset, &plot).expect("it is there");
+        assert!((at[0][0] - 5.0).abs() < 1e-6 && (at[0][1] - 0.6).abs() < 1e-6 && (at[2][1] - 4.2).abs() < 1e-6, "{at:?}");
+        let short = Plot::MapAxes { map: 4, axes: [vec![1.0, 0.0], vec![0.0, 1.0]] };
+        assert!(crate::select::positions(&dataset, &short).is_err());
+        let why = Provenance::Shape { plot, shape: Shape::Polygon(vec![[-0.5, -0.5], [0.5, -0.5], [0.0, 0.25]]) };
+        let text = step_select(&dataset, "side", &[(SelectMode::Replace, why)]).expect("a recipe can say it");
+        let step: SelectStep = toml::from_str(text.trim_start_matches("[[select]]")).expect("it is read again");
+        assert_eq!(step.axes, Some(axes));
+        assert_eq!(step.map.map(|m| m.into_inner()), Some("space".into()));
+    }
+
+    #[test]
     fn an_outline_on_the_sky_is_written_and_read() {
         let ask = crate::Ask::Sample { name: "a478".into(), filter: None, max_rows: None };
         let dataset = crate::ledger::probe(&ask, Default::default(), None, Vec::new());
         let why = Provenance::Shape {
-            plot: Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [359.9, -89.0], projection: Projection::Mollweide },
+            plot: Plot::Sky {
+                ra: "ra".into(),
+                dec: "dec".into(),
+                centre: [359.9, -89.0],
+                projection: Projection::Mollweide,
+                frame: Default::default(),
+            },
             shape: Shape::Polygon(vec![[-0.5, -0.5], [0.5, -0.5], [0.0, 0.25]]),
         };
         let text = step_select(&dataset, "cap", &[(SelectMode::Replace, why)]).expect("a recipe can say it");

@@ -346,11 +346,15 @@ impl Play {
     /// The axes in which a polygon stands.
     fn plot(&self, step: &SelectStep) -> Result<Plot> {
         match (&step.map, &step.plot, (&step.sky, step.centre)) {
-            (Some(map), ..) => Ok(Plot::Map(self.names.maps[map.get_ref()].1)),
+            (Some(map), ..) => {
+                let id = self.names.maps[map.get_ref()].1;
+                Ok(step.axes.clone().map_or(Plot::Map(id), |axes| Plot::MapAxes { map: id, axes }))
+            }
             (None, Some([x, y]), _) => Ok(Plot::Columns { x: x.clone(), y: y.clone() }),
             (None, None, (Some([ra, dec]), Some(centre))) => {
                 let projection = step.projection.as_ref().and_then(|p| p.get_ref().parse().ok()).unwrap_or_default();
-                Ok(Plot::Sky { ra: ra.clone(), dec: dec.clone(), centre, projection })
+                let frame = step.frame.unwrap_or_default();
+                Ok(Plot::Sky { ra: ra.clone(), dec: dec.clone(), centre, projection, frame })
             }
             (None, None, _) => {
                 let what = format!("selection '{}': a polygon needs a map, a plot, or sky together with centre", step.name);

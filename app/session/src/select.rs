@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::SelectMode;
 use crate::document::Dataset;
 use crate::error::{Error, Result};
-use crate::sky::{Flat, Projection};
+use crate::sky::{Flat, Projection, SkyFrame};
 
 /// Two axes that a shape was drawn on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,13 @@ use crate::sky::{Flat, Projection};
 pub enum Plot {
     /// A map, by its id.
     Map(u32),
+    /// A map along other axes than its first two: other components, or three of them as a camera saw them.
+    MapAxes {
+        /// The map, by its id.
+        map: u32,
+        /// Vectors to the right and up, a number for each of the map's dimensions; a row's place is its coordinates times them.
+        axes: [Vec<f64>; 2],
+    },
     /// Two columns or expressions.
     Columns {
         /// Along x.
@@ -32,11 +39,14 @@ pub enum Plot {
         ra: String,
         /// Column of declination, degrees.
         dec: String,
-        /// Right ascension and declination of the centre, degrees.
+        /// Longitude and latitude of the centre in the frame, degrees (right ascension and declination in the equatorial one).
         centre: [f64; 2],
         /// How the sphere becomes flat.
         #[serde(default)]
         projection: Projection,
+        /// Which way is north on the plane.
+        #[serde(default)]
+        frame: SkyFrame,
     },
 }
 
@@ -160,18 +170,41 @@ pub fn positions(dataset: &Dataset, plot: &Plot) -> Result<Vec<[f64; 2]>> {
                 .ok_or_else(|| Error::said("the map that this selection was drawn on is not here any more"))?;
             Ok(map.xy.iter().map(|p| [f64::from(p[0]), f64::from(p[1])]).collect())
         }
+        Plot::MapAxes { map, axes: [right, up] } => {
+            let map = dataset
+                .maps
+                .iter()
+                .find(|m| m.id == *map)
+                .ok_or_else(|| Error::said("the map that this selection was drawn on is not here any more"))?;
+            let dims = map.coords.dims;
+            if right.len() != dims || up.len() != dims {
+                let (n, m) = (right.len(), up.len());
+                let what =
+                    format!("the map '{}' has {dims} dimensions, but the selection's axes {n} and {m}: draw it again", map.name);
+                return Err(Error::said(what));
+            }
+            Ok(places_along(&map.coords, [right, up]).into_iter().map(|p| p.map(f64::from)).collect())
+        }
         Plot::Columns { x, y } => {
             let x = column_or_expression(dataset, x)?;
             let y = column_or_expression(dataset, y)?;
             Ok(x.into_iter().zip(y).map(|(x, y)| [x, y]).collect())
         }
         Plot::Image(index) => image_positions(dataset, *index),
-        Plot::Sky { ra, dec, centre, projection } => {
+        Plot::Sky { ra, dec, centre, projection, frame } => {
             let (ra, dec) = (dataset.table.f64s(ra)?, dataset.table.f64s(dec)?);
-            let flat = Flat::new(*projection, *centre);
+            let flat = Flat::in_frame(*projection, *frame, *centre);
             Ok(ra.par_iter().zip(&dec).map(|(ra, dec)| flat.offsets(*ra, *dec)).collect())
         }
     }
+}
+
+/// Coordinates of rows times two vectors, of as many numbers as the coordinates have dimensions; further ones count as 0. In f32, as
+/// they are drawn, so that a selection is what was seen.
+pub fn places_along(coords: &crate::document::ndarray_like::Coords, axes: [&[f64]; 2]) -> Vec<[f32; 2]> {
+    let dot =
+        |row: &[f32], axis: &[f64]| row.iter().zip(axis).filter(|(_, a)| **a != 0.0).map(|(v, a)| f64::from(*v) * a).sum::<f64>();
+    coords.values.par_chunks_exact(coords.dims.max(1)).map(|row| axes.map(|a| dot(row, a) as f32)).collect()
 }
 
 /// Values of a column or, when there is none of that name, of an expression.
@@ -317,7 +350,8 @@ mod tests {
     fn around(centre: [f64; 2], corners: &[[f64; 2]]) -> Provenance {
         let flat = Flat::new(Projection::Field, centre);
         let polygon = corners.iter().map(|p| flat.offsets(p[0], p[1])).collect();
-        let plot = Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre, projection: Projection::Field };
+        let plot =
+            Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre, projection: Projection::Field, frame: Default::default() };
         Provenance::Shape { plot, shape: Shape::Polygon(polygon) }
     }
 
@@ -371,7 +405,8 @@ mod tests {
             let edge: Vec<[f64; 2]> = (0..=60).map(|i| flat.offsets(0.001 + f64::from(i) * 5.9999, 60.0)).collect();
             let mut polygon = edge;
             polygon.extend([[170.0, 100.0], [-170.0, 100.0]]);
-            let plot = Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [180.0, 0.0], projection };
+            let plot =
+                Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre: [180.0, 0.0], projection, frame: Default::default() };
             let why = Provenance::Shape { plot, shape: Shape::Polygon(polygon) };
             assert_eq!(rows_of(&rows, &why).unwrap().iter().collect::<Vec<_>>(), [2, 3], "{projection:?}");
         }

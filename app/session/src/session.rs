@@ -1441,6 +1441,10 @@ impl Session {
         // Nothing to do when it is gone already.
         let _ = std::fs::remove_file(Settings::folder().join(RECOVERY));
     }
+    /// Whether the session is being written for recovery.
+    pub fn keeping(&self) -> bool {
+        self.jobs.iter().any(|j| j.alive() && j.name == AUTOSAVE)
+    }
     /// Keep the session as one works. Writes only when something changed and no rows are arriving.
     pub fn autosave(&mut self) {
         if self.changes == self.autosaved || self.doc.datasets.is_empty() || self.doc.datasets.iter().any(|d| d.loading) {

@@ -33,7 +33,7 @@ pub fn pick_of(ui: &mut Ui, cx: &Cx<'_>, what: &str, none: Option<&str>, first: 
     let mut changed = false;
     let shown = if value.is_empty() { none.unwrap_or("choose") } else { value.as_str() };
     let shown: String = if shown.chars().count() > 18 { shown.chars().take(17).chain(['…']).collect() } else { shown.into() };
-    let button = ui.menu_button(RichText::new(format!("{what}: {shown}")).color(cx.theme.second), |ui| {
+    let button = super::menu(ui, RichText::new(format!("{what}: {shown}")).color(cx.theme.second), |ui| {
         ui.set_min_width(190.0);
         let id = ui.scope_id().with("expression");
         let mut text = ui.data_mut(|d| d.get_temp::<String>(id)).unwrap_or_else(|| value.clone());
@@ -67,6 +67,6 @@ pub fn pick_of(ui: &mut Ui, cx: &Cx<'_>, what: &str, none: Option<&str>, first: 
             }
         });
     });
-    button.response.on_hover_text(format!("Choose what is shown as {what}"));
+    button.on_hover_text(format!("Choose what is shown as {what}"));
     changed
 }

@@ -72,7 +72,7 @@ enum Shown {
 }
 
 /// What cut-outs are made from.
-struct Source {
+pub(super) struct Source {
     pixels: Pixels,
     look: ImageLook,
     places: Vec<[f64; 2]>,
@@ -88,7 +88,7 @@ pub fn url_column(dataset: &Dataset) -> Option<usize> {
     })
 }
 
-fn source(dataset: &Dataset) -> Option<Source> {
+pub(super) fn source(dataset: &Dataset) -> Option<Source> {
     let layer = dataset.images.first()?;
     let pixels = pixels_of(layer);
     let look = match &pixels {
@@ -107,7 +107,7 @@ fn source(dataset: &Dataset) -> Option<Source> {
     Some(Source { pixels, look, places: select::image_positions(dataset, 0).ok()? })
 }
 
-fn cut_row(source: &Source, row: u32, side: usize) -> Option<ColorImage> {
+pub(super) fn cut_row(source: &Source, row: u32, side: usize) -> Option<ColorImage> {
     let [x, y] = source.places.get(row as usize).copied().filter(|p| p[0].is_finite() && p[1].is_finite())?;
     let [height, width] = source.pixels.shape();
     if x < -0.5 || y < -0.5 || x > width as f64 || y > height as f64 {

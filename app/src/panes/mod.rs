@@ -172,6 +172,12 @@ fn no_rows(dataset: &Dataset) -> Option<(String, String)> {
     Some(("No rows answer this search".into(), "Widen the radius, loosen the filters, or check the spelling of values.".into()))
 }
 
+/// A small menu that stays open while things in it are typed, ticked or slid; a choice that ends it calls `ui.close()`.
+pub fn menu<R>(ui: &mut Ui, text: impl Into<egui::WidgetText>, content: impl FnOnce(&mut Ui) -> R) -> egui::Response {
+    let config = egui::containers::menu::MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
+    egui::containers::menu::MenuButton::new(text.into()).config(config).ui(ui, content).0
+}
+
 /// What a pane says when it has nothing to show: what it is for, and what would fill it.
 pub fn empty(ui: &Ui, theme: &Theme, what: &str, how: &str) {
     let rect = ui.max_rect();

@@ -460,6 +460,11 @@ fn scatter(s: &mut String, dataset: &Dataset, plot: &Plot, frame: Frame, colours
             let label = map.map_or("map", |m| asterism_session::session::method_label(m.params.method));
             (map.map_or_else(String::new, |m| m.name.clone()), format!("{label} 1"), format!("{label} 2"))
         }
+        Plot::MapAxes { map, .. } => {
+            let map = dataset.maps.iter().find(|m| m.id == *map);
+            let label = map.map_or("map", |m| asterism_session::session::method_label(m.params.method));
+            (map.map_or_else(String::new, |m| m.name.clone()), format!("{label}, across"), format!("{label}, up"))
+        }
         Plot::Columns { x, y } => (format!("{y} against {x}"), unit(&dataset.table, x), unit(&dataset.table, y)),
         Plot::Sky { .. } => ("sky".into(), "east (°)".into(), "north (°)".into()),
         Plot::Image(_) => ("image".into(), "x (pixel)".into(), "y (pixel)".into()),

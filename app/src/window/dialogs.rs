@@ -356,7 +356,7 @@ fn about(app: &mut App, ui: &mut Ui) {
         return;
     }
     let theme = app.theme.clone();
-    let adapter = app.adapter_long();
+    let (adapter, tier) = (app.adapter_long(), app.tier());
     let closed = modal(ui, "about", &theme, 460.0, |ui| {
         ui.label(egui::RichText::new("Asterism").font(theme::semibold(20.0)));
         ui.label(egui::RichText::new(concat!("Version ", env!("CARGO_PKG_VERSION"))).color(theme.third));
@@ -365,6 +365,7 @@ fn about(app: &mut App, ui: &mut Ui) {
         ui.add_space(8.0);
         for text in [
             format!("Drawn by {adapter}"),
+            tier,
             format!("Settings in {}", Settings::folder().display()),
             "MIT or Apache-2.0; Inter and JetBrains Mono under the Open Font License".into(),
         ] {

@@ -6,6 +6,7 @@
 //! frame waits for a file, a service or a sum. When nothing runs, no frame is drawn.
 
 pub mod actions;
+mod device;
 mod dialogs;
 pub mod kit;
 mod menu;
@@ -83,6 +84,7 @@ pub struct App {
     keep_at: Option<Instant>,
     memory: Option<(Instant, u64)>,
     render: Option<egui_wgpu::RenderState>,
+    device: device::Watch,
     title: String,
     closing: bool,
 }
@@ -128,6 +130,10 @@ impl App {
             keep_at: None,
             memory: None,
             render: cc.wgpu_render_state.clone(),
+            device: device::Watch::new(cc.wgpu_render_state.as_ref(), {
+                let ctx = ctx.clone();
+                move || ctx.request_repaint()
+            }),
             title: String::new(),
             closing: false,
             session,
@@ -143,6 +149,9 @@ impl App {
         }
         if empty && open.is_empty() && recovery.is_some() {
             app.start.open = true;
+        }
+        if let Some(said) = device::after_loss() {
+            app.say(said);
         }
         app.take_layouts();
         app
@@ -175,6 +184,11 @@ impl App {
             }
             None => "No graphics adapter: drawn in software".into(),
         }
+    }
+
+    /// Who draws the marks.
+    fn tier(&self) -> String {
+        device::tier(self.render.as_ref())
     }
 
     /// The last thing that was said in passing, while it is fresh.
@@ -657,6 +671,16 @@ impl eframe::App for App {
         }
         for (purpose, path) in self.dialogs.answers() {
             self.picked(ctx, purpose, path);
+        }
+        if let Some(why) = self.device.lost() {
+            self.session.autosave();
+            if self.session.keeping() {
+                ctx.request_repaint_after(Duration::from_millis(50));
+            } else {
+                self.device.start_again(&why);
+                // Not a clean end: what was kept must stay.
+                std::process::exit(1);
+            }
         }
         let now = Instant::now();
         match self.keep_at {

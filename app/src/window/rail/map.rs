@@ -196,6 +196,17 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
             });
         }
     }
+    if matches!(p.method, Method::Tsne | Method::Umap | Method::Pacmap) {
+        let help = "Of the map: a plane, or a space that is turned with the mouse. Default: 2";
+        drag(ui, "Dimensions", help, &mut |ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            for dims in [2, 3] {
+                if ui.selectable_label(plane_or_space(p.dims) == dims, dims.to_string()).clicked() {
+                    p.dims = dims;
+                }
+            }
+        });
+    }
     if matches!(p.method, Method::Tsne | Method::Umap) && fold(ui, theme, "More parameters") {
         more(ui, theme, p);
     }
@@ -232,11 +243,16 @@ fn more(ui: &mut Ui, theme: &Theme, p: &mut Params) {
     });
 }
 
+/// Dimensions of a map by neighbours: 3 where they were asked for, else 2, whatever the number of components was.
+fn plane_or_space(dims: usize) -> usize {
+    if dims == 3 { 3 } else { 2 }
+}
+
 /// The parameters as they were typed.
 pub fn params(state: &super::State) -> Params {
     let mut p = state.params.clone();
     if matches!(p.method, Method::Tsne | Method::Umap | Method::Pacmap) {
-        p.dims = 2;
+        p.dims = plane_or_space(p.dims);
     }
     let layers: Vec<usize> = state.layers.split([',', ' ']).filter_map(|w| w.trim().parse().ok()).filter(|n| *n > 0).collect();
     if !layers.is_empty() {
