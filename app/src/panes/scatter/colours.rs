@@ -51,6 +51,18 @@ impl ScatterPane {
         }
     }
 
+    /// How well the map in this view tells the classes apart that it is coloured by, in words; `None` until a thread has told.
+    pub(super) fn told(&mut self, ui: &Ui, dataset: &Arc<Dataset>) -> Option<String> {
+        let map = self.map(dataset).filter(|m| m.xy.len() == dataset.table.rows()).cloned()?;
+        let (of, column) = (dataset.clone(), self.colour.clone());
+        let key = (DataKey::of(dataset), column.clone(), map.id, map.generation);
+        let judge = move || asterism_session::explain::label_accuracy(&of, &map, &column, &asterism_session::reduce::Quiet).ok();
+        self.state.told.get(ui.ctx(), "label-accuracy", key.clone(), judge);
+        let labels = (*self.state.told.exact(&key)?)?;
+        let per_cent = |v: f64| format!("{:.0} %", v * 100.0);
+        Some(format!("{} lie among their own ({} by chance)", per_cent(labels.accuracy), per_cent(labels.chance)))
+    }
+
     /// The map, where this column is one of its own and none of the table's.
     pub(super) fn map_of_column(&self, dataset: &Dataset, column: &str) -> Option<Arc<Map>> {
         let own = |m: &&Arc<Map>| dataset.table.column_index(column).is_none() && own_columns(m).iter().any(|c| c == column);
@@ -143,7 +155,7 @@ pub(super) fn legend(
     own: Option<&ByColumn>,
     column: &str,
     lut: &str,
-    missing: usize,
+    more: Vec<String>,
 ) {
     let painter = ui.painter_at(frame.rect);
     let font = FontId::proportional(SMALL);
@@ -196,9 +208,7 @@ pub(super) fn legend(
             }
         }
     }
-    if missing > 0 {
-        line(None, format!("{} without a place", format::rows(missing)), None, cx.commands);
-    }
+    more.into_iter().for_each(|text| line(None, text, None, cx.commands));
     if let Some(ColourLegend::Ramp { low, high, .. }) = own.map(|o| &o.legend) {
         colour_bar(ui, cx, frame.rect, column, lut, *low, *high);
     }

@@ -15,6 +15,7 @@ mod turned;
 
 use asterism_render::colour::Lut;
 use asterism_render::field::{Polyline, Statistic};
+use asterism_session::explain::Labels;
 use asterism_session::{Dataset, Map, Plot, select};
 use egui::{Align2, FontId, RichText, Ui, vec2};
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,8 @@ struct State {
     columns: Work<(DataKey, String, String), Result<Placement, String>>,
     colours: Work<(DataKey, String, String, u64), Result<Arc<ByColumn>, String>>,
     sizes: Work<(DataKey, String), Result<(Arc<Vec<f32>>, u64), String>>,
+    /// How well the map tells the classes apart that it is coloured by.
+    told: Work<(DataKey, String, u32, u64), Option<Labels>>,
     contours: Work<(u64, u64), [Vec<Polyline>; 2]>,
     cells: cells::State,
     cutouts: cutouts::State,
@@ -397,7 +400,14 @@ impl ScatterPane {
         } else if shown.response.dragged() && !brushed.takes_drag && !shown.response.double_clicked() {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());
         }
-        legend(ui, cx, &frame, &look, doc, own.as_deref(), &self.colour, &self.lut, placement.missing);
+        let mut more = Vec::new();
+        if own.as_ref().is_some_and(|o| matches!(o.legend, colours::ColourLegend::Classes(_))) && !moving {
+            more.extend(self.told(ui, &dataset));
+        }
+        if placement.missing > 0 {
+            more.push(format!("{} without a place", format::rows(placement.missing)));
+        }
+        legend(ui, cx, &frame, &look, doc, own.as_deref(), &self.colour, &self.lut, more);
         if let (Some(statistic), Some(field)) = (statistic, field) {
             colour_bar(ui, cx, frame.rect, &cells::title(statistic, &self.colour), &self.lut, field.low, field.high);
         }
