@@ -208,17 +208,24 @@ fn images_take_turns_in_one_place() {
     fits(&path, &[("A", &dark), ("B", &half)], [300, 200]);
     let Some(mut w) = drawn(false, &path) else { return };
     settle(&mut w);
-    in_head(&mut w, "Image", "blink");
-    let mut names = std::collections::BTreeSet::new();
-    for _ in 0..150 {
-        w.step();
-        for name in ["Image A", "Image B"] {
-            if rect_of(&w, Role::Image, name).is_some() {
-                names.insert(name);
-            }
+    let turns = |w: &mut Window| {
+        let mut names = std::collections::BTreeSet::new();
+        for _ in 0..150 {
+            w.step();
+            names.extend(["Image A", "Image B"].into_iter().filter(|name| rect_of(w, Role::Image, name).is_some()));
         }
-    }
-    assert_eq!(names.len(), 2, "both images had their turn: {names:?}");
+        names.len()
+    };
+    assert_eq!(turns(&mut w), 1, "one image stays until it is asked for");
+    in_head(&mut w, "Image", "blink");
+    assert_eq!(turns(&mut w), 2, "both images had their turn");
+    // By the key over the image as well.
+    let image = rect_of(&w, Role::Image, "Image ").expect("the image");
+    key(&mut w, Modifiers::NONE, egui::Key::F10);
+    w.event(egui::Event::PointerMoved(image.center()));
+    w.step();
+    key(&mut w, Modifiers::NONE, egui::Key::K);
+    assert_eq!(turns(&mut w), 1, "they stop");
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn shell_home(text: &str) -> String {
     }
 }
 
-const MOUSE: [(&str, &str); 10] = [
+const MOUSE: [(&str, &str); 11] = [
     ("Drag", "pans, or does what the tool in hand does"),
     ("Wheel", "zooms at the cursor"),
     ("Drag outside an axis", "moves that axis alone"),
@@ -298,6 +298,7 @@ const MOUSE: [(&str, &str); 10] = [
     ("Drag a drawn outline", "moves it, and the selection with it"),
     ("Esc", "ends the gesture, then clears the selection"),
     ("Middle click on a tab", "closes the view"),
+    ("K over an image", "the images take turns (blink)"),
 ];
 
 fn shortcuts(app: &mut App, ui: &mut Ui) {

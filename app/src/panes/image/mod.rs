@@ -336,7 +336,7 @@ impl ImagePane {
         if let Some(why) = trouble {
             badge(ui, cx, rect.center(), Align2::CENTER_CENTER, &why);
         }
-        let free = ui.ctx().memory(|m| m.focused().is_none());
+        let free = !ui.ctx().text_edit_focused() && ui.input(|i| !i.modifiers.any());
         if response.contains_pointer() && free && ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::K)) {
             self.blink = !self.blink && dataset.images.len() > 1;
             self.bands.on &= !self.blink;
@@ -391,6 +391,8 @@ impl ImagePane {
             // Not at the very first sight: the image that was chosen is seen for its time.
             if self.state.turn > 0.0 {
                 self.index = (self.index + 1) % images;
+                // The title of the tab was written before.
+                ui.ctx().request_repaint();
             }
             self.state.turn = now + wait;
         }

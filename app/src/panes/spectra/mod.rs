@@ -15,6 +15,7 @@ use asterism_data::spectrum::{Grid, metres_in, resample};
 use asterism_data::{Medium, SpectraColumn, Spectrum, Table};
 use asterism_session::ProductKind;
 use egui::Ui;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::ensemble::{self, Curves, Ensemble, GroupsKey, Show};
@@ -92,10 +93,10 @@ fn matrix(table: &Table, spectra: &SpectraColumn) -> Result<Curves, String> {
     let grid = Grid { start_m, stop_m, n, log: false };
     let step = (rows * n).div_ceil(MATRIX_SAMPLES).max(1);
     let take: Vec<u32> = (0..rows as u32).step_by(step).collect();
-    let mut flux = Vec::with_capacity(take.len() * n);
-    for row in &take {
-        flux.extend(resample(&spectra.spectrum(table, *row as usize), &grid).0);
-    }
+    let mut flux = vec![f32::NAN; take.len() * n];
+    flux.par_chunks_mut(n).zip(&take).for_each(|(out, row)| {
+        out.copy_from_slice(&resample(&spectra.spectrum(table, *row as usize), &grid).0);
+    });
     Ok(Curves { axis: grid.points_m().iter().map(|m| m / factor).collect(), rows: take, values: flux, key: next_key() })
 }
 
