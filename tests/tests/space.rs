@@ -209,8 +209,9 @@ fn a_long_use_of_the_window_holds() {
     let Some(mut w) = drawn(false, "sample:a478") else { return };
     until(&mut w, "the map", |w| front(w).map().is_some() && !w.state().session.busy());
     let (start, whole) = (Instant::now(), Duration::from_secs(seconds));
-    let (mut turn, mut first) = (0u32, None);
-    while start.elapsed() < whole || turn < 6 {
+    let (mut turn, mut first): (u32, Option<(u32, u64)>) = (0, None);
+    // Six turns at least to fill what is kept between frames, and six to be judged.
+    while start.elapsed() < whole || turn < first.map_or(12, |(from, _)| from + 6) {
         let size = [vec2(1600.0, 1000.0), vec2(1280.0, 720.0), vec2(1400.0, 900.0)][turn as usize % 3];
         w.set_size(size);
         w.step();
@@ -223,7 +224,6 @@ fn a_long_use_of_the_window_holds() {
         key(&mut w, Modifiers::COMMAND, Key::Z);
         w.render().expect("a picture");
         turn += 1;
-        // What is kept between frames is there after the first third.
         if first.is_none() && turn >= 6 && start.elapsed() > whole / 3 {
             first = Some((turn, memory()));
         }

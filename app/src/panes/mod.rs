@@ -174,8 +174,13 @@ fn no_rows(dataset: &Dataset) -> Option<(String, String)> {
 
 /// A small menu that stays open while things in it are typed, ticked or slid; a choice that ends it calls `ui.close()`.
 pub fn menu<R>(ui: &mut Ui, text: impl Into<egui::WidgetText>, content: impl FnOnce(&mut Ui) -> R) -> egui::Response {
-    let config = egui::containers::menu::MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
-    egui::containers::menu::MenuButton::new(text.into()).config(config).ui(ui, content).0
+    use egui::containers::menu::{MenuButton, MenuConfig, SubMenuButton, is_in_menu};
+    let config = MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside);
+    // Where the head has no room it is itself a menu, and this one opens beside it.
+    if is_in_menu(ui) {
+        return SubMenuButton::new(text.into()).config(config).ui(ui, content).0;
+    }
+    MenuButton::new(text.into()).config(config).ui(ui, content).0
 }
 
 /// What a pane says when it has nothing to show: what it is for, and what would fill it.

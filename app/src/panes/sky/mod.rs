@@ -405,16 +405,19 @@ impl SkyPane {
             Some(Err(why)) => trouble = trouble.or(Some(why.clone())),
             _ => {}
         }
+        // Surveys are dark in either theme: what lies on one is light.
+        let on_survey = credit.is_some().then(|| crate::theme::Theme::dark().second);
+        let faint = on_survey.unwrap_or(cx.theme.third.gamma_multiply(0.8));
         let regions = if self.footprints { self.state.overlay.regions(ui, &dataset) } else { None };
         if let Some(regions) = &regions
-            && overlay::paint_regions(&pen, cx, doc, regions, &look)
+            && overlay::paint_regions(&pen, cx, doc, regions, &look, faint)
         {
             note = format!("{note}{}some footprints only", if note.is_empty() { "" } else { " · " });
         }
         let scatter = Scatter {
             slot: *self.slot,
             at: placed.plane.clone(),
-            context: look.context(cx.theme),
+            context: on_survey.unwrap_or_else(|| look.context(cx.theme)),
             look,
             colours: None,
             sizes: None,

@@ -141,12 +141,18 @@ impl Coverage {
     }
 }
 
-/// Draw footprints: faint ones of all rows, then those of the selection and of the row under the cursor. True when some were left
+/// Draw footprints: those of all rows in `faint`, then those of the selection and of the row under the cursor. True when some were left
 /// out.
-pub(super) fn paint_regions(pen: &Pen<'_>, cx: &Cx<'_>, doc: &Document, regions: &Regions, look: &RowLook) -> bool {
+pub(super) fn paint_regions(
+    pen: &Pen<'_>,
+    cx: &Cx<'_>,
+    doc: &Document,
+    regions: &Regions,
+    look: &RowLook,
+    faint: Color32,
+) -> bool {
     let chosen = |row: u32| doc.selection.rows.contains(row as usize);
     let any = look.selected > 0;
-    let faint = cx.theme.third.gamma_multiply(0.8);
     let mut drawn = 0;
     if !(any && doc.hide_rest) {
         for (_, rings) in regions.iter().filter(|(row, _)| !chosen(*row)).take(MOST) {
