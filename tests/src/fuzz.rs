@@ -203,10 +203,16 @@ pub fn run(target: &Target, seed: u64, time: Duration) -> Ran {
     let seeds = seeds_of(target);
     let mut random = Random(seed);
     let mut ran = Ran { inputs: 0, bad: Vec::new() };
+    // An input that takes all memory or never comes back leaves no message: with this it leaves itself.
+    let keep = std::env::var_os("ASTERISM_FUZZ_KEEP").map(PathBuf::from);
     let start = Instant::now();
     while start.elapsed() < time && ran.bad.len() < 5 {
         let (one, two) = (random.below(seeds.len()), random.below(seeds.len()));
         let input = mutate(&seeds[one], &seeds[two], &mut random);
+        if let Some(keep) = &keep {
+            // Only where a person looks for it.
+            let _ = std::fs::write(keep, &input);
+        }
         let begun = Instant::now();
         let fine = std::panic::catch_unwind(|| (target.body)(&input)).is_ok();
         ran.inputs += 1;

@@ -203,6 +203,7 @@ fn memory() -> u64 {
 }
 
 /// Some seconds by default; `ASTERISM_SOAK=300` for five minutes. An error of the device would panic in the frame that made it.
+/// Memory is judged only when it is asked for, and is then to run alone: other tests share the process.
 #[test]
 fn a_long_use_of_the_window_holds() {
     let seconds = std::env::var("ASTERISM_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(8);
@@ -231,5 +232,6 @@ fn a_long_use_of_the_window_holds() {
     let (from, before) = first.unwrap_or((turn, memory()));
     let grown = memory().saturating_sub(before);
     eprintln!("{turn} turns; memory grew by {} MB in the last {}", grown / 1_000_000, turn - from);
-    assert!(grown < 120_000_000, "memory grew by {} MB over {} turns", grown / 1_000_000, turn - from);
+    let judged = std::env::var_os("ASTERISM_SOAK").is_some();
+    assert!(!judged || grown < 120_000_000, "memory grew by {} MB over {} turns", grown / 1_000_000, turn - from);
 }

@@ -425,6 +425,11 @@ impl<'a> Fits<'a> {
                 break;
             }
             let (header, used, ended) = Header::parse(rest);
+            // Fewer bytes than a card: nothing more can come of it.
+            if used == 0 {
+                warnings.push(format!("{} bytes behind the last extension are no FITS and were left out", rest.len()));
+                break;
+            }
             if !ended {
                 if hdus.is_empty() && header.get("BITPIX").is_none() {
                     return Err(Error::format(what, "the file ends inside the first header; fetch it again"));

