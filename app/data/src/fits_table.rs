@@ -70,7 +70,8 @@ impl Header {
     }
     /// Bytes of the data unit.
     fn data_bytes(&self) -> usize {
-        let axes = self.size("NAXIS");
+        // The standard has 999 axes at most.
+        let axes = self.size("NAXIS").min(999);
         if axes == 0 {
             return 0;
         }

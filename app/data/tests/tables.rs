@@ -1193,6 +1193,12 @@ fn damaged_sizes_neither_panic_nor_fill_the_memory() {
     bytes.push_str(&" ".repeat(2880 - bytes.len()));
     bytes.push_str("XTENSION= 'BI");
     let _ = read_bytes("a.fits", bytes.into_bytes(), None);
+    // More axes than can be counted to.
+    let mut bytes = ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =  9223372036854775807", "END"]
+        .map(card)
+        .concat();
+    bytes.push_str(&" ".repeat(2880 - bytes.len()));
+    let _ = read_bytes("a.fits", bytes.into_bytes(), None);
     // An encoding that breaks off within a letter, which once broke the reader.
     let mut document = b"<?xml version=\"1.0\" encoding=".to_vec();
     document.extend_from_slice(b"\xfftf-8\"?><VOTABLE/>");
