@@ -199,7 +199,7 @@ impl Session {
     fn connected(&mut self) -> Result<&mut Interop> {
         self.interop
             .as_mut()
-            .ok_or_else(|| Error::said("not connected to other programs: File → Connect to TOPCAT, Aladin, DS9…"))
+            .ok_or_else(|| Error::said("not connected to other programs: Share → Connect to TOPCAT, Aladin, DS9…"))
     }
 
     /// Sends rows of the dataset in front to one program, or to all that take tables.
@@ -428,8 +428,7 @@ impl Session {
         }
         let total = self.doc().datasets[index].table.rows();
         let rows = RowSet::from_rows(total, rows.into_iter().filter(|r| *r < total));
-        let why = Provenance::Rows { note: format!("selected in {sender}"), rows: rows.clone() };
-        self.apply(Command::Select { rows, why, mode: Some(SelectMode::Replace) })?;
+        self.interop_light(rows, format!("selected in {sender}"))?;
         let generation = self.doc().selection.generation;
         // It need not be told what it said.
         if let Some(interop) = &mut self.interop {
@@ -454,7 +453,15 @@ impl Session {
             return Ok(());
         }
         let rows = RowSet::from_rows(dataset.table.rows(), [row]);
-        let why = Provenance::Rows { note: format!("pointed at in {sender}"), rows: rows.clone() };
+        self.interop_light(rows, format!("pointed at in {sender}"))
+    }
+
+    /// Selects rows, unless these are selected: a row may be pointed at by its number and by its place, and is one step of undo.
+    fn interop_light(&mut self, rows: RowSet, note: String) -> Result<()> {
+        if *self.doc().selection.rows == rows {
+            return Ok(());
+        }
+        let why = Provenance::Rows { note, rows: rows.clone() };
         self.apply(Command::Select { rows, why, mode: Some(SelectMode::Replace) })
     }
 }

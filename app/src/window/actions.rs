@@ -99,7 +99,7 @@ pub struct Entry {
 }
 
 /// Names of the menus, in order.
-pub const MENUS: [&str; 5] = ["File", "Edit", "View", "Select", "Help"];
+pub const MENUS: [&str; 6] = ["File", "Edit", "View", "Select", "Share", "Help"];
 
 /// The tools with their keys and what they do.
 pub const TOOLS: [(Tool, &str, Key, &str); 6] = [
@@ -229,7 +229,6 @@ pub fn entries(app: &App) -> Vec<Entry> {
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
     l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
     l.add("File", "Save picture as PDF…", None, data, Action::SavePicture("pdf"));
-    programs(app, &mut l, data, selected);
     l.add("File", "Start page", None, true, Action::StartPage).line = true;
     l.add("File", "Close table", None, data, Action::Do(Command::CloseDataset { index: doc.active }));
     l.add("File", "Quit", Some((CTRL, Key::Q)), true, Action::Quit);
@@ -317,6 +316,8 @@ pub fn entries(app: &App) -> Vec<Entry> {
         l.add("Select", "Rows that match the rule", None, rule, Action::Do(Command::SelectRule)).line = true;
     }
 
+    programs(app, &mut l, data, selected);
+
     l.add("Help", "Keys and mouse", Some((Modifiers::NONE, Key::F1)), true, Action::Shortcuts);
     l.add("Help", "About Asterism", None, true, Action::About);
     l.0
@@ -325,22 +326,22 @@ pub fn entries(app: &App) -> Vec<Entry> {
 /// What goes to other programs of this desktop.
 fn programs(app: &App, l: &mut List, data: bool, selected: bool) {
     let Some(interop) = app.session.interop() else {
-        l.add("File", "Connect to TOPCAT, Aladin, DS9…", None, true, Action::Do(Command::Connect)).line = true;
+        l.add("Share", "Connect to TOPCAT, Aladin, DS9…", None, true, Action::Do(Command::Connect));
         return;
     };
     let peers = interop.peers();
     let with = |mtype: &str| peers.iter().any(|p| p.takes(mtype));
     let tables = with("table.load.votable");
     let all = Command::SendTable { rows: ExportRows::All, to: None };
-    l.add("File", "Send the table to all programs", None, data && tables, Action::Do(all)).line = true;
+    l.add("Share", "Send the table to all programs", None, data && tables, Action::Do(all));
     let rows = if selected { ExportRows::Selection } else { ExportRows::All };
     let what = if selected { "selection" } else { "table" };
     for peer in peers.iter().filter(|p| p.takes("table.load.votable")).take(6) {
         let to = Some(peer.id.clone());
-        l.add("File", format!("Send the {what} to {}", peer.name), None, data, Action::Do(Command::SendTable { rows, to }));
+        l.add("Share", format!("Send the {what} to {}", peer.name), None, data, Action::Do(Command::SendTable { rows, to }));
     }
     let e = l.add(
-        "File",
+        "Share",
         "Share the selection with other programs",
         None,
         data && (tables || interop.sharing()),
@@ -348,10 +349,10 @@ fn programs(app: &App, l: &mut List, data: bool, selected: bool) {
     );
     e.checked = interop.sharing();
     let points = with("coord.pointAt.sky") || with("table.highlight.row");
-    l.add("File", "Point other programs at the selected row", None, selected && points, Action::Do(Command::PointOut));
+    l.add("Share", "Point other programs at the selected row", None, selected && points, Action::Do(Command::PointOut));
     let image = app.session.doc().dataset().is_some_and(|d| !d.images.is_empty());
-    l.add("File", "Send the image to other programs", None, image && with("image.load.fits"), Action::Do(Command::SendImage));
-    l.add("File", "Disconnect from other programs", None, true, Action::Do(Command::Disconnect));
+    l.add("Share", "Send the image to other programs", None, image && with("image.load.fits"), Action::Do(Command::SendImage));
+    l.add("Share", "Disconnect from other programs", None, true, Action::Do(Command::Disconnect));
 }
 
 /// The command that opens a path or a word of the command line, by what it is.

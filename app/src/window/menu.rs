@@ -1,4 +1,4 @@
-//! The menu bar: the program's name, five menus read from [`super::actions`], and the field that
+//! The menu bar: the program's name, six menus read from [`super::actions`], and the field that
 //! finds any command.
 
 use egui::{Align, Align2, Layout, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
