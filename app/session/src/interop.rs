@@ -440,20 +440,30 @@ impl Session {
     fn interop_at(&mut self, at: [f64; 2], sender: &str) -> Result<()> {
         let Some(dataset) = self.doc().dataset().cloned() else { return Ok(()) };
         let Some((ra, dec)) = dataset.sky_columns() else { return Ok(()) };
-        let (ra, dec) = (dataset.table.f64s(&ra)?, dataset.table.f64s(&dec)?);
-        let apart = |row: &usize| separation_deg(at, [ra[*row], dec[*row]]);
-        let nearest = (0..ra.len()).filter(|r| apart(r).is_finite()).min_by(|a, b| apart(a).total_cmp(&apart(b)));
-        let Some(row) = nearest else { return Ok(()) };
-        let distance = apart(&row);
-        if distance > NEAR_DEG {
-            self.notice(
-                NoticeLevel::Info,
-                format!("{sender} points at {:.5}, {:.5}; the nearest row is {:.2}° away", at[0], at[1], distance),
-            );
-            return Ok(());
-        }
-        let rows = RowSet::from_rows(dataset.table.rows(), [row]);
-        self.interop_light(rows, format!("pointed at in {sender}"))
+        let sender = sender.to_owned();
+        self.start(format!("Find where {sender} points"), dataset.id, false, move |handle| {
+            let (ra, dec) = (dataset.table.f64s(&ra)?, dataset.table.f64s(&dec)?);
+            let apart = |row: &usize| separation_deg(at, [ra[*row], dec[*row]]);
+            let nearest = (0..ra.len()).filter(|r| apart(r).is_finite()).min_by(|a, b| apart(a).total_cmp(&apart(b)));
+            let Some(row) = nearest else { return Ok(()) };
+            let distance = apart(&row);
+            if distance > NEAR_DEG {
+                let text = format!("{sender} points at {:.5}, {:.5}; the nearest row is {distance:.2}° away", at[0], at[1]);
+                handle.fact(move |s| s.notice(NoticeLevel::Info, text));
+                return Ok(());
+            }
+            let rows = RowSet::from_rows(dataset.table.rows(), [row]);
+            handle.fact(move |s| {
+                // Another table may have come to the front meanwhile: the row is none of its.
+                if s.doc().dataset().is_some_and(|d| d.id == dataset.id)
+                    && let Err(e) = s.interop_light(rows, format!("pointed at in {sender}"))
+                {
+                    s.notice(NoticeLevel::Warning, e.to_string());
+                }
+            });
+            Ok(())
+        });
+        Ok(())
     }
 
     /// Selects rows, unless these are selected: a row may be pointed at by its number and by its place, and is one step of undo.
