@@ -3,6 +3,7 @@
 mod bad_input;
 mod brush;
 mod drive;
+mod form;
 mod fuzz;
 mod house;
 mod interop;

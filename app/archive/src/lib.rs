@@ -15,12 +15,15 @@
 //! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1, SAMP 1.3.
 
 pub mod adql;
+mod adql_check;
 mod body;
 mod cache;
 pub mod cutout;
 pub mod datalink;
 pub mod download;
 pub mod error;
+pub mod examples;
+pub mod form;
 mod http;
 pub mod jobs;
 mod json;
@@ -43,7 +46,10 @@ use asterism_data::Table;
 use serde::{Deserialize, Serialize};
 
 pub use adql::{ADQL_KEYWORDS, adql_cone, parse_position, parse_radius, quote_identifier};
+pub use adql_check::check_adql;
 pub use error::{Error, Result};
+pub use examples::TapExample;
+pub use form::{FormColumn, FormKind, FormOf};
 pub use parts::{Part, Plan};
 pub use services::{Kind, SavedService, Services};
 pub use token::Token;

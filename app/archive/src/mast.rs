@@ -335,15 +335,7 @@ impl Client {
     }
 
     fn fetch_config(&self, name: &str, cancelled: Cancelled) -> Result<Config> {
-        let url =
-            self.http.url(&format!("{}/portal/Mashup/Mashup.asmx/columnsconfig", self.services().mast.trim_end_matches('/')))?;
-        let mut call = Call::post_form(url, &[("colConfigId", name)]);
-        call.timeout = Some(self.http.timeout().min(Duration::from_secs(10)));
-        // Without it the search still works: no second try.
-        call.idempotent = false;
-        let response = self.http.send(&call, cancelled)?;
-        let bytes = self.http.read_all(response, 8 << 20, cancelled)?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|e| Error::not_a_table("MAST", e.to_string()))?;
+        let value = self.columns_config(name, cancelled)?;
         let text = |v: &Value, key: &str| v[key].as_str().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
         let mut config = Config::new();
         for (name, v) in value.as_object().into_iter().flatten() {

@@ -117,7 +117,7 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub(crate) fn attribute(tag: &str, name: &str) -> Option<String> {
     let mut rest = tag;
     while let Some(equal) = rest.find('=') {
         let key = rest[..equal].trim();

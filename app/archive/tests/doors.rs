@@ -607,3 +607,67 @@ fn jobs_of_a_service_are_listed_ended_and_removed() {
     assert_eq!(client.tap_job_state(&format!("{base}/tap/async/2"), GO_ON).unwrap().phase, "COMPLETED");
     assert!(client.tap_job_abort(&format!("{base}/tap/async/9"), GO_ON).unwrap_err().to_string().contains("knows no such job"));
 }
+
+// ------------------------------------------------------------------------------------------- forms
+
+#[test]
+fn forms_are_made_of_what_the_services_tell() {
+    use asterism_archive::{FormKind, FormOf};
+    let metadata = r#"[{"name": "objID", "description": "Unique object identifier.", "db_type": "bigint"},
+        {"name": "gMeanPSFMag", "description": "Mean PSF magnitude from g filter detections.", "unit": "AB mag", "db_type": "float"}]"#;
+    let mut routes = vec![Route::get("/api/v0.1/panstarrs/dr2/mean/metadata.json", Reply::bytes(metadata))];
+    routes.extend(Replay::mast_routes(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/mast"),
+        Manner::Whole,
+    ));
+    let replay = Replay::start(routes).unwrap();
+    let client = client(&replay);
+
+    let observations = client.form_columns(&FormOf::Observations, GO_ON).unwrap();
+    let names: Vec<&str> = observations.iter().map(|c| c.name.as_str()).collect();
+    // In the portal's order; what the portal adds, removes or does not take conditions on is left out.
+    assert_eq!(names[..3], ["intentType", "obs_collection", "instrument_name"]);
+    assert!(!names.contains(&"_selected_") && !names.contains(&"access_estsize") && !names.contains(&"srcDen"));
+    let of = |name: &str| observations.iter().find(|c| c.name == name).unwrap();
+    assert_eq!(of("intentType").choices, ["science", "calibration"]);
+    assert!(of("dataproduct_type").choices.contains(&"TIMESERIES".to_owned()));
+    let start = of("t_min");
+    assert_eq!((start.kind, start.unit.as_str(), start.title.as_str()), (FormKind::Mjd, "d", "Start Time"));
+    assert_eq!(start.value("2020-01-01..2021-01-01"), "58849..59215");
+    assert_eq!((of("em_min").kind, of("em_min").hint()), (FormKind::Number, "1..5 nm".to_owned()));
+    assert_eq!(of("filters").hint(), "F469N, NUV, FUV, LOW DISP, MIRROR");
+
+    let stars = client.form_columns(&FormOf::Catalog("tic".into()), GO_ON).unwrap();
+    assert_eq!((stars[0].name.as_str(), stars[0].title.as_str()), ("ID", "TIC ID"));
+    let hubble = client.form_columns(&FormOf::Mission("hst".into()), GO_ON).unwrap();
+    assert!(hubble.iter().all(|c| c.name != "search_pos"));
+    let instrument = hubble.iter().find(|c| c.name == "sci_instrume").unwrap();
+    assert_eq!((instrument.description.as_str(), &instrument.example[..8]), ("Instrument used", "ACS, COS"));
+    let stack = client.form_columns(&FormOf::Catalog("panstarrs".into()), GO_ON).unwrap();
+    assert_eq!((stack.len(), stack[1].kind, stack[1].unit.as_str()), (2, FormKind::Number, "AB mag"));
+    // A catalogue that takes no conditions has none, and nobody is asked.
+    let before = replay.seen().len();
+    assert!(client.form_columns(&FormOf::Catalog("hsc".into()), GO_ON).unwrap().is_empty());
+    assert_eq!(replay.seen().len(), before);
+}
+
+#[test]
+fn services_show_examples_of_queries() {
+    let page = r#"<html><body vocab="ivo://ivoa.net/std/DALI-examples#"><div typeof="example" id="a"><h2 property="name">Bright</h2>
+        <pre property="query">SELECT TOP 5 * FROM t WHERE mag &lt; 6</pre></div></body></html>"#;
+    let replay = Replay::start(vec![Route::get("/tap/examples", Reply::bytes(page))]).unwrap();
+    let found = client(&replay).tap_examples(&format!("{}/tap/sync", replay.base()), GO_ON).unwrap();
+    assert_eq!((found[0].name.as_str(), found[0].query.as_str()), ("Bright", "SELECT TOP 5 * FROM t WHERE mag < 6"));
+    assert!(client(&replay).tap_examples(&format!("{}/other", replay.base()), GO_ON).is_err());
+
+    // As a service sends them.
+    if let Some(reply) = beside("vo/tap/tap-examples.htm") {
+        let replay = Replay::start(vec![Route::get("/tap/examples", reply)]).unwrap();
+        let found = client(&replay).tap_examples(&format!("{}/tap", replay.base()), GO_ON).unwrap();
+        assert!(found.len() >= 5, "{}", found.len());
+        assert!(found.iter().all(|e| e.query.to_uppercase().starts_with("SELECT") && !e.name.is_empty()));
+        for example in &found {
+            assert_eq!(asterism_archive::check_adql(&example.query, None), Vec::<String>::new(), "{}", example.query);
+        }
+    }
+}

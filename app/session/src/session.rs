@@ -108,6 +108,7 @@ pub struct Session {
     autosaved: u64,
     failures: Vec<String>,
     pub(crate) interop: Option<crate::interop::Interop>,
+    pub(crate) lookups: crate::lookups::Lookups,
     gpu: Option<reduce::gpu::Context>,
     /// The last neighbour graph of each dataset: the next map, density groups and outlier scores of the same vectors
     /// begin with it.
@@ -157,6 +158,7 @@ impl Session {
             density: None,
             play: None,
             interop: None,
+            lookups: Default::default(),
             gpu: None,
         }
     }

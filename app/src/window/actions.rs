@@ -68,6 +68,8 @@ pub enum Action {
     Step(usize),
     /// Press the button of the step Search.
     Search,
+    /// Ask how many rows the search in the form would give.
+    Count,
     /// Press the button of the step Map.
     StartMap,
     /// Press the button of the step Refine.
@@ -243,6 +245,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
         e.checked = app.shared.tool == tool;
     }
     l.add("Edit", "Search", None, true, Action::Search).line = true;
+    l.add("Edit", "Count the rows of this search", None, super::rail::can_count(&app.rail, &app.session), Action::Count);
     l.add(
         "Edit",
         "Get the rest of a truncated answer",

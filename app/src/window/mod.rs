@@ -71,6 +71,8 @@ pub struct App {
     /// What the first layout of the table in front was made for.
     made_for: (bool, bool, bool),
     before_press: String,
+    /// The keyboard was in a field at the end of the last frame: egui leaves the field on Esc before anybody is asked.
+    typing: bool,
     palette: palette::State,
     dialogs: dialogs::State,
     settings: settings::State,
@@ -118,6 +120,7 @@ impl App {
             front: None,
             made_for: (false, false, false),
             before_press: String::new(),
+            typing: false,
             palette: palette::State::default(),
             dialogs: dialogs::State::default(),
             settings: settings::State::default(),
@@ -370,6 +373,7 @@ impl App {
             }
             Action::Step(step) => self.rail.go_to = Some(step),
             Action::Search => self.search(ctx),
+            Action::Count => self.count(ctx),
             Action::StartMap => {
                 tiles::bring_map(&mut self.tree);
                 let params = rail::map_params(&self.rail);
@@ -407,6 +411,23 @@ impl App {
                 }
             }
             // What is wrong with a name is told below it already.
+            rail::Built::Wrong(text) if self.session.resolved().is_some_and(|r| r.is_err_and(|e| e == text)) => {}
+            rail::Built::Wrong(text) => self.rail.complaint = text,
+        }
+    }
+
+    /// Ask how many rows the form's question has; look the name up first where there is one.
+    fn count(&mut self, ctx: &egui::Context) {
+        self.rail.complaint.clear();
+        self.rail.form.count_waits = false;
+        match rail::build(&self.rail, &self.session) {
+            rail::Built::Ask(ask) => self.session.count(&ask),
+            rail::Built::LookUp(name) => {
+                self.rail.form.count_waits = true;
+                if self.rail.looked_up != name {
+                    self.act(ctx, Action::Resolve(name));
+                }
+            }
             rail::Built::Wrong(text) if self.session.resolved().is_some_and(|r| r.is_err_and(|e| e == text)) => {}
             rail::Built::Wrong(text) => self.rail.complaint = text,
         }
@@ -642,7 +663,7 @@ impl App {
             self.start.open = false;
         } else if self.settings.open {
             self.settings.open = false;
-        } else if ui.ctx().text_edit_focused() {
+        } else if self.typing {
             ui.memory_mut(|m| m.stop_text_input());
         } else if self.session.doc().selection.any() {
             self.shared.outline = None;
@@ -666,9 +687,13 @@ impl eframe::App for App {
         if self.rail.waiting && self.session.resolved().is_some() {
             self.search(ctx);
         }
+        if self.rail.form.count_waits && self.session.resolved().is_some() {
+            self.count(ctx);
+        }
         if let Some(base) = self.rail.want_schema.clone() {
             self.rail.schema = self.session.schema(&base);
         }
+        self.rail.form.ask(&mut self.session);
         for (purpose, path) in self.dialogs.answers() {
             self.picked(ctx, purpose, path);
         }
@@ -771,6 +796,7 @@ impl eframe::App for App {
         self.toasts(ui);
         self.drop_veil(ui);
         self.escape(ui, popup);
+        self.typing = ctx.text_edit_focused();
         // What was under an outline is wanted in the frame after it ended, too: the views go back.
         let drawing = self.shared.drawing_next.as_ref().map(|d| d.key);
         let follow = drawing != self.shared.drawing.as_ref().map(|d| d.key) || (drawn.is_some() && drawing.is_none());

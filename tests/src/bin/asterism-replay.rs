@@ -8,7 +8,10 @@
 //! * at the addresses of MAST's portal, the recorded answers of the fixtures;
 //! * at `/tap`, a TAP service whose tables are the program's own samples: `SELECT [TOP n] columns FROM
 //!   sample [WHERE predicate]` is answered with those rows, TAP_SCHEMA with their columns, anything
-//!   else with an ADQL error as services send it. Real rows, a real connection, as slow as is asked.
+//!   else with an ADQL error as services send it. Real rows, a real connection, as slow as is asked;
+//! * at `/scs`, `/sia`, `/sia2`, `/ssa` and `/links`, recorded answers of a cone search, of images, spectra and DataLink (the
+//!   folder `vo` beside that of MAST's answers), whatever was asked;
+//! * at `/registry/tap`, a registry that knows these services.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,22 +32,94 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Route::new("POST", "/tap/sync", move |seen, _| Some(answer(seen, manner))),
         Route::new("GET", "/tap/sync", move |seen, _| Some(answer(seen, manner))),
     ];
+    let vo = fixtures.with_file_name("vo");
+    let described = vo.clone();
+    routes.push(Route::new("GET", "/sia2/capabilities", move |seen, _| Some(capabilities(&described, seen))));
+    for (path, recorded) in RECORDED {
+        let file = vo.join(recorded);
+        routes.push(Route::new("GET", path, move |_, _| {
+            Some(Reply::file(file.clone()).header("Content-Type", "application/x-votable+xml").manner(manner))
+        }));
+    }
+    routes.push(Route::new("POST", "/registry/tap/sync", move |seen, _| Some(registry(seen))));
     routes.extend(Replay::mast_routes(fixtures, manner));
     let replay = Replay::start(routes)?;
     let mut services = Services::at(&replay.base());
-    services.saved.insert(
-        0,
-        SavedService {
-            name: "Samples by TAP".into(),
-            kind: Kind::Tap,
-            url: format!("{}/tap", replay.base()),
-            description: "The samples, on this machine".into(),
-        },
-    );
+    let saved = DOORS.iter().map(|(name, kind, path, about)| SavedService {
+        name: (*name).into(),
+        kind: *kind,
+        url: format!("{}{path}", replay.base()),
+        description: (*about).into(),
+    });
+    services.saved.splice(0..0, saved);
     println!("{}", serde_json::to_string_pretty(&Settings { services, ..Settings::default() })?);
     let seconds = value("--for").and_then(|v| v.parse().ok()).unwrap_or(24 * 3600);
     std::thread::sleep(Duration::from_secs(seconds));
     Ok(())
+}
+
+/// Services that answer with what was recorded, by path.
+const RECORDED: [(&str, &str); 5] = [
+    ("/scs", "scs/scs-result.xml"),
+    ("/sia2/v2query", "sia2/sia2-dataset.xml"),
+    ("/sia", "sia1/sia1-dataset.xml"),
+    ("/ssa", "ssa/ssa-result.xml"),
+    ("/links", "datalink/datalink.xml"),
+];
+
+/// What the list of services shows first: name, kind, path, description.
+const DOORS: [(&str, Kind, &str, &str); 5] = [
+    ("Samples by TAP", Kind::Tap, "/tap", "The samples, on this machine"),
+    ("Recorded cone search", Kind::Cone, "/scs", "Rows of a cone search, as recorded"),
+    ("Recorded images", Kind::Sia, "/sia", "Images by SIA 1, as recorded"),
+    ("Recorded images (2)", Kind::Sia2, "/sia2/capabilities", "Images by SIA 2, as recorded"),
+    ("Recorded spectra", Kind::Ssa, "/ssa", "Spectra by SSA, as recorded"),
+];
+
+/// The recorded capabilities of an SIA 2 service, with this server's own address.
+fn capabilities(vo: &std::path::Path, seen: &Seen) -> Reply {
+    match std::fs::read_to_string(vo.join("sia2/sia2-capabilities.xml")) {
+        Ok(text) => {
+            let here = format!("http://{}/sia2/", seen.header("host").unwrap_or_default());
+            Reply::bytes(text.replace("https://example.com/sia/", &here).replace("https://example.com/", &here))
+        }
+        Err(e) => Reply::bytes(e.to_string()).status(404),
+    }
+}
+
+/// The services above, as a registry tells of them.
+fn registry(seen: &Seen) -> Reply {
+    let standard = |kind: Kind| match kind {
+        Kind::Cone => "ivo://ivoa.net/std/conesearch",
+        Kind::Sia => "ivo://ivoa.net/std/sia",
+        Kind::Sia2 => "ivo://ivoa.net/std/sia#query-2.0",
+        Kind::Ssa => "ivo://ivoa.net/std/ssa",
+        _ => "ivo://ivoa.net/std/tap",
+    };
+    let host = seen.header("host").unwrap_or_default();
+    let query = seen.form("QUERY").unwrap_or_default();
+    // The patterns behind a phrase, without their '%'.
+    let begins = |phrase: &str, standard: &str| {
+        query.split(phrase).skip(1).any(|t| t.split('%').next().is_some_and(|pattern| standard.starts_with(pattern)))
+    };
+    let wanted = |kind: Kind| begins("standard_id LIKE '", standard(kind)) && !begins("standard_id NOT LIKE '", standard(kind));
+    let mut rows = String::new();
+    for (name, kind, path, about) in DOORS.iter().filter(|d| wanted(d.1)) {
+        let short = path.trim_matches('/');
+        rows += &format!(
+            "<TR><TD>ivo://replay/{short}</TD><TD>{short}</TD><TD>{name}</TD><TD>{about}</TD><TD/><TD>optical</TD><TD>{}</TD><TD>http://{host}{path}</TD></TR>",
+            standard(*kind)
+        );
+    }
+    let fields: String =
+        ["ivoid", "short_name", "res_title", "res_description", "reference_url", "waveband", "standard_id", "access_url"]
+            .map(|f| format!("<FIELD name='{f}' datatype='char' arraysize='*'/>"))
+            .concat();
+    Reply::bytes(format!(
+        "<VOTABLE xmlns='http://www.ivoa.net/xml/VOTable/v1.3'><RESOURCE type='results'><INFO name='QUERY_STATUS' value='OK'/>\
+         <TABLE>{fields}<DATA><TABLEDATA>{rows}</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"
+    ))
+    .header("Content-Type", "application/x-votable+xml")
 }
 
 fn answer(seen: &Seen, manner: Manner) -> Reply {

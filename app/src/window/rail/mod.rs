@@ -5,6 +5,7 @@
 
 mod adql;
 mod features;
+mod form;
 mod map;
 mod refine;
 mod search;
@@ -22,6 +23,7 @@ use crate::widgets::Work;
 use super::actions::Action;
 use super::kit;
 
+pub use form::can_count;
 pub use map::params as map_params;
 pub use search::{Built, Service, build};
 
@@ -54,6 +56,8 @@ pub struct State {
     /// The address whose tables are wanted.
     pub want_schema: Option<String>,
     editor: adql::State,
+    /// Columns that conditions may be about, examples, the count.
+    pub form: form::State,
     /// The name last looked up.
     pub looked_up: String,
     /// A search waits for a name to be looked up.
@@ -108,6 +112,7 @@ impl Default for State {
             schema: None,
             want_schema: None,
             editor: adql::State::default(),
+            form: form::State::default(),
             looked_up: String::new(),
             waiting: false,
             complaint: String::new(),

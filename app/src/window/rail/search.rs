@@ -1,7 +1,7 @@
 //! Step 1: whom to ask and what; the answer's tables, and the searches so far.
 
 use asterism_session::archive::mission::MISSIONS;
-use asterism_session::archive::{self, Filter, Kind, Request, parse_position, parse_radius};
+use asterism_session::archive::{self, Filter, FormOf, Kind, Request, parse_position, parse_radius};
 use asterism_session::{Ask, Command, LedgerEntry, Settings, sample};
 use egui::Ui;
 
@@ -43,21 +43,8 @@ const CATALOGS: [(&str, &str); 6] = [
     ("galex", "GALEX"),
 ];
 
-/// Columns of CAOM that people filter by, for the list beside the name.
-const MAST_COLUMNS: [(&str, &str); 10] = [
-    ("obs_collection", "HST, JWST, TESS, Kepler, K2, GALEX, IUE, FUSE, …"),
-    ("instrument_name", "for example NIRSPEC/MSA"),
-    ("dataproduct_type", "image, spectrum, timeseries, cube"),
-    ("filters", "for example F814W"),
-    ("t_exptime", "exposure time in seconds, 100..5000"),
-    ("t_min", "start, MJD, 59000..60000"),
-    ("calib_level", "0 raw … 4"),
-    ("target_name", "as the proposer wrote it, *part* for a part"),
-    ("proposal_id", "number of the programme"),
-    ("dataRights", "PUBLIC or EXCLUSIVE_ACCESS"),
-];
-
-const DEFAULT_ADQL: &str = "SELECT TOP 2000 *\nFROM ";
+/// What the editor of queries begins with.
+pub const DEFAULT_ADQL: &str = "SELECT TOP 2000 *\nFROM ";
 
 impl Service {
     /// The name that the person gave a service; others are named after what is asked.
@@ -90,16 +77,29 @@ fn products_label(kind: Kind) -> &'static str {
     }
 }
 
-/// Conditions that have a value.
-fn filters_of(filters: &[(String, String)]) -> Result<Vec<Filter>, String> {
-    let typed = filters.iter().filter(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty());
+/// Conditions that have a value; dates are written as the service counts them.
+fn filters_of(state: &State) -> Result<Vec<Filter>, String> {
+    let typed = state.filters.iter().filter(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty());
     typed
-        .map(|(name, value)| format!("{}={}", name.trim(), value.trim()).parse().map_err(|e: archive::Error| e.to_string()))
+        .map(|(name, value)| {
+            let value = state.form.column(name).map_or_else(|| value.trim().to_owned(), |c| c.value(value));
+            format!("{}={value}", name.trim()).parse().map_err(|e: archive::Error| e.to_string())
+        })
         .collect()
 }
 
+/// Whose columns the form shows; `None` where conditions on columns are not taken.
+pub fn form_of(service: &Service) -> Option<FormOf> {
+    match service {
+        Service::Mast => Some(FormOf::Observations),
+        Service::Catalog(name) if matches!(*name, "tic" | "ctl" | "panstarrs") => Some(FormOf::Catalog((*name).into())),
+        Service::Mission(name) => Some(FormOf::Mission((*name).into())),
+        _ => None,
+    }
+}
+
 /// What kind a service is, and its address.
-fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
+pub fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
     match &state.service {
         Service::Saved(name) => settings.services.find(name).map_or((None, String::new()), |s| (Some(s.kind), s.url.clone())),
         Service::Tap => (Some(Kind::Tap), state.base.trim().to_owned()),
@@ -241,7 +241,7 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
         text => Some(text.parse::<usize>().map_err(|_| format!("'{text}' is no number of rows"))?).filter(|n| *n > 0),
     };
     let filter = Some(state.condition.trim().to_owned()).filter(|c| !c.is_empty());
-    let filters = || filters_of(&state.filters);
+    let filters = || filters_of(state);
     let radius = || parse_radius(&state.radius).map_err(|e| e.to_string());
     // Ok(None): the name is not looked up yet.
     let place = || -> Result<Option<(f64, f64)>, String> {
@@ -301,7 +301,7 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
             let (mission, filters) = ((*mission).to_owned(), filters()?);
             let question = |position| Request::Mission { mission, position, filters, columns: Vec::new(), max_rows };
             if state.position.trim().is_empty() {
-                if filters_of(&state.filters)?.is_empty() {
+                if filters_of(state)?.is_empty() {
                     return Err("Give a position or a filter".into());
                 }
                 return archive(question(None));
@@ -379,12 +379,17 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             state.want_schema = Some(base.clone()).filter(|b| b.contains("://"));
             let schema = state.schema.clone();
             super::adql::editor(ui, theme, &mut state.editor, &mut state.adql, schema.as_deref());
+            super::form::below_query(state, ui, theme);
             ui.checkbox(&mut state.asynchronous, "Run as a job on the server")
                 .on_hover_text("UWS: for queries that take longer than a connection lives");
         }
         (Service::Mast | Service::Catalog(_) | Service::Mission(_), _) => {
             place_rows(rail, ui);
-            filter_rows(rail, ui);
+            if form_of(&rail.state.service).is_some() {
+                super::form::filter_rows(rail, ui);
+            } else {
+                kit::note(ui, theme.third, "Takes a place only; select on columns in what comes back.");
+            }
         }
         (Service::Registry, _) => {
             kit::row(ui, theme, "Words", "Services whose title, description or subjects hold all of these words", |ui| {
@@ -413,6 +418,11 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         {
             rail.actions.push(Action::Search);
         }
+        if super::form::can_count(rail.state, rail.session)
+            && kit::button(ui, "Count", !rail.state.waiting).on_hover_text("Ask only how many rows there would be").clicked()
+        {
+            rail.actions.push(Action::Count);
+        }
         if rail.state.service == Service::File
             && kit::button(ui, "Browse…", true).on_hover_text("Pick a file  (Ctrl+O)").clicked()
         {
@@ -420,6 +430,7 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         }
         kit::right(ui, |ui| rail.recipe_word(ui, 0));
     });
+    super::form::count_note(rail, ui);
     arriving(rail, ui);
     found_service(rail, ui);
     history(rail, ui);
@@ -542,6 +553,7 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
         });
     if state.service != before {
         state.complaint.clear();
+        state.form = super::form::State::default();
         state.schema = None;
         state.want_schema = None;
         if matches!((&before, &state.service), (Service::File, _) | (_, Service::File)) {
@@ -592,54 +604,6 @@ fn place_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
     });
     if let Some(name) = look_up {
         rail.actions.push(Action::Resolve(name));
-    }
-}
-
-fn filter_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
-    let theme = rail.theme;
-    let mast = rail.state.service == Service::Mast;
-    ui.add_space(2.0);
-    let filters = &mut rail.state.filters;
-    let mut gone = None;
-    for (i, (name, value)) in filters.iter_mut().enumerate() {
-        ui.push_id(("filter", i), |ui| {
-            ui.horizontal(|ui| {
-                kit::field_look(ui, theme);
-                ui.spacing_mut().item_spacing.x = 4.0;
-                let edit = egui::TextEdit::singleline(name)
-                    .hint_text(egui::RichText::new("column").color(theme.third))
-                    .desired_width(kit::LABEL_PT - 14.0);
-                let edit = ui.add(edit).accessible_name(format!("Filter {} column", i + 1));
-                if mast {
-                    let popup =
-                        egui::Popup::menu(&edit).open_memory(edit.gained_focus().then_some(egui::SetOpenCommand::Bool(true)));
-                    popup.close_behavior(egui::PopupCloseBehavior::CloseOnClick).show(|ui| {
-                        let typed = name.clone();
-                        for (column, help) in MAST_COLUMNS.iter().filter(|(c, _)| c.contains(&typed)) {
-                            if ui.button(*column).on_hover_text(*help).clicked() {
-                                (*column).clone_into(name);
-                            }
-                        }
-                    });
-                }
-                let hint = MAST_COLUMNS.iter().find(|c| c.0 == name.as_str()).map_or("A, B or 1..5 or *part*", |c| c.1);
-                let room = ui.available_width() - 24.0;
-                let edit =
-                    egui::TextEdit::singleline(value).hint_text(egui::RichText::new(hint).color(theme.third)).desired_width(room);
-                ui.add(edit).accessible_name(format!("Filter {} values", i + 1)).on_hover_text(
-                    "Values with commas between, or a range 100..5000 (either end may be left out), or *part* of a text",
-                );
-                if kit::icon(ui, theme, &format!("Remove filter {}", i + 1), kit::draw_cross).clicked() {
-                    gone = Some(i);
-                }
-            });
-        });
-    }
-    if let Some(i) = gone {
-        filters.remove(i);
-    }
-    if filters.last().is_none_or(|(a, b)| !a.is_empty() && !b.is_empty()) {
-        filters.push(Default::default());
     }
 }
 
