@@ -248,7 +248,8 @@ pub fn tick_label(v: f64, step: f64) -> String {
     let v = if v.abs() < step * 1e-6 { 0.0 } else { v };
     // Julian dates and their like, large numbers that differ in their last digits, are written out.
     let large = v.abs() >= 1e6 && (step >= 1e4 || v.abs() >= 1e9);
-    if v != 0.0 && (large || step < 1e-5) {
+    // Small steps far from zero are written out as well: 253.06371 and not 2.5306371e2.
+    if v != 0.0 && (large || (step < 1e-5 && v.abs() < 1e-2)) {
         let digits = ((v.abs().log10().floor() - step.log10().floor()).max(0.0) as usize).min(12);
         return format::minus(&format!("{v:.digits$e}"));
     }
@@ -269,6 +270,8 @@ mod tests {
         assert_eq!(tick_label(0.25, 0.05), "0.25");
         assert_eq!(tick_label(2_458_330.0, 5.0), "2458330");
         assert_eq!(tick_label(4e6, 1e6), "4e6");
+        assert_eq!(tick_label(253.063_71, 1e-6), "253.063710");
+        assert_eq!(tick_label(2e-6, 1e-6), "2e−6");
         assert!(ticks([1.0, 1.0], 5).0.is_empty());
         // An axis that runs backwards (right ascension) has the same ticks.
         assert_eq!(ticks([61.0, -55.0], 6).0.len(), 6);

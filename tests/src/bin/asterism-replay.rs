@@ -1,7 +1,7 @@
 //! A small archive on loopback, to try the whole loop and take pictures of it with no network.
 //!
 //! ```text
-//! asterism-replay [--rate BYTES_PER_SECOND] [--fixtures FOLDER] [--for SECONDS]
+//! asterism-replay [--rate BYTES_PER_SECOND] [--fixtures FOLDER] [--for SECONDS] [--doors]
 //! ```
 //!
 //! It prints the settings that make the program ask it (`settings.json`), then serves:
@@ -11,7 +11,7 @@
 //!   else with an ADQL error as services send it. Real rows, a real connection, as slow as is asked;
 //! * at `/scs`, `/sia`, `/sia2`, `/ssa` and `/links`, recorded answers of a cone search, of images, spectra and DataLink (the
 //!   folder `vo` beside that of MAST's answers), whatever was asked;
-//! * at `/registry/tap`, a registry that knows these services.
+//! * at `/registry/tap`, a registry that knows these services; with `--doors` the settings list all of them, else the first.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,7 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     routes.extend(Replay::mast_routes(fixtures, manner));
     let replay = Replay::start(routes)?;
     let mut services = Services::at(&replay.base());
-    let saved = DOORS.iter().map(|(name, kind, path, about)| SavedService {
+    let listed = if words.iter().any(|w| w == "--doors") { DOORS.len() } else { 1 };
+    let saved = DOORS.iter().take(listed).map(|(name, kind, path, about)| SavedService {
         name: (*name).into(),
         kind: *kind,
         url: format!("{}{path}", replay.base()),

@@ -130,6 +130,14 @@ const AT_ONCE: usize = 50_000;
 /// A field keeps its centre while the rows are about there, degrees.
 const STAYS_DEG: f64 = 40.0;
 
+/// One row, or several in one place, are shown in a field of an arcminute.
+const LEAST_FIELD_RAD: f64 = PI / 180.0 / 60.0;
+
+fn at_least([low, high]: [f64; 2], width: f64) -> [f64; 2] {
+    let more = ((width - (high - low)) / 2.0).max(0.0);
+    [low - more, high + more]
+}
+
 /// Project the rows; a field or globe around `centre` (degrees in the frame) where there is one; a field leaves it once the rows are
 /// elsewhere.
 fn place(dataset: &Dataset, projection: Choice, frame: SkyFrame, centre: Option<[f64; 2]>) -> Result<Placed, String> {
@@ -173,7 +181,10 @@ fn place(dataset: &Dataset, projection: Choice, frame: SkyFrame, centre: Option<
     let plane: Vec<[f64; 2]> =
         sky.iter().map(|[a, d]| if a.is_finite() && d.is_finite() { map.plane(*a, *d) } else { [f64::NAN; 2] }).collect();
     let home = match kind {
-        Projection::Field => Range2::of_points(plane.iter().copied()),
+        Projection::Field => {
+            let of_rows = Range2::of_points(plane.iter().copied());
+            Range2 { x: at_least(of_rows.x, LEAST_FIELD_RAD), y: at_least(of_rows.y, LEAST_FIELD_RAD) }
+        }
         Projection::Mollweide | Projection::Hammer => Range2 { x: [-2.9, 2.9], y: [-1.5, 1.5] },
         Projection::Aitoff => Range2 { x: [-3.25, 3.25], y: [-1.65, 1.65] },
         Projection::Globe => Range2 { x: [-1.02, 1.02], y: [-1.02, 1.02] },

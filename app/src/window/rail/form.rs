@@ -75,7 +75,7 @@ pub fn filter_rows(rail: &mut Rail<'_>, ui: &mut Ui) {
                 ui.spacing_mut().item_spacing.x = 4.0;
                 let edit = egui::TextEdit::singleline(name)
                     .hint_text(egui::RichText::new("column").color(theme.third))
-                    .desired_width(kit::LABEL_PT - 14.0);
+                    .desired_width(kit::LABEL_PT + 14.0);
                 let edit = ui.add(edit).accessible_name(format!("Filter {} column", i + 1));
                 begun |= edit.has_focus() || !name.is_empty();
                 if let Some(columns) = &columns {
