@@ -106,7 +106,7 @@ settle "$home/before.png"
 press 204 120
 # The service on loopback stands in the place of the first one that is kept; the list is longer than its window.
 xdotool mousemove 230 500
-xdotool click --repeat 20 --delay 50 5
+xdotool click --repeat 45 --delay 50 5
 sleep 1
 press 196 204
 press 150 180

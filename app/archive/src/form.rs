@@ -27,6 +27,8 @@ pub enum FormOf {
     Catalog(String),
     /// One mission at MAST.
     Mission(String),
+    /// Another service of MAST's portal.
+    Portal(String),
 }
 
 /// What a condition on a column holds.
@@ -116,6 +118,10 @@ impl Client {
                 "tic" | "ctl" => Ok(of_config(&self.columns_config("Mast.Catalogs.Tess.Cone", cancelled)?)),
                 "panstarrs" => self.panstarrs_columns(cancelled),
                 _ => Ok(Vec::new()),
+            },
+            FormOf::Portal(name) => match crate::portal::find(name).map(|s| s.config) {
+                Some("") | None => Ok(Vec::new()),
+                Some(config) => Ok(of_config(&self.columns_config(config, cancelled)?)),
             },
             FormOf::Mission(mission) => {
                 let columns = self.mission_columns(mission, cancelled)?;

@@ -30,6 +30,7 @@ mod json;
 pub mod mast;
 pub mod mission;
 pub mod parts;
+pub mod portal;
 pub mod registry;
 pub mod replay;
 mod resolve;
@@ -172,6 +173,26 @@ pub enum Request {
         #[serde(default)]
         max_rows: Option<usize>,
     },
+    /// Any other service of MAST's portal, by its own name (see [`portal::SERVICES`]).
+    Portal {
+        /// Which: `Mast.Jwst.Filtered.Nircam`, `Mast.Tic.Crossmatch`, ...
+        service: String,
+        /// Right ascension, declination and radius, degrees.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// Conditions.
+        #[serde(default)]
+        filters: Vec<Filter>,
+        /// Objects to look for in a cross-match: right ascension and declination, degrees ICRS.
+        #[serde(default)]
+        objects: Vec<(f64, f64)>,
+        /// How far a match may be, degrees.
+        #[serde(default)]
+        radius_deg: Option<f64>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
     /// The files behind observations of MAST (Mast.Caom.Products), each once.
     MastProducts {
         /// The numbers of the observations (`obsid`, not the text `obs_id`).
@@ -306,6 +327,7 @@ impl Request {
             Self::MastCone { max_rows, .. }
             | Self::MastFiltered { max_rows, .. }
             | Self::MastCatalog { max_rows, .. }
+            | Self::Portal { max_rows, .. }
             | Self::Tap { max_rows, .. }
             | Self::Cone { max_rows, .. }
             | Self::Sia { max_rows, .. }
@@ -416,6 +438,8 @@ impl Client {
         let mut answer = match request {
             Request::MastCone { .. } | Request::MastFiltered { .. } => self.search_counted(request, cancelled, &out),
             Request::MastCatalog { .. } => self.search_mast(request, cancelled, &out),
+            Request::Portal { objects, .. } if !objects.is_empty() => self.search_crossmatch(request, cancelled, &out),
+            Request::Portal { .. } => self.search_mast(request, cancelled, &out),
             Request::MastParts { plan } => self.search_parts(plan.clone(), cancelled, &out),
             Request::Mission { .. } => self.search_mission(request, cancelled, &out),
             Request::MissionProducts { mission, datasets } => self.mission_products(mission, datasets, cancelled).map(|table| {
@@ -443,7 +467,7 @@ impl Client {
     /// [`Error::Unsupported`] where the service cannot count; else as [`Client::search`].
     pub fn count(&self, request: &Request, cancelled: &dyn Fn() -> bool) -> Result<u64> {
         match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
+            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } | Request::Portal { .. } => {
                 self.count_mast(request, cancelled)
             }
             Request::MastParts { plan } => Ok(plan.total),

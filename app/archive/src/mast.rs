@@ -122,16 +122,16 @@ impl Filter {
 }
 
 /// One question to the portal, page by page.
-struct Invoke {
-    service: String,
-    params: Value,
+pub(crate) struct Invoke {
+    pub service: String,
+    pub params: Value,
     /// Name of the columns configuration.
-    config: &'static str,
+    pub config: &'static str,
     /// Exactly so many rows means that there are more.
-    cap: Option<usize>,
+    pub cap: Option<usize>,
 }
 
-fn filters_json(filters: &[Filter]) -> Value {
+pub(crate) fn filters_json(filters: &[Filter]) -> Value {
     Value::Array(filters.iter().map(Filter::mast_json).collect())
 }
 
@@ -223,6 +223,9 @@ fn invoke_of(request: &Request, count: bool) -> Result<Invoke> {
                 });
             }
             invoke
+        }
+        Request::Portal { service, position, filters, max_rows, .. } => {
+            crate::portal::invoke_of(service, *position, filters, *max_rows, count)?
         }
         _ => return Err(Error::Unsupported { service: "MAST".into(), what: "this is a request for another service".into() }),
     })
@@ -360,7 +363,7 @@ impl Client {
     }
 
     /// A page as a table with units, UCDs and descriptions.
-    fn page_table(&self, page: Page, name: &str, config: &str, cancelled: Cancelled) -> Result<Table> {
+    pub(crate) fn page_table(&self, page: Page, name: &str, config: &str, cancelled: Cancelled) -> Result<Table> {
         let rules = self.config(config, cancelled);
         let caom = config == "Mast.Caom.Cone" || config == "Mast.Caom.Products";
         page.table(name, &|column| {

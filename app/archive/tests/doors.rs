@@ -671,3 +671,77 @@ fn services_show_examples_of_queries() {
         }
     }
 }
+
+// ------------------------------------------------------------------------------------------- portal
+
+#[test]
+fn every_service_of_the_portal_is_asked_as_its_own_page_asks_it() {
+    use asterism_archive::portal::{OBJECTS_AT_ONCE, SERVICES, Takes};
+    let answer = |seen: &Seen, _: usize| {
+        let request = seen.mast();
+        let rows: Vec<_> = match request["data"]["data"].as_array() {
+            // The nearest of a catalogue for each of the objects but the last.
+            Some(list) => list[..list.len() - 1]
+                .iter()
+                .map(|o| json!({"ra": o["ra"], "dec": o["dec"], "MatchID": o["ra"].as_f64().unwrap() * 10.0}))
+                .collect(),
+            None => vec![json!({"ra": 1.0, "dec": 2.0, "MatchID": 3.0})],
+        };
+        let fields =
+            json!([{"name": "ra", "type": "float"}, {"name": "dec", "type": "float"}, {"name": "MatchID", "type": "float"}]);
+        let paging = json!({"page": 1, "pageSize": 50000, "pagesFiltered": 1, "rows": rows.len(), "rowsFiltered": rows.len(), "rowsTotal": rows.len()});
+        Some(Reply::bytes(json!({"status": "COMPLETE", "msg": "", "data": rows, "fields": fields, "paging": paging}).to_string()))
+    };
+    let replay = Replay::start(vec![
+        Route::new("POST", "/api/v0/invoke", answer),
+        Route::post("/portal/Mashup/Mashup.asmx/columnsconfig", Reply::bytes("")),
+    ])
+    .unwrap();
+    let client = client(&replay);
+    let ask = |service: &str, takes: Takes, objects: Vec<(f64, f64)>| Request::Portal {
+        service: service.into(),
+        position: matches!(takes, Takes::Place | Takes::ConditionsAndPlace).then_some((10.0, 20.0, 0.1)),
+        filters: match takes {
+            Takes::Conditions | Takes::ConditionsAndPlace => vec!["exp_type=NRC_IMAGE".parse().unwrap()],
+            Takes::MatchId => vec!["MatchID=17".parse().unwrap()],
+            _ => vec![],
+        },
+        objects,
+        radius_deg: Some(0.002),
+        max_rows: None,
+    };
+    for service in SERVICES {
+        let objects = if service.takes == Takes::Objects { vec![(1.5, -2.5), (3.5, 4.5)] } else { vec![] };
+        let (result, t, _) = search(&client, &ask(service.name, service.takes, objects));
+        result.unwrap_or_else(|e| panic!("{}: {e}", service.name));
+        assert_eq!(t.rows(), 1, "{}", service.name);
+        let sent = replay.seen_at("/api/v0/invoke").last().unwrap().mast();
+        let name = sent["service"].as_str().unwrap();
+        assert!(name.starts_with(service.name), "{name}");
+        match service.takes {
+            Takes::Place => assert_eq!((&sent["params"]["ra"], &sent["params"]["radius"]), (&json!(10.0), &json!(0.1))),
+            Takes::Objects => {
+                assert_eq!(sent["params"], json!({"raColumn": "ra", "decColumn": "dec", "radius": 0.002}));
+                assert_eq!(sent["data"]["data"][0], json!({"ra": 1.5, "dec": -2.5}));
+            }
+            Takes::MatchId => assert_eq!(sent["params"], json!({"input": "17"})),
+            Takes::Nothing => assert_eq!(sent["params"], json!({})),
+            Takes::Conditions => assert!(sent["params"]["filters"].to_string().contains("NRC_IMAGE")),
+            Takes::ConditionsAndPlace => assert!(name.contains(".Position") && sent["params"]["dec"] == json!(20.0)),
+        }
+    }
+    // A long list goes in parts, and every row comes once.
+    let many: Vec<(f64, f64)> = (0..OBJECTS_AT_ONCE + 5).map(|i| (i as f64 / 10.0, 1.0)).collect();
+    let before = replay.seen_at("/api/v0/invoke").len();
+    let (result, t, _) = search(&client, &ask("Tic.Crossmatch", Takes::Objects, many.clone()));
+    result.unwrap();
+    assert_eq!((replay.seen_at("/api/v0/invoke").len() - before, t.rows()), (2, many.len() - 2));
+    // What a service does not take is said before anything is sent.
+    let before = replay.seen().len();
+    let refused = |request: &Request| search(&client, request).0.unwrap_err().to_string();
+    assert!(refused(&ask("Tic.Crossmatch", Takes::Objects, vec![])).contains("a list of objects"));
+    assert!(refused(&ask("Mast.Jwst.Filtered.Miri", Takes::Place, vec![])).contains("no position"));
+    assert!(refused(&ask("Mast.Nothing.Of.It", Takes::Nothing, vec![])).contains("no service"));
+    assert!(client.count(&ask("Mast.Missions.List", Takes::Nothing, vec![]), GO_ON).is_err());
+    assert_eq!(replay.seen().len(), before);
+}

@@ -174,6 +174,9 @@ pub fn name_of(question: &Ask) -> String {
         Ask::Archive { request } => match request {
             Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastParts { .. } => "MAST".into(),
             Request::MastCatalog { catalog, .. } => catalog.to_uppercase(),
+            Request::Portal { service, .. } => {
+                asterism_archive::portal::find(service).map_or_else(|| service.clone(), |s| s.title.into())
+            }
             Request::MastProducts { obsids } => format!("Products of {} observations", obsids.len()),
             Request::Mission { mission, .. } => mission.to_uppercase(),
             Request::MissionProducts { mission, datasets } => {
@@ -201,6 +204,7 @@ pub fn service_of(question: &Ask) -> String {
             Request::MastCone { .. }
             | Request::MastFiltered { .. }
             | Request::MastCatalog { .. }
+            | Request::Portal { .. }
             | Request::MastParts { .. }
             | Request::Mission { .. }
             | Request::MissionProducts { .. }
@@ -239,6 +243,7 @@ pub fn without_limit(question: &Ask) -> Ask {
             Request::MastCone { max_rows, .. }
             | Request::MastFiltered { max_rows, .. }
             | Request::MastCatalog { max_rows, .. }
+            | Request::Portal { max_rows, .. }
             | Request::Cone { max_rows, .. }
             | Request::Sia { max_rows, .. }
             | Request::Sia2 { max_rows, .. }
@@ -289,6 +294,10 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
                     filters.extend(boxes()?);
                     Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, filters, max_rows }
                 }
+                Request::Portal { service, position, mut filters, objects, radius_deg, max_rows } if objects.is_empty() => {
+                    filters.extend(boxes()?);
+                    Request::Portal { service, position, filters, objects, radius_deg, max_rows }
+                }
                 Request::Mission { mission, position, mut filters, columns, max_rows } => {
                     filters.extend(boxes()?);
                     Request::Mission { mission, position, filters, columns, max_rows }
@@ -304,6 +313,7 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
                     ));
                 }
                 Request::Cone { .. }
+                | Request::Portal { .. }
                 | Request::Sia { .. }
                 | Request::Sia2 { .. }
                 | Request::DataLink { .. }

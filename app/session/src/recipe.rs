@@ -590,6 +590,14 @@ pub fn request_of(
                 }
                 Ok(Request::MastProducts { obsids })
             }
+            (Some(name), at) if asterism_archive::portal::find(name).is_some() => Ok(Request::Portal {
+                service: asterism_archive::portal::find(name).map_or_else(String::new, |s| s.name.into()),
+                position: at.map(|(ra, dec)| (ra, dec, radius_deg)),
+                filters,
+                objects: Vec::new(),
+                radius_deg: Some(radius_deg),
+                max_rows,
+            }),
             (Some(name), _) => {
                 let (ra_deg, dec_deg) = here()?;
                 Ok(Request::MastCatalog { catalog: name.into(), ra_deg, dec_deg, radius_deg, filters, max_rows })
@@ -692,6 +700,19 @@ pub fn step_search(d: &Dataset) -> String {
                 line("service", quoted(&format!("mast:{catalog}")));
                 line("position", quoted(&format!("{ra_deg} {dec_deg}")));
                 line("radius", quoted(&format!("{radius_deg}deg")));
+                if !list.is_empty() {
+                    line("filter", filters(list));
+                }
+                limit = *max_rows;
+            }
+            Request::Portal { service, position, filters: list, max_rows, radius_deg, .. } => {
+                line("service", quoted(&format!("mast:{service}")));
+                if let Some((ra, dec, r)) = position {
+                    line("position", quoted(&format!("{ra} {dec}")));
+                    line("radius", quoted(&format!("{r}deg")));
+                } else if let Some(r) = radius_deg {
+                    line("radius", quoted(&format!("{r}deg")));
+                }
                 if !list.is_empty() {
                     line("filter", filters(list));
                 }

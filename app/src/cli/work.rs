@@ -16,7 +16,8 @@ use crate::theme::Theme;
 /// Words of `asterism search`.
 #[derive(Args)]
 pub struct Search {
-    /// `mast`, `mast:tic`, `sample:NAME`, an address, a saved service's name; for --kind mission the mission (`hst`, or
+    /// `mast`, `mast:tic`, `mast:Jwst.Filtered.Nircam` (any service of the portal), `sample:NAME`, an address, a saved service's
+    /// name; for --kind mission the mission (`hst`, or
     /// `hst:products`), for --kind registry the words to look for.
     service: String,
     /// Where the rows go; the ending says the format.
@@ -39,7 +40,7 @@ pub struct Search {
     /// NAME=VALUE,VALUE or NAME=MIN..MAX; may be given several times. For samples: a predicate.
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
-    /// A table to upload to a TAP service.
+    /// A table to upload to a TAP service, or the list of a cross-match (`mast:Tic.Crossmatch`).
     #[arg(long, value_name = "NAME=TABLE")]
     upload: Vec<String>,
     /// At most so many rows.
@@ -125,6 +126,15 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
             &settings.services,
         )
         .map_err(|e| Ended::Usage(e.to_string()))?;
+        if let archive::Request::Portal { objects, .. } = &mut request {
+            // The list of a cross-match; its name is of no use here.
+            for text in &a.upload {
+                let path = text.split_once('=').map_or(text.as_str(), |(_, path)| path);
+                let list = read_dataset(std::path::Path::new(path))?;
+                let at = data::crossmatch::Positions::of(&list.table, None)?;
+                objects.extend(at.ra_deg.iter().copied().zip(at.dec_deg.iter().copied()).filter(|(r, d)| (r + d).is_finite()));
+            }
+        }
         if let archive::Request::Tap { uploads, .. } = &mut request {
             for text in &a.upload {
                 let (name, path) =

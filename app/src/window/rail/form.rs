@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
+use asterism_session::archive::portal::Takes;
 use asterism_session::archive::{FormColumn, FormOf, Kind, TapExample, TapSchema, check_adql};
 use asterism_session::{Ask, Looked, Session};
 use egui::Ui;
 
-use super::search::{Built, Service, address, build, form_of};
+use super::search::{Built, Service, address, build, form_of, takes};
 use super::{Rail, State as RailState, kit};
 use crate::theme::{self, Theme};
 
@@ -362,6 +363,7 @@ fn add_word(query: &mut String, word: &str) {
 pub fn can_count(state: &RailState, session: &Session) -> bool {
     match (&state.service, address(state, session.settings()).0) {
         (Service::Mast | Service::Catalog("tic" | "ctl") | Service::Mission(_), _) => true,
+        (Service::Portal(name), _) => matches!(takes(name), Takes::Conditions | Takes::ConditionsAndPlace),
         (_, kind) => kind == Some(Kind::Tap),
     }
 }

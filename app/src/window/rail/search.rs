@@ -1,6 +1,7 @@
 //! Step 1: whom to ask and what; the answer's tables, and the searches so far.
 
 use asterism_session::archive::mission::MISSIONS;
+use asterism_session::archive::portal::{self, Takes};
 use asterism_session::archive::{self, Filter, FormOf, Kind, Request, parse_position, parse_radius};
 use asterism_session::{Ask, Command, LedgerEntry, Settings, sample};
 use egui::Ui;
@@ -18,6 +19,8 @@ pub enum Service {
     Mast,
     /// A catalogue at MAST.
     Catalog(&'static str),
+    /// Another service of MAST's portal, by its own name.
+    Portal(&'static str),
     /// The search of one mission at MAST, by its name in addresses.
     Mission(&'static str),
     /// Services of the Virtual Observatory, by words.
@@ -62,6 +65,7 @@ impl Service {
             Self::Tap => "TAP service…".into(),
             Self::Cone => "Cone search…".into(),
             Self::Mission(name) => MISSIONS.iter().find(|m| m.0 == *name).map_or_else(|| (*name).to_owned(), |m| m.1.to_owned()),
+            Self::Portal(name) => portal::find(name).map_or_else(|| (*name).to_owned(), |s| s.title.to_owned()),
             Self::Registry => "Find services…".into(),
             Self::Products(kind) => products_label(*kind).into(),
             Self::File => "File…".into(),
@@ -88,12 +92,21 @@ fn filters_of(state: &State) -> Result<Vec<Filter>, String> {
         .collect()
 }
 
+/// What a service of the portal is asked with.
+pub fn takes(name: &str) -> Takes {
+    portal::find(name).map_or(Takes::Nothing, |s| s.takes)
+}
+
 /// Whose columns the form shows; `None` where conditions on columns are not taken.
 pub fn form_of(service: &Service) -> Option<FormOf> {
     match service {
         Service::Mast => Some(FormOf::Observations),
         Service::Catalog(name) if matches!(*name, "tic" | "ctl" | "panstarrs") => Some(FormOf::Catalog((*name).into())),
         Service::Mission(name) => Some(FormOf::Mission((*name).into())),
+        Service::Portal(name) => {
+            let conditions = matches!(takes(name), Takes::Conditions | Takes::ConditionsAndPlace | Takes::MatchId);
+            conditions.then(|| FormOf::Portal((*name).into()))
+        }
         _ => None,
     }
 }
@@ -167,6 +180,16 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                     state.filters = texts(&plan.filters);
                     if let Some((ra, dec, radius)) = plan.position {
                         place(state, ra, dec, radius);
+                    }
+                }
+                Request::Portal { service, position, filters, objects, .. } => {
+                    // A list of objects is no question that the form could hold.
+                    if let Some(s) = portal::find(service).filter(|_| objects.is_empty()) {
+                        state.service = Service::Portal(s.name);
+                    }
+                    state.filters = texts(filters);
+                    if let Some((ra, dec, radius)) = position {
+                        place(state, *ra, *dec, *radius);
                     }
                 }
                 // Which observations they are of is no question that the form could hold.
@@ -297,6 +320,26 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
                 }
             }
         }
+        (Service::Portal(name), _) => {
+            let filters = filters()?;
+            let question = |position| Request::Portal {
+                service: (*name).into(),
+                position,
+                filters,
+                objects: Vec::new(),
+                radius_deg: None,
+                max_rows,
+            };
+            let placed = matches!(takes(name), Takes::Place | Takes::ConditionsAndPlace);
+            if !placed || (takes(name) == Takes::ConditionsAndPlace && state.position.trim().is_empty()) {
+                return archive(question(None));
+            }
+            let radius = radius()?;
+            match place()? {
+                None => Ok(None),
+                Some((ra, dec)) => archive(question(Some((ra, dec, radius)))),
+            }
+        }
         (Service::Mission(mission), _) => {
             let (mission, filters) = ((*mission).to_owned(), filters()?);
             let question = |position| Request::Mission { mission, position, filters, columns: Vec::new(), max_rows };
@@ -389,6 +432,15 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
                 super::form::filter_rows(rail, ui);
             } else {
                 kit::note(ui, theme.third, "Takes a place only; select on columns in what comes back.");
+            }
+        }
+        (Service::Portal(name), _) => {
+            let takes = takes(name);
+            if matches!(takes, Takes::Place | Takes::ConditionsAndPlace) {
+                place_rows(rail, ui);
+            }
+            if form_of(&rail.state.service).is_some() {
+                super::form::filter_rows(rail, ui);
             }
         }
         (Service::Registry, _) => {
@@ -531,6 +583,11 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
                 .on_hover_text("Hubble, JWST, Kepler, TESS, GALEX, IUE, FUSE, Pan-STARRS and more");
             for (name, title) in CATALOGS {
                 ui.selectable_value(&mut state.service, Service::Catalog(name), title);
+            }
+            head(ui, "More of MAST's portal");
+            // Lists of one's own objects are matched elsewhere.
+            for s in portal::SERVICES.iter().filter(|s| s.takes != Takes::Objects) {
+                ui.selectable_value(&mut state.service, Service::Portal(s.name), s.title).on_hover_text(s.name);
             }
             head(ui, "One mission, all its columns");
             for (name, title, _) in MISSIONS {
