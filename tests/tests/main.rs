@@ -6,6 +6,7 @@ mod drive;
 mod fuzz;
 mod house;
 mod interop;
+mod legs;
 mod picture;
 mod pixels;
 mod products;

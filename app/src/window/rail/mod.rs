@@ -6,6 +6,7 @@
 mod adql;
 mod features;
 mod map;
+mod parts;
 mod refine;
 mod search;
 mod subsets;
