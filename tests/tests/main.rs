@@ -7,6 +7,7 @@ mod form;
 mod fuzz;
 mod house;
 mod interop;
+mod legs;
 mod picture;
 mod pixels;
 mod products;

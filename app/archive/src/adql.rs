@@ -296,6 +296,43 @@ pub fn quote_identifier(name: &str) -> String {
     if quoted || dotted { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
+/// Whether a query is one SELECT without a set operation, join, group, order, limit or sub-query: what can be split by a condition more.
+pub fn is_plain_select(adql: &str) -> bool {
+    plain_but_top(adql) && adql.split_whitespace().nth(1).is_some_and(|w| !w.eq_ignore_ascii_case("TOP"))
+}
+
+fn plain_but_top(adql: &str) -> bool {
+    let upper = adql.to_ascii_uppercase();
+    let words: Vec<&str> = upper.split_whitespace().collect();
+    words.first() == Some(&"SELECT")
+        && !["UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "ORDER", "OFFSET", "JOIN"].iter().any(|w| words.contains(w))
+        && upper.matches("SELECT").count() == 1
+}
+
+/// An ADQL query with one condition more: the old query becomes a sub-query, so that whatever it
+/// holds (ORDER BY, GROUP BY, TOP) cannot clash with the condition. A TOP of the old query is
+/// taken out, since the condition must see all rows.
+pub fn narrowed(adql: &str, condition: &str) -> String {
+    let adql = adql.trim().trim_end_matches(';');
+    let second = adql.split_whitespace().nth(1);
+    let untopped = if second.is_some_and(|w| w.eq_ignore_ascii_case("TOP")) {
+        let mut rest = adql.trim_start()["SELECT".len()..].trim_start()["TOP".len()..].trim_start();
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        format!("SELECT {rest}")
+    } else {
+        adql.to_owned()
+    };
+    if plain_but_top(adql) {
+        let upper = untopped.to_ascii_uppercase();
+        let at = upper.find("WHERE").filter(|i| upper[..*i].ends_with(char::is_whitespace));
+        return match at {
+            Some(i) => format!("{}\nWHERE ({})\n  AND ({condition})", untopped[..i].trim_end(), untopped[i + 5..].trim()),
+            None => format!("{untopped}\nWHERE {condition}"),
+        };
+    }
+    format!("SELECT *\nFROM ({untopped}) AS earlier\nWHERE {condition}")
+}
+
 /// Right ascension and declination in degrees from `10.68 41.27`, `00:42:44.3 +41:16:09`, `00h42m44s +41d16m09s` or
 /// `00 42 44 +41 16 09` (the sexagesimal forms in hours and degrees). `None` if it is something else: a name, say.
 pub fn parse_position(text: &str) -> Option<(f64, f64)> {

@@ -51,7 +51,7 @@ pub use adql_check::check_adql;
 pub use error::{Error, Result};
 pub use examples::TapExample;
 pub use form::{FormColumn, FormKind, FormOf};
-pub use parts::{Part, Plan};
+pub use parts::{Axis, Part, Plan};
 pub use services::{Kind, SavedService, Services};
 pub use token::Token;
 pub use vo::{TapColumn, TapSchema, TapTable};
@@ -256,8 +256,8 @@ pub enum Request {
         #[serde(default)]
         max_rows: Option<usize>,
     },
-    /// What is left of a search that MAST can only answer in parts (see [`parts`]).
-    MastParts {
+    /// What is left of a search that a service can only answer in parts (see [`parts`]).
+    Parts {
         /// The parts, and which of them came already.
         plan: Plan,
     },
@@ -335,7 +335,7 @@ impl Request {
             | Self::Mission { max_rows, .. }
             | Self::Registry { max_rows, .. }
             | Self::Ssa { max_rows, .. } => *max_rows,
-            Self::MastParts { plan } => plan.max_rows,
+            Self::Parts { plan } => plan.max_rows,
             Self::MastProducts { .. } | Self::MissionProducts { .. } | Self::DataLink { .. } => None,
         }
     }
@@ -436,11 +436,12 @@ impl Client {
         let start = std::time::Instant::now();
         let out = http::Out::new(on);
         let mut answer = match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } => self.search_counted(request, cancelled, &out),
-            Request::MastCatalog { .. } => self.search_mast(request, cancelled, &out),
+            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } => {
+                self.search_counted(request, cancelled, &out)
+            }
             Request::Portal { objects, .. } if !objects.is_empty() => self.search_crossmatch(request, cancelled, &out),
             Request::Portal { .. } => self.search_mast(request, cancelled, &out),
-            Request::MastParts { plan } => self.search_parts(plan.clone(), cancelled, &out),
+            Request::Parts { plan } => self.search_parts(plan.clone(), cancelled, &out),
             Request::Mission { .. } => self.search_mission(request, cancelled, &out),
             Request::MissionProducts { mission, datasets } => self.mission_products(mission, datasets, cancelled).map(|table| {
                 out.send(Event::Rows(table));
@@ -470,13 +471,24 @@ impl Client {
             Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastCatalog { .. } | Request::Portal { .. } => {
                 self.count_mast(request, cancelled)
             }
-            Request::MastParts { plan } => Ok(plan.total),
+            Request::Parts { plan } => match plan.total {
+                Some(total) => Ok(total),
+                None => self.count(&plan.base, cancelled),
+            },
             Request::Mission { .. } => self.count_mission(request, cancelled),
             Request::MastProducts { .. } | Request::MissionProducts { .. } => {
                 Err(Error::Unsupported { service: "MAST".into(), what: "counting products before they are listed".into() })
             }
             _ => self.count_vo(request, cancelled),
         }
+    }
+}
+
+/// The service of a request, for a person.
+pub(crate) fn service_of(request: &Request) -> String {
+    match request {
+        Request::Tap { base, .. } => base.clone(),
+        _ => "MAST".into(),
     }
 }
 

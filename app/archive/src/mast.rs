@@ -27,8 +27,8 @@ use crate::{Answer, Client, Error, Event, Filter, FilterValues, Request, Result,
 const EXECUTING_LIMIT: Duration = Duration::from_secs(600);
 /// Rows of the first answer, so that something is soon to be seen; the pages after it are as large as the settings say.
 const FIRST_ROWS: usize = 500;
-/// Rows that HSC and GALEX are asked for at most.
-const CATALOG_ROWS: usize = 50_000;
+/// Rows of one page at most.
+const PAGE_ROWS: usize = 50_000;
 
 /// Rules of columns by name.
 pub(crate) type Config = HashMap<String, ColumnRule>;
@@ -135,7 +135,7 @@ pub(crate) fn filters_json(filters: &[Filter]) -> Value {
     Value::Array(filters.iter().map(Filter::mast_json).collect())
 }
 
-fn invoke_of(request: &Request, count: bool) -> Result<Invoke> {
+fn invoke_of(request: &Request, count: bool, catalog_rows: usize) -> Result<Invoke> {
     let columns = if count { "COUNT_BIG(*)" } else { "*" };
     let caom = "Mast.Caom.Cone";
     Ok(match request {
@@ -190,7 +190,7 @@ fn invoke_of(request: &Request, count: bool) -> Result<Invoke> {
                 "plato" => plain("Mast.Catalogs.Plato.Cone", ""),
                 "diskdetective" => plain("Mast.Catalogs.DiskDetective.Cone", "Mast.Catalogs.Dd.Cone"),
                 "hsc" | "galex" => {
-                    let cap = max_rows.map_or(CATALOG_ROWS, |m| m.clamp(1, CATALOG_ROWS));
+                    let cap = max_rows.map_or(catalog_rows, |m| m.clamp(1, catalog_rows));
                     let mut params = place.clone();
                     let service = if name == "hsc" {
                         params["nr"] = json!(cap);
@@ -388,9 +388,9 @@ impl Client {
         {
             return self.search_panstarrs((*ra_deg, *dec_deg, *radius_deg), filters, *max_rows, cancelled, out);
         }
-        let invoke = invoke_of(request, false)?;
+        let invoke = invoke_of(request, false, self.services().catalog_rows.max(1))?;
         let max_rows = request.max_rows().unwrap_or(usize::MAX);
-        let page_size = self.services().page_size.clamp(1, CATALOG_ROWS).min(max_rows.max(1));
+        let page_size = self.services().page_size.clamp(1, PAGE_ROWS).min(max_rows.max(1));
         // Not worth a question of its own where it is most of a page.
         let first_size = if page_size >= 2 * FIRST_ROWS { FIRST_ROWS } else { page_size };
         let breaker = cache_breaker();
@@ -480,7 +480,7 @@ impl Client {
     ) -> Result<Answer> {
         check_position(ra, dec, radius)?;
         let max_rows = max_rows.unwrap_or(usize::MAX);
-        let page_size = self.services().page_size.clamp(1, CATALOG_ROWS).min(max_rows.max(1));
+        let page_size = self.services().page_size.clamp(1, PAGE_ROWS).min(max_rows.max(1));
         let mut url =
             self.http.url(&format!("{}/api/v0.1/panstarrs/dr2/mean.json", self.services().catalogs.trim_end_matches('/')))?;
         {
@@ -571,7 +571,7 @@ impl Client {
     }
 
     pub(crate) fn count_mast(&self, request: &Request, cancelled: Cancelled) -> Result<u64> {
-        let invoke = invoke_of(request, true)?;
+        let invoke = invoke_of(request, true, 1)?;
         let text = Self::invoke_text(&invoke.service, &invoke.params, 1, 1000, &cache_breaker());
         let page = self.invoke(&text, cancelled, None, &|_| Ok(()))?;
         page.first_integer()
@@ -589,7 +589,7 @@ impl Client {
             let ids = batch.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
             let params = json!({"obsid": ids});
             let breaker = cache_breaker();
-            let page_size = self.services().page_size.clamp(1, CATALOG_ROWS);
+            let page_size = self.services().page_size.clamp(1, PAGE_ROWS);
             let mut number = 1;
             loop {
                 let text = Self::invoke_text("Mast.Caom.Products", &params, number, page_size, &breaker);

@@ -132,6 +132,8 @@ pub struct Services {
     pub page_size: usize,
     /// Rows at which MAST's portal breaks off; searches above it go in parts.
     pub portal_rows: usize,
+    /// Rows that HSC and GALEX are asked for at most; a cone that comes with so many can go in parts.
+    pub catalog_rows: usize,
     /// Where products are kept; the user's cache folder if unset.
     pub cache: Option<PathBuf>,
     /// Gigabytes (10⁹ bytes) of products that are kept at most; the files used longest ago go first. 0 for no limit.
@@ -208,6 +210,7 @@ impl Default for Services {
             poll_s: 1.0,
             page_size: 10_000,
             portal_rows: 500_000,
+            catalog_rows: 50_000,
             cache: None,
             cache_gb: 5.0,
         }

@@ -142,14 +142,14 @@ fn a_search_above_the_wall_of_mast_goes_in_parts() {
     // Each row once, also those on the borders.
     assert_eq!(sorted_ids(&table), ids);
     let first = &plans[0];
-    assert_eq!((first.total, first.unplaced, first.done()), (ids.len() as u64, 0, 0));
-    assert!(first.parts.len() > 4 && first.parts.iter().all(|p| p.rows <= 500), "{first:?}");
+    assert_eq!((first.total, first.unplaced, first.done()), (Some(ids.len() as u64), 0, 0));
+    assert!(first.parts.len() > 4 && first.parts.iter().all(|p| p.rows <= Some(500)), "{first:?}");
     // The field that no cell parts was parted by time.
     assert!(first.parts.iter().any(|p| p.ranges[2] != [15_000.0, 95_000.0]));
     let last = plans.last().unwrap();
     assert_eq!(last.done(), last.parts.len());
     assert!(
-        last.to_string().contains(&format!("{} parts", last.parts.len())) && last.parts[0].to_string().contains("rows, here")
+        last.to_string().contains(&format!("{} parts", last.parts.len())) && last.words(&last.parts[0]).contains("rows, here")
     );
     // A wish for fewer rows than the wall needs no plan.
     let few = Request::MastFiltered { filters: vec![], position: Some((120.0, 10.0, 30.0)), max_rows: Some(100) };
@@ -180,15 +180,15 @@ fn a_search_in_parts_goes_on_where_it_stopped() {
     let text = error.to_string();
     assert!(text.contains("parts had come and are kept"), "{text}");
     let Error::PartsLeft { plan, .. } = error else { panic!("{text}") };
-    assert!(plan.done() > 0 && plan.done() < plan.parts.len() && plan.rows_left() > 0);
+    assert!(plan.done() > 0 && plan.done() < plan.parts.len() && plan.rows_left() > Some(0));
     let before = table.rows();
     broken.store(false, Ordering::Relaxed);
     // Through a file, as a session keeps it: the ids are told anew.
-    let kept = serde_json::to_string(&Request::MastParts { plan: *plan }).unwrap();
-    let Request::MastParts { mut plan } = serde_json::from_str(&kept).unwrap() else { panic!() };
+    let kept = serde_json::to_string(&Request::Parts { plan: *plan }).unwrap();
+    let Request::Parts { mut plan } = serde_json::from_str(&kept).unwrap() else { panic!() };
     plan.remember(&table);
     let asked = replay.seen().len();
-    let (result, rest, _) = search(&client, &Request::MastParts { plan });
+    let (result, rest, _) = search(&client, &Request::Parts { plan });
     result.unwrap();
     assert_eq!(before + rest.rows(), all);
     table.append(&rest).unwrap();
@@ -205,12 +205,199 @@ fn rows_without_a_place_are_told_of() {
     let all = rows.len();
     let replay = Replay::start(vec![mast_with_wall(rows, 1000, 20)]).unwrap();
     let client = Client::new(Services { portal_rows: 1000, page_size: 400, ..settings(&replay.base()) }).unwrap();
-    let plan = client.plan(&everything(), GO_ON).unwrap();
-    let placed: u64 = plan.parts.iter().map(|p| p.rows).sum();
+    let plan = client.plan(&everything(), None, GO_ON).unwrap();
+    let placed: u64 = plan.parts.iter().filter_map(|p| p.rows).sum();
     let (result, table, _) = search(&client, &everything());
     let answer = result.unwrap();
     assert_eq!((table.rows() as u64 + plan.unplaced, placed + plan.unplaced), (all as u64, all as u64));
     assert_eq!(plan.unplaced > 0, answer.truncated);
+}
+
+/// A TAP service with a table of `n` rows over the sky that ends every answer at `limit` rows.
+fn tap_with_limit(n: usize, limit: usize) -> Route {
+    Route::new("POST", "/tap/sync", move |seen, _| {
+        let adql = seen.form("QUERY").unwrap();
+        let maxrec = seen.form("MAXREC").and_then(|m| m.parse::<usize>().ok()).unwrap_or(usize::MAX);
+        // Conditions as this program writes them.
+        let number = |column: &str, sign: &str| {
+            let at = format!("{column} {sign} ");
+            let texts =
+                adql.match_indices(&at).map(|(i, _)| adql[i + at.len()..].split([' ', ')', '\n']).next().unwrap().to_owned());
+            texts.map(|t| t.parse::<f64>().unwrap()).collect::<Vec<_>>()
+        };
+        let rows: Vec<(usize, f64, f64)> = (0..n)
+            .map(|i| (i, i as f64 * 360.0 / n as f64, (i * 7 % 180) as f64 - 90.0))
+            .filter(|(_, ra, dec)| {
+                [("ra", ra), ("dec", dec)]
+                    .into_iter()
+                    .all(|(name, v)| number(name, ">=").iter().all(|min| v >= min) && number(name, "<").iter().all(|max| v < max))
+            })
+            .collect();
+        let fields = |names: &[(&str, &str)]| -> String {
+            names.iter().map(|(n, ucd)| format!("<FIELD name=\"{n}\" datatype=\"double\" ucd=\"{ucd}\"/>")).collect()
+        };
+        let (head, cells, over) = if adql.contains("COUNT(*)") {
+            (fields(&[("n", "")]), format!("<TR><TD>{}</TD></TR>", rows.len()), false)
+        } else {
+            let most = limit.min(maxrec);
+            // Twice the same row for each place: what is there twice stays twice.
+            let cells = rows.iter().take(most).map(|(_, ra, dec)| format!("<TR><TD>{ra}</TD><TD>{dec}</TD></TR>")).collect();
+            (fields(&[("ra", "pos.eq.ra;meta.main"), ("dec", "pos.eq.dec;meta.main")]), cells, rows.len() > most)
+        };
+        let end = if over { "<INFO name=\"QUERY_STATUS\" value=\"OVERFLOW\"/>" } else { "" };
+        Some(Reply::bytes(format!(
+            "<?xml version=\"1.0\"?><VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><INFO name=\"QUERY_STATUS\" value=\"OK\"/><TABLE>{head}<DATA><TABLEDATA>{cells}</TABLEDATA></DATA></TABLE>{end}</RESOURCE></VOTABLE>"
+        )))
+    })
+}
+
+#[test]
+fn a_query_of_tap_that_overflows_is_taken_up_in_parts() {
+    let replay = Replay::start(vec![tap_with_limit(900, 200)]).unwrap();
+    let client = client(&replay);
+    let tap = |adql: &str| Request::Tap {
+        base: format!("{}/tap", replay.base()),
+        adql: adql.into(),
+        asynchronous: false,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let request = tap("SELECT * FROM t WHERE mag IS NOT NULL");
+    assert!(client.goes_in_parts(&request));
+    let (result, mut table, _) = search(&client, &request);
+    assert!(result.unwrap().truncated);
+    assert_eq!(table.rows(), 200);
+    let mut plan = client.plan(&request, Some(&table), GO_ON).unwrap();
+    assert_eq!((plan.total, plan.unplaced), (Some(900), 0));
+    assert!(plan.parts.len() > 4 && plan.parts.iter().all(|p| p.rows <= Some(200)), "{plan:?}");
+    plan.remember(&table);
+    let (result, rest, _) = search(&client, &Request::Parts { plan });
+    assert!(!result.unwrap().truncated);
+    assert_eq!(rest.rows(), 700, "the rows that were here did not come again");
+    table.append(&rest).unwrap();
+    let mut ra = table.f64s("ra").unwrap();
+    ra.sort_by(f64::total_cmp);
+    assert_eq!(ra, (0..900).map(|i| f64::from(i) * 360.0 / 900.0).collect::<Vec<_>>());
+    // What cannot be split says so.
+    for adql in ["SELECT TOP 10 * FROM t", "SELECT a FROM t ORDER BY a", "SELECT a FROM t JOIN u USING (i)"] {
+        assert!(!client.goes_in_parts(&tap(adql)));
+        assert!(client.plan(&tap(adql), None, GO_ON).unwrap_err().to_string().contains("plain SELECT"), "{adql}");
+    }
+    let without = client.plan(&tap("SELECT a FROM t"), None, GO_ON).unwrap_err().to_string();
+    assert!(without.contains("positions"), "{without}");
+}
+
+#[test]
+fn the_input_catalogue_goes_in_parts_too() {
+    let rows: Vec<(i64, f64, f64, f64)> =
+        (0..900).map(|i| (1000 + i, 100.0 + i as f64 * 1e-5, 20.0, 5.0 + i as f64 * 0.01)).collect();
+    let tic = Route::new("POST", "/api/v0/invoke", move |seen, _| {
+        let request = seen.mast();
+        let mut chosen = rows.clone();
+        for filter in request["params"]["filters"].as_array().into_iter().flatten() {
+            let (min, max) = (filter["values"][0]["min"].as_f64().unwrap(), filter["values"][0]["max"].as_f64().unwrap());
+            chosen.retain(|r| {
+                let v = match filter["paramName"].as_str().unwrap() {
+                    "ra" => r.1,
+                    "dec" => r.2,
+                    "Tmag" => r.3,
+                    other => panic!("{other}"),
+                };
+                min <= v && v <= max
+            });
+        }
+        if request["params"]["columns"] == "COUNT_BIG(*)" {
+            assert_eq!(request["service"], "Mast.Catalogs.Filtered.Tic.Position");
+            let answer = json!({"status": "COMPLETE", "data": [{"Column1": chosen.len()}], "fields": []});
+            return Some(Reply::bytes(answer.to_string()));
+        }
+        if chosen.len() > 400 {
+            return Some(Reply::bytes("").manner(Manner::Hangup));
+        }
+        assert_eq!(request["service"], "Mast.Catalogs.Filtered.Tic.Position.Rows");
+        let data: Vec<_> = chosen.iter().map(|r| json!({"ID": r.0, "ra": r.1, "dec": r.2, "Tmag": r.3})).collect();
+        Some(Reply::bytes(json!({"status": "COMPLETE", "data": data, "fields": [], "paging": {"pagesFiltered": 1}}).to_string()))
+    });
+    let replay = Replay::start(vec![tic]).unwrap();
+    let client = Client::new(Services { portal_rows: 400, page_size: 400, ..settings(&replay.base()) }).unwrap();
+    let request = Request::MastCatalog {
+        catalog: "tic".into(),
+        ra_deg: 100.0,
+        dec_deg: 20.0,
+        radius_deg: 0.5,
+        filters: vec![],
+        max_rows: None,
+    };
+    let (result, table, plans) = search(&client, &request);
+    assert!(!result.unwrap().truncated);
+    assert_eq!(table.rows(), 900);
+    let mut ids: Vec<f64> = table.f64s("ID").unwrap();
+    ids.sort_by(f64::total_cmp);
+    ids.dedup();
+    assert_eq!(ids.len(), 900);
+    assert!(plans[0].parts.len() > 4 && plans[0].axes[2].column == "Tmag", "{:?}", plans[0]);
+}
+
+#[test]
+fn a_catalogue_that_cannot_count_is_covered_by_cones() {
+    // Stars on a grid, denser in one corner; the service sends the first 60 of a cone.
+    let mut stars: Vec<(i64, f64, f64)> = Vec::new();
+    for i in 0..20 {
+        for k in 0..20 {
+            stars.push((i * 20 + k, 150.0 + (i as f64 - 9.5) * 0.01, (k as f64 - 9.5) * 0.01));
+        }
+    }
+    stars.extend((0..300).map(|i| (1000 + i, 150.05 + (i % 20) as f64 * 5e-4, 0.05 + (i / 20) as f64 * 5e-4)));
+    let inside: Vec<i64> = stars.iter().filter(|s| ((s.1 - 150.0).powi(2) + s.2.powi(2)).sqrt() <= 0.09).map(|s| s.0).collect();
+    let hsc = Route::new("POST", "/api/v0/invoke", move |seen, _| {
+        let params = &seen.mast()["params"];
+        let get = |k: &str| params[k].as_f64().unwrap();
+        let (ra, dec, radius) = (get("ra"), get("dec"), get("radius"));
+        let near = stars.iter().filter(|s| ((s.1 - ra).powi(2) + (s.2 - dec).powi(2)).sqrt() <= radius);
+        let cap = 60;
+        let data: Vec<_> = near.take(cap).map(|s| json!({"MatchID": s.0, "MatchRA": s.1, "MatchDec": s.2})).collect();
+        Some(Reply::bytes(json!({"status": "COMPLETE", "data": data, "fields": [], "paging": {"pagesFiltered": 1}}).to_string()))
+    });
+    let replay = Replay::start(vec![hsc]).unwrap();
+    let client = Client::new(Services { catalog_rows: 60, ..settings(&replay.base()) }).unwrap();
+    let request = Request::MastCatalog {
+        catalog: "hsc".into(),
+        ra_deg: 150.0,
+        dec_deg: 0.0,
+        radius_deg: 0.09,
+        filters: vec![],
+        max_rows: None,
+    };
+    let (result, mut table, _) = search(&client, &request);
+    assert!(result.unwrap().truncated);
+    let mut plan = client.plan(&request, Some(&table), GO_ON).unwrap();
+    assert_eq!((plan.parts.len(), plan.total), (7, None));
+    plan.remember(&table);
+    let (result, rest, plans) = search(&client, &Request::Parts { plan });
+    assert!(!result.unwrap().truncated);
+    assert!(plans.last().unwrap().parts.len() > 7, "full cones were asked for in smaller ones");
+    table.append(&rest).unwrap();
+    let mut ids: Vec<i64> = table.f64s("MatchID").unwrap().into_iter().map(|v| v as i64).collect();
+    ids.sort_unstable();
+    let mut inside = inside;
+    inside.sort_unstable();
+    assert_eq!(ids, inside, "each star once, none from outside");
+}
+
+#[test]
+fn parts_are_written_for_a_recipe_and_read_again() {
+    let plan = Plan::of_texts(
+        &everything(),
+        &["s_ra=0..180; s_dec=..0".to_owned(), "s_ra=180..; t_min=50000.25..51000".to_owned(), String::new()],
+    )
+    .unwrap();
+    assert!(plan.some && plan.parts.len() == 3 && plan.parts[2].ranges == plan.axes.iter().map(|a| a.whole).collect::<Vec<_>>());
+    let texts: Vec<String> = plan.parts.iter().map(|p| plan.text_of(p)).collect();
+    assert_eq!(texts, ["s_ra=..180; s_dec=..0", "s_ra=180..; t_min=50000.25..51000", ""]);
+    assert_eq!(Plan::of_texts(&everything(), &texts).unwrap().parts, plan.parts);
+    for bad in ["s_ra=a,b", "other=1..2", "cone=1 2"] {
+        assert!(Plan::of_texts(&everything(), &[bad.to_owned()]).is_err(), "{bad}");
+    }
 }
 
 // ---------------------------------------------------------------------------------------- missions

@@ -134,8 +134,14 @@ pub enum Command {
         /// Its name.
         name: String,
     },
-    /// Ask the dataset's question again with the limit lifted, for a truncated answer.
+    /// Get what is missing of a truncated answer: the parts that are left of a search that goes in parts, else all rows by the
+    /// dataset's question with the limit lifted.
     GetRest,
+    /// End a search that goes in parts once the part on its way is here; *GetRest* goes on later.
+    StopAfterPart {
+        /// The job's id.
+        id: u64,
+    },
     /// Show another dataset.
     Activate {
         /// Its index.
@@ -157,6 +163,13 @@ pub enum Command {
         name: String,
         /// Method and parameters.
         params: reduce::Params,
+    },
+    /// Compute a map leg by leg as another was: with parameters that were changed on the way, or that went on.
+    RepeatMap {
+        /// Name; empty for one made from the method.
+        name: String,
+        /// What happened, in order.
+        legs: Vec<crate::document::Leg>,
     },
     /// Let the t-SNE map in front go on from where it is, with these parameters: a map of its own beside it.
     GoOn {

@@ -182,9 +182,25 @@ pub struct Map {
     pub complete: bool,
     /// Grows when the coordinates change: a key for caches.
     pub generation: u64,
+    /// How it came about, in order; one leg where nothing was changed on the way. Empty for maps that were not computed here.
+    pub legs: Vec<Leg>,
+}
+
+/// A stretch of a map's computation with the same parameters.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Leg {
+    /// With which.
+    pub params: reduce::Params,
+    /// Ended before its end, after so many iterations of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<usize>,
 }
 
 impl Map {
+    /// How it came about; one leg with its parameters where that was not kept.
+    pub fn legs_or_params(&self) -> Vec<Leg> {
+        if self.legs.is_empty() { vec![Leg { params: self.params.clone(), until: None }] } else { self.legs.clone() }
+    }
     /// A whole map of coordinates and nothing else known of it.
     pub fn of_coords(id: u32, name: &str, coords: ndarray_like::Coords) -> Self {
         let xy = coords.values.chunks_exact(coords.dims.max(1)).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
@@ -204,6 +220,7 @@ impl Map {
             prepared: None,
             unlike: Arc::default(),
             complete: true,
+            legs: Vec::new(),
             generation: 0,
         }
     }

@@ -82,6 +82,7 @@ pub struct Job {
 #[derive(Default)]
 struct Shared {
     cancel: AtomicBool,
+    ends_soon: AtomicBool,
     paused: Mutex<bool>,
     wake: Condvar,
     progress: Mutex<(String, u64, u64)>,
@@ -141,6 +142,15 @@ impl Job {
         self.shared.params.lock().1 = Some(params);
         self.resume();
     }
+    /// Ask it to end after the part of a search that is on its way.
+    pub fn end_soon(&self) {
+        self.shared.ends_soon.store(true, Ordering::Relaxed);
+        self.resume();
+    }
+    /// Whether it was asked to.
+    pub fn ends_soon(&self) -> bool {
+        self.shared.ends_soon.load(Ordering::Relaxed)
+    }
     /// Ask it to end.
     pub fn cancel(&self) {
         self.shared.cancel.store(true, Ordering::Relaxed);
@@ -170,6 +180,10 @@ impl Handle {
         // The receiver is gone only when the session is: then nobody wants the fact.
         let _ = self.facts.send(Box::new(finish));
         (self.waker)();
+    }
+    /// Whether it is to end after the part of a search that is on its way.
+    pub fn ends_soon(&self) -> bool {
+        self.shared.ends_soon.load(Ordering::Relaxed)
     }
     /// Whether a person ended it. Waits here while it is paused.
     pub fn cancelled(&self) -> bool {
@@ -239,7 +253,7 @@ pub fn start(
             }
         };
         *handle.shared.ended.lock() = Some(Instant::now());
-        handle.fact(move |session| session.job_ended(said));
+        handle.fact(move |session| session.job_ended(id, said));
         *handle.shared.state.lock() = Some(state);
         (handle.waker)();
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use asterism_archive::{Client, Event, FilterValues, Request};
+use asterism_archive::{Client, Event, FilterValues, Plan, Request};
 use asterism_data::{Expr, Part, RowSet, SpectraColumn, Table};
 
 use crate::command::Ask;
@@ -34,11 +34,20 @@ pub struct Outcome {
     pub credit: String,
 }
 
-/// Ask; `on` gets rows as they come.
+/// What an answer brings on its way.
+#[derive(Debug)]
+pub enum Asked {
+    /// Rows, to append in order.
+    Rows(Table),
+    /// The search goes in parts: at first, and again after each part that came.
+    Plan(Plan),
+}
+
+/// Ask; `on` gets rows as they come. With `waits` a plan of several parts is handed on and nothing of it asked for.
 ///
 /// # Errors
 /// Of the file or service, in words.
-pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, on: &mut dyn FnMut(Table)) -> Result<Outcome> {
+pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool, on: &mut dyn FnMut(Asked)) -> Result<Outcome> {
     let start = Instant::now();
     let mut outcome = match question {
         Ask::Sample { name, filter, max_rows } => {
@@ -47,7 +56,7 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, on: &mut dy
                 .ok_or_else(|| Error::said(format!("there is no sample '{name}'; there are {}", sample::names())))?;
             let table = sample::table(sample)?;
             let (table, truncated) = limited(table, filter.as_deref(), *max_rows, true)?;
-            on(table);
+            on(Asked::Rows(table));
             Outcome {
                 truncated,
                 images: sample::images(sample)?,
@@ -63,23 +72,39 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, on: &mut dy
             let truncated = truncated || table.truncated;
             let mut warnings = warnings;
             warnings.extend(table.warnings.iter().map(|w| format!("{}: {w}", path.display())));
-            on(table);
+            on(Asked::Rows(table));
             Outcome { truncated, images, warnings, text: path.display().to_string(), ..Outcome::default() }
         }
         Ask::Archive { request } => {
             let client = client.ok_or_else(|| Error::said("the network is not set up"))?;
             handle.say("asking", 0, 0);
             let mut rows = 0;
-            let answer = client.search(request, &|| handle.cancelled(), &mut |event| match event {
+            // Ended between two parts, not in the middle of one.
+            let ended = std::cell::Cell::new(false);
+            let mut last: Option<Plan> = None;
+            let answer = client.search(request, &|| ended.get() || handle.cancelled(), &mut |event| match event {
                 Event::Rows(table) => {
                     rows += table.rows();
-                    handle.say(&format!("{rows} rows"), rows as u64, 0);
-                    on(table);
+                    let of = last.as_ref().and_then(|p| p.total).unwrap_or(0);
+                    handle.say(&format!("{rows} rows"), rows as u64, of);
+                    on(Asked::Rows(table));
                 }
                 Event::Progress { stage, done, of } => handle.say(&stage, done, of.unwrap_or(0)),
                 Event::Note(text) => handle.say(&text, 0, 0),
-                Event::Plan(plan) => handle.say(&plan.to_string(), plan.done() as u64, plan.parts.len() as u64),
-            })?;
+                Event::Plan(plan) => {
+                    handle.say(&plan.to_string(), plan.done() as u64, plan.parts.len() as u64);
+                    let first = last.is_none();
+                    ended.set((waits && first && plan.parts.len() > 1) || (!first && handle.ends_soon()));
+                    last = Some(plan.clone());
+                    on(Asked::Plan(plan));
+                }
+            });
+            let answer = match (answer, last) {
+                (Err(asterism_archive::Error::Cancelled), Some(plan)) if ended.get() && !handle.cancelled() => {
+                    asterism_archive::Answer { truncated: plan.is_left(), text: plan.to_string(), ..Default::default() }
+                }
+                (answer, _) => answer?,
+            };
             Outcome { truncated: answer.truncated, text: answer.text, warnings: answer.warnings, ..Outcome::default() }
         }
     };
@@ -172,7 +197,8 @@ pub fn name_of(question: &Ask) -> String {
         Ask::Sample { name, .. } => sample::by_name(name).map_or_else(|| name.clone(), |s| s.title.clone()),
         Ask::File { path, .. } => path.file_stem().map_or_else(|| "file".into(), |s| s.to_string_lossy().into_owned()),
         Ask::Archive { request } => match request {
-            Request::MastCone { .. } | Request::MastFiltered { .. } | Request::MastParts { .. } => "MAST".into(),
+            Request::Parts { plan } => name_of(&Ask::Archive { request: (*plan.base).clone() }),
+            Request::MastCone { .. } | Request::MastFiltered { .. } => "MAST".into(),
             Request::MastCatalog { catalog, .. } => catalog.to_uppercase(),
             Request::Portal { service, .. } => {
                 asterism_archive::portal::find(service).map_or_else(|| service.clone(), |s| s.title.into())
@@ -201,11 +227,11 @@ pub fn service_of(question: &Ask) -> String {
         Ask::Sample { name, .. } => format!("sample:{name}"),
         Ask::File { path, .. } => format!("file:{}", path.display()),
         Ask::Archive { request } => match request {
+            Request::Parts { plan } => service_of(&Ask::Archive { request: (*plan.base).clone() }),
             Request::MastCone { .. }
             | Request::MastFiltered { .. }
             | Request::MastCatalog { .. }
             | Request::Portal { .. }
-            | Request::MastParts { .. }
             | Request::Mission { .. }
             | Request::MissionProducts { .. }
             | Request::MastProducts { .. } => "mast".into(),
@@ -229,6 +255,7 @@ pub fn title_of(question: &Ask) -> String {
         Ask::Archive { request: Request::MastCatalog { catalog, ra_deg, dec_deg, radius_deg, .. } } => {
             format!("{} within {radius_deg}° of {ra_deg:.5} {dec_deg:+.5}", catalog.to_uppercase())
         }
+        Ask::Archive { request: Request::Parts { plan } } => title_of(&Ask::Archive { request: (*plan.base).clone() }),
         Ask::Archive { request: Request::Tap { adql, .. } } => adql.split_whitespace().collect::<Vec<_>>().join(" "),
         _ => name_of(question),
     }
@@ -250,7 +277,7 @@ pub fn without_limit(question: &Ask) -> Ask {
             | Request::Mission { max_rows, .. }
             | Request::Registry { max_rows, .. }
             | Request::Ssa { max_rows, .. } => *max_rows = None,
-            Request::MastParts { plan } => plan.max_rows = None,
+            Request::Parts { plan } => plan.max_rows = None,
             Request::MastProducts { .. } | Request::MissionProducts { .. } | Request::DataLink { .. } => {}
             Request::Tap { max_rows, adql, .. } => {
                 *max_rows = None;
@@ -302,11 +329,7 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
                     filters.extend(boxes()?);
                     Request::Mission { mission, position, filters, columns, max_rows }
                 }
-                Request::MastParts { plan } => {
-                    let mut filters = plan.filters;
-                    filters.extend(boxes()?);
-                    Request::MastFiltered { filters, position: plan.position, max_rows: plan.max_rows }
-                }
+                Request::Parts { plan } => return narrowed(&Ask::Archive { request: *plan.base }, rule),
                 Request::MastProducts { .. } | Request::MissionProducts { .. } => {
                     return Err(Error::said(
                         "products are listed by observation and take no conditions: search the observations again instead",

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::command::{Ask, SelectMode};
-use crate::document::{Dataset, Document};
+use crate::document::{Dataset, Document, Leg};
 use crate::error::{Error, Result};
 use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Weights};
 use crate::select::{Plot, Provenance, Shape};
@@ -74,6 +74,8 @@ pub struct SearchStep {
     /// Asynchronous TAP.
     #[serde(default, rename = "async")]
     pub asynchronous: bool,
+    /// Only these parts of a search that goes in parts: `s_ra=0..180; s_dec=..0`, `cone=RA DEC RADIUS`.
+    pub parts: Option<Vec<String>>,
 }
 
 /// One filter or several.
@@ -215,6 +217,35 @@ pub struct MapStep {
     pub settle: Option<bool>,
     /// t-SNE, UMAP, PaCMAP: principal components taken first; 0 for none.
     pub pca_dims: Option<usize>,
+    /// t-SNE: ended after so many iterations, before those that were planned.
+    pub until: Option<usize>,
+    /// t-SNE: then it went on from where it was, with these parameters changed, one after the other.
+    #[serde(default)]
+    pub then: Vec<ThenStep>,
+}
+
+/// `then = [{ … }]`: what is left out is as before.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThenStep {
+    /// As in a map.
+    pub perplexity: Option<f64>,
+    /// Of this leg.
+    pub iterations: Option<usize>,
+    /// As in a map.
+    pub exaggeration: Option<f64>,
+    /// As in a map.
+    pub momentum: Option<f64>,
+    /// As in a map.
+    pub multiscale: Option<bool>,
+    /// As in a map.
+    pub settle: Option<bool>,
+    /// As in a map.
+    pub pca_dims: Option<usize>,
+    /// As in a map.
+    pub seed: Option<u64>,
+    /// Ended after so many iterations of this leg.
+    pub until: Option<usize>,
 }
 
 /// `[[cluster]]`
@@ -373,6 +404,10 @@ impl Parsed {
                     format!("no method is named '{}': there are pca, tsne, umap, pacmap, autoencoder", m.method.get_ref()),
                 ));
             }
+            if (m.until.is_some() || !m.then.is_empty()) && m.params().method != reduce::Method::Tsne {
+                let what = format!("map '{}': only t-SNE goes on from where it was (until, then)", m.name);
+                return Err(self.wrong(m.method.span(), what));
+            }
         }
         for c in &r.cluster {
             one_of(&c.of, "map or features", &maps.iter().chain(&features).copied().collect::<Vec<_>>())?;
@@ -466,6 +501,23 @@ impl FeaturesStep {
 }
 
 impl MapStep {
+    /// What happened, in order.
+    pub fn legs(&self) -> Vec<Leg> {
+        let mut legs = vec![Leg { params: self.params(), until: self.until }];
+        for t in &self.then {
+            let mut p = legs[legs.len() - 1].params.clone();
+            p.perplexity = t.perplexity.unwrap_or(p.perplexity);
+            p.iterations = t.iterations.unwrap_or(p.iterations);
+            p.exaggeration = t.exaggeration.unwrap_or(p.exaggeration);
+            p.momentum = t.momentum.unwrap_or(p.momentum);
+            p.multiscale = t.multiscale.unwrap_or(p.multiscale);
+            p.settle = t.settle.unwrap_or(p.settle);
+            p.pca_dims = t.pca_dims.unwrap_or(p.pca_dims);
+            p.seed = t.seed.unwrap_or(p.seed);
+            legs.push(Leg { params: p, until: t.until });
+        }
+        legs
+    }
     /// As the method takes them.
     pub fn params(&self) -> reduce::Params {
         let mut p = reduce::Params { seed: self.seed, ..reduce::Params::default() };
@@ -534,6 +586,10 @@ pub fn ask_of(
         .map_err(|e| parsed.wrong(step.service.span(), e.to_string()))?;
     let kind = step.kind.as_ref().map(|k| k.get_ref().as_str());
     request_of(service, kind, step.adql.as_deref(), position, radius, parsed_filters, step.max_rows, step.asynchronous, services)
+        .and_then(|request| match &step.parts {
+            Some(texts) => Ok(Request::Parts { plan: asterism_archive::Plan::of_texts(&request, texts)? }),
+            None => Ok(request),
+        })
         .map(|request| Ask::Archive { request })
         .map_err(|e| parsed.wrong(step.service.span(), e.to_string()))
 }
@@ -665,7 +721,21 @@ pub fn step_search(d: &Dataset) -> String {
         format!("[{}]", list.iter().map(|f| quoted(&one(f))).collect::<Vec<_>>().join(", "))
     };
     let limit;
-    match &d.ask {
+    // The question is the whole one; which parts of it came stands beside it.
+    let whole;
+    let ask = match &d.ask {
+        Ask::Archive { request: Request::Parts { plan } } => {
+            let came: Vec<&asterism_archive::Part> = plan.parts.iter().filter(|p| p.done).collect();
+            if !came.is_empty() {
+                let texts: Vec<String> = came.iter().map(|p| quoted(&plan.text_of(p))).collect();
+                line("parts", format!("[{}]", texts.join(", ")));
+            }
+            whole = Ask::Archive { request: (*plan.base).clone() };
+            &whole
+        }
+        ask => ask,
+    };
+    match ask {
         Ask::Sample { name, filter, max_rows } => {
             line("service", quoted(&format!("sample:{name}")));
             if let Some(f) = filter {
@@ -724,18 +794,8 @@ pub fn step_search(d: &Dataset) -> String {
                 line("filter", quoted(&format!("obsid={list}")));
                 limit = None;
             }
-            // The plan is of that day; the question is the same.
-            Request::MastParts { plan } => {
-                line("service", quoted("mast"));
-                if let Some((ra, dec, r)) = plan.position {
-                    line("position", quoted(&format!("{ra} {dec}")));
-                    line("radius", quoted(&format!("{r}deg")));
-                }
-                if !plan.filters.is_empty() {
-                    line("filter", filters(&plan.filters));
-                }
-                limit = plan.max_rows;
-            }
+            // The question that it is part of was put in its place above.
+            Request::Parts { plan } => limit = plan.max_rows,
             Request::Mission { .. }
             | Request::MissionProducts { .. }
             | Request::Sia2 { .. }
@@ -838,7 +898,44 @@ fn word<T: Serialize>(value: &T) -> String {
 
 /// `[[map]]` of a dataset.
 pub fn step_map(map: &crate::document::Map, features: &str) -> String {
-    map_text(&map.name, &map.params, features)
+    // One leg to the end: its parameters as they stand. More: each with what was new in it.
+    let legs = map.legs_or_params();
+    let [first, then @ ..] = legs.as_slice() else { return String::new() };
+    let mut s = map_text(&map.name, &first.params, features);
+    if let Some(until) = first.until {
+        s.push_str(&format!("until = {until}\n"));
+    }
+    if then.is_empty() {
+        return s;
+    }
+    let mut before = &first.params;
+    let mut words = Vec::new();
+    for leg in then {
+        words.push(then_text(before, leg));
+        before = &leg.params;
+    }
+    s.push_str(&format!("then = [\n    {},\n]\n", words.join(",\n    ")));
+    s
+}
+
+/// A leg of a map that went on: its iterations, and what is other than before.
+fn then_text(before: &reduce::Params, leg: &Leg) -> String {
+    let (p, b) = (&leg.params, before);
+    let mut words = vec![format!("iterations = {}", p.iterations)];
+    let mut changed = |differs: bool, text: String| {
+        if differs {
+            words.push(text);
+        }
+    };
+    changed(p.perplexity != b.perplexity, format!("perplexity = {:?}", p.perplexity));
+    changed(p.exaggeration != b.exaggeration, format!("exaggeration = {:?}", p.exaggeration));
+    changed(p.momentum != b.momentum, format!("momentum = {:?}", p.momentum));
+    changed(p.multiscale != b.multiscale, format!("multiscale = {}", p.multiscale));
+    changed(p.settle != b.settle, format!("settle = {}", p.settle));
+    changed(p.pca_dims != b.pca_dims, format!("pca_dims = {}", p.pca_dims));
+    changed(p.seed != b.seed, format!("seed = {}", p.seed));
+    changed(leg.until.is_some(), format!("until = {}", leg.until.unwrap_or(0)));
+    format!("{{ {} }}", words.join(", "))
 }
 
 fn map_text(name: &str, p: &reduce::Params, features: &str) -> String {

@@ -4,6 +4,7 @@
 //! rules get printed as SQL, ADQL and MAST filters, and the trade between purity and completeness
 //! is a walk along the list of candidates.
 
+pub use asterism_archive::adql::narrowed;
 use asterism_data::RowSet;
 use asterism_reduce::rule as fit;
 use serde::{Deserialize, Serialize};
@@ -111,34 +112,6 @@ fn join(boxes: &[Vec<String>]) -> String {
         [one] => one.join(" AND "),
         many => many.iter().map(|b| format!("({})", b.join(" AND "))).collect::<Vec<_>>().join(" OR "),
     }
-}
-
-/// An ADQL query with one condition more: the old query becomes a sub-query, so that whatever it
-/// holds (ORDER BY, GROUP BY, TOP) cannot clash with the condition. A TOP of the old query is
-/// taken out, since the condition must see all rows.
-pub fn narrowed(adql: &str, condition: &str) -> String {
-    let adql = adql.trim().trim_end_matches(';');
-    let upper = adql.to_ascii_uppercase();
-    let words: Vec<&str> = upper.split_whitespace().collect();
-    let plain_select = words.first() == Some(&"SELECT")
-        && !["UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "ORDER", "OFFSET", "JOIN"].iter().any(|w| words.contains(w))
-        && upper.matches("SELECT").count() == 1;
-    let untopped = if words.get(1) == Some(&"TOP") {
-        let mut rest = adql.trim_start()["SELECT".len()..].trim_start()["TOP".len()..].trim_start();
-        rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
-        format!("SELECT {rest}")
-    } else {
-        adql.to_owned()
-    };
-    if plain_select {
-        let upper = untopped.to_ascii_uppercase();
-        let at = upper.find("WHERE").filter(|i| upper[..*i].ends_with(char::is_whitespace));
-        return match at {
-            Some(i) => format!("{}\nWHERE ({})\n  AND ({condition})", untopped[..i].trim_end(), untopped[i + 5..].trim()),
-            None => format!("{untopped}\nWHERE {condition}"),
-        };
-    }
-    format!("SELECT *\nFROM ({untopped}) AS earlier\nWHERE {condition}")
 }
 
 /// Fit a rule to `target` on columns of the dataset (all usable ones when none are named).

@@ -140,7 +140,11 @@ impl Play {
             let again = step.clone();
             play.then(move |p, s| {
                 p.set_features(s)?;
-                s.apply(Command::StartMap { name: again.name.clone(), params: again.params() })
+                let name = again.name.clone();
+                match again.until.is_none() && again.then.is_empty() {
+                    true => s.apply(Command::StartMap { name, params: again.params() }),
+                    false => s.apply(Command::RepeatMap { name, legs: again.legs() }),
+                }
             });
             play.then(move |p, s| p.mapped(s, &step));
         }

@@ -4,6 +4,8 @@
 //! `Arc`s. Rows that arrive from a service are facts, not steps: undoing a selection never takes
 //! back rows that came in the meantime.
 
+mod parts;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +19,11 @@ use parking_lot::Mutex;
 
 use crate::command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 use crate::document::ndarray_like::Coords;
-use crate::document::{Dataset, Document, ImageLayer, LedgerEntry, Map, Selection, Subset};
+use crate::document::{Dataset, Document, ImageLayer, LedgerEntry, Leg, Map, Selection, Subset};
 use crate::error::{Error, Result};
 use crate::features;
 use crate::jobs::{self, Finish, Handle, Job, JobId, Live, Notice, NoticeLevel};
-use crate::ledger;
+use crate::ledger::{self, Asked};
 use crate::products::{self, ProductKind};
 use crate::rule;
 use crate::run::Play;
@@ -106,7 +108,8 @@ pub struct Session {
     saved: u64,
     opened: u64,
     autosaved: u64,
-    failures: Vec<String>,
+    failures: Vec<(JobId, String)>,
+    asks_first: bool,
     pub(crate) interop: Option<crate::interop::Interop>,
     pub(crate) lookups: crate::lookups::Lookups,
     gpu: Option<reduce::gpu::Context>,
@@ -117,8 +120,8 @@ pub struct Session {
     density: Option<(DensityKey, Arc<reduce::Density>)>,
     /// Datasets whose newest rows may still want a place on the map.
     place_next: Vec<u32>,
-    /// The recipe on its way, and the first job that is its own.
-    play: Option<(Play, JobId)>,
+    /// The recipe on its way, and the jobs of the step that it waits for.
+    play: Option<(Play, std::ops::Range<JobId>)>,
 }
 
 /// Seconds since 1970.
@@ -153,6 +156,7 @@ impl Session {
             opened: 0,
             autosaved: 0,
             failures: Vec::new(),
+            asks_first: false,
             place_next: Vec::new(),
             graphs: HashMap::new(),
             density: None,
@@ -279,10 +283,10 @@ impl Session {
         self.jobs.push(jobs::start(id, name.into(), dataset, is_map, self.facts.0.clone(), self.waker.clone(), work));
     }
     /// The last fact of every job: what went wrong, if anything did.
-    pub(crate) fn job_ended(&mut self, said: Option<String>) {
+    pub(crate) fn job_ended(&mut self, id: JobId, said: Option<String>) {
         if let Some(text) = said {
             self.notice(NoticeLevel::Error, text.clone());
-            self.failures.push(text);
+            self.failures.push((id, text));
         }
     }
 
@@ -309,19 +313,24 @@ impl Session {
         if self.play.is_none() || self.busy() {
             return false;
         }
-        let Some((mut play, since)) = self.play.take() else { return false };
+        let Some((mut play, own)) = self.play.take() else { return false };
         let file = play.file().to_owned();
-        let ended = self.jobs.iter().any(|j| j.id >= since && j.state() == jobs::JobState::Cancelled);
-        if ended || !self.failures.is_empty() {
+        // What failed beside it stands in the log and stops nothing.
+        let ended = self.jobs.iter().any(|j| own.contains(&j.id) && j.state() == jobs::JobState::Cancelled);
+        if ended || self.failures.iter().any(|(id, _)| own.contains(id)) {
             // The failure itself stands in the log already.
             self.notice(NoticeLevel::Warning, format!("{file} stopped there; what it made so far is here"));
             return true;
         }
         let mut lines = Vec::new();
+        let first = self.next_job;
+        // Without this a search of the recipe would wait for a person.
+        let asks = std::mem::take(&mut self.asks_first);
         let outcome = play.next(self, &mut |line| lines.push(line.to_owned()));
+        self.asks_first = asks;
         lines.into_iter().for_each(|line| self.notice(NoticeLevel::Info, format!("Recipe: {}", line.trim())));
         match outcome {
-            Ok(true) => self.play = Some((play, since)),
+            Ok(true) => self.play = Some((play, first..self.next_job)),
             Ok(false) => {
                 let leaves = match play.leaves() {
                     0 => String::new(),
@@ -356,7 +365,7 @@ impl Session {
             std::thread::sleep(std::time::Duration::from_millis(15));
         }
         match std::mem::take(&mut self.failures).into_iter().next() {
-            Some(text) => Err(Error::Said(text)),
+            Some((_, text)) => Err(Error::Said(text)),
             None => Ok(()),
         }
     }
@@ -408,6 +417,7 @@ impl Session {
                 Ok(())
             }
             Command::StartMap { name, params } => self.start_map(name, params, None),
+            Command::RepeatMap { name, legs } => self.repeat_map(name, legs),
             Command::GoOn { params } => self.go_on(params),
             Command::ShowMap { id } => {
                 let dataset = self.front()?;
@@ -429,6 +439,7 @@ impl Session {
                 });
                 Ok(())
             }
+            Command::StopAfterPart { id } => self.with_job(id, Job::end_soon),
             Command::ChangeMap { id, params } => self.with_job(id, |job| job.change(params.clone())),
             Command::PauseJob { id } => self.with_job(id, Job::pause),
             Command::ResumeJob { id } => self.with_job(id, Job::resume),
@@ -568,13 +579,13 @@ impl Session {
             Command::OpenRecipe { path } => {
                 let play = Play::new(&path, None)?;
                 self.failures.clear();
-                self.play = Some((play, self.next_job));
+                self.play = Some((play, self.next_job..self.next_job));
                 (self.waker)();
                 Ok(())
             }
             Command::StopRecipe => {
-                if let Some((play, since)) = self.play.take() {
-                    self.jobs.iter().filter(|j| j.id >= since).for_each(|j| j.cancel());
+                if let Some((play, own)) = self.play.take() {
+                    self.jobs.iter().filter(|j| j.id >= own.start).for_each(|j| j.cancel());
                     self.notice(NoticeLevel::Info, format!("{} was left; what it made so far is here", play.file()));
                 }
                 Ok(())
@@ -615,7 +626,7 @@ impl Session {
         if !step.data {
             for old in &mut document.datasets {
                 let Some(now) = self.doc.datasets.iter().find(|d| d.id == old.id) else { continue };
-                if Arc::ptr_eq(&now.table, &old.table) && now.loading == old.loading {
+                if Arc::ptr_eq(&now.table, &old.table) && now.loading == old.loading && now.ask == old.ask {
                     continue;
                 }
                 let old = Arc::make_mut(old);
@@ -623,6 +634,7 @@ impl Session {
                 old.latest = now.latest.clone();
                 old.ledger = now.ledger.clone();
                 old.loading = now.loading;
+                old.ask = now.ask.clone();
                 old.spectra = now.spectra.clone();
                 old.images = now.images.clone();
             }
@@ -814,24 +826,28 @@ impl Session {
         self.doc.datasets.push(Arc::new(dataset));
         self.doc.active = self.doc.datasets.len() - 1;
         self.clear_selection();
+        let waits = self.waits_with_plan();
         self.start(format!("Search {name}"), id, false, move |handle| {
             let mut so_far = Table::default();
             let mut misfit = None;
             let mut first_features = None;
-            let outcome = ledger::ask(&ask, client.as_deref(), handle, &mut |rows: Table| match so_far.append(&rows) {
-                Ok(()) => {
-                    // The first rows say what a map could be made of, so that it can begin before the last.
-                    let first = (so_far.rows() == rows.rows()).then(|| {
-                        let spectra = SpectraColumn::find(&so_far).map(Arc::new);
-                        let probe = ledger::probe(&ask, so_far.clone(), spectra.clone(), Vec::new());
-                        let features = features::suggest(&probe);
-                        first_features = Some(features.clone());
-                        (spectra, features)
-                    });
-                    let table = Arc::new(so_far.clone());
-                    handle.fact(move |s| s.rows_arrived(id, table, first));
-                }
-                Err(e) => misfit = Some(e),
+            let outcome = ledger::ask(&ask, client.as_deref(), handle, waits, &mut |met| match met {
+                Asked::Plan(plan) => handle.fact(move |s| s.plan_changed(id, plan)),
+                Asked::Rows(rows) => match so_far.append(&rows) {
+                    Ok(()) => {
+                        // The first rows say what a map could be made of, so that it can begin before the last.
+                        let first = (so_far.rows() == rows.rows()).then(|| {
+                            let spectra = SpectraColumn::find(&so_far).map(Arc::new);
+                            let probe = ledger::probe(&ask, so_far.clone(), spectra.clone(), Vec::new());
+                            let features = features::suggest(&probe);
+                            first_features = Some(features.clone());
+                            (spectra, features)
+                        });
+                        let table = Arc::new(so_far.clone());
+                        handle.fact(move |s| s.rows_arrived(id, table, first));
+                    }
+                    Err(e) => misfit = Some(e),
+                },
             });
             // A page that does not fit the ones before is a failure too; what fitted stays.
             let answer = match outcome.and_then(|answer| misfit.map_or(Ok(answer), |e| Err(e.into()))) {
@@ -902,15 +918,16 @@ impl Session {
             }
             let table = Arc::make_mut(&mut d.table);
             table.truncated |= found.answer.truncated;
-            if table.truncated {
-                notes.push((
-                    NoticeLevel::Warning,
-                    format!(
+            if d.table.truncated {
+                let text = match d.plan() {
+                    Some(plan) => format!("{}: {plan}; 'Get the rest' asks for the parts that are not here", d.name),
+                    None => format!(
                         "{}: the answer was cut off by a limit after {} rows; 'Get the rest' asks for all",
                         d.name,
-                        table.rows()
+                        d.table.rows()
                     ),
-                ));
+                };
+                notes.push((NoticeLevel::Warning, text));
             }
             notes.extend(found.answer.warnings.into_iter().map(|w| (NoticeLevel::Warning, w)));
             notes.push((NoticeLevel::Info, format!("{}: {} rows", d.name, d.table.rows())));
@@ -986,6 +1003,9 @@ impl Session {
 
     fn get_rest(&mut self) -> Result<()> {
         let dataset = self.front()?;
+        if self.rest_in_parts(&dataset)?.is_some() {
+            return Ok(());
+        }
         let ask = ledger::without_limit(&dataset.ask);
         self.again(dataset, ask, "the rest")
     }
@@ -1001,21 +1021,46 @@ impl Session {
         let client = if matches!(ask, Ask::Archive { .. }) { Some(self.client()?) } else { None };
         let id = dataset.id;
         let title = format!("{} ({of})", ledger::title_of(&ask));
+        let rest = of == "the rest";
         let of = of.to_owned();
         self.start(format!("Search again for {of}"), id, false, move |handle| {
             let mut rows = Table::default();
             let mut misfit = None;
-            let answer = ledger::ask(&ask, client.as_deref(), handle, &mut |page: Table| {
-                if let Err(e) = rows.append(&page) {
-                    misfit = Some(e);
+            let mut plan = None;
+            let answer = ledger::ask(&ask, client.as_deref(), handle, false, &mut |met| match met {
+                Asked::Plan(now) => plan = Some(now),
+                Asked::Rows(page) => {
+                    if let Err(e) = rows.append(&page) {
+                        misfit = Some(e);
+                    }
                 }
-            })?;
+            });
+            // What came of a search in parts is taken in, and the others stay to be got.
+            let left = plan.filter(|p| p.is_left() && rest);
+            let (answer, failed) = match answer {
+                Err(e) if left.is_some() && rows.rows() > 0 => {
+                    (ledger::Outcome { truncated: true, ..Default::default() }, Some(e))
+                }
+                answer => (answer?, None),
+            };
             if let Some(e) = misfit {
                 return Err(e.into());
             }
             handle.say("comparing rows", 0, 0);
             let met = ledger::meet(&dataset, &rows)?;
-            handle.fact(move |s| s.take_in(&dataset, met, &rows, title, &of, answer));
+            handle.fact(move |s| {
+                let id = dataset.id;
+                s.take_in(&dataset, met, &rows, title, &of, answer);
+                match left {
+                    Some(plan) => s.plan_changed(id, plan),
+                    // The question is from now on the one without the limit.
+                    None if rest => _ = s.edit(id, |d| d.ask = ask),
+                    None => {}
+                }
+            });
+            if let Some(e) = failed {
+                return Err(e);
+            }
             Ok(())
         });
         Ok(())
@@ -1091,6 +1136,14 @@ impl Session {
     }
 
     fn start_map(&mut self, name: String, params: reduce::Params, from: Option<Arc<Map>>) -> Result<()> {
+        self.lay_out(name, vec![Leg { params, until: None }], from, false)
+    }
+    /// Leg by leg as a map was made that was changed on its way or went on.
+    fn repeat_map(&mut self, name: String, legs: Vec<Leg>) -> Result<()> {
+        self.lay_out(name, legs, None, true)
+    }
+    fn lay_out(&mut self, name: String, legs: Vec<Leg>, from: Option<Arc<Map>>, repeat: bool) -> Result<()> {
+        let params = legs.first().map(|l| l.params.clone()).ok_or_else(|| Error::said("a map needs parameters"))?;
         let dataset = self.front()?;
         if dataset.table.rows() == 0 {
             return Err(Error::said("there are no rows to map yet"));
@@ -1101,8 +1154,11 @@ impl Session {
         let (graph, gpu) = (self.graphs.get(&dataset.id).cloned(), self.gpu.clone());
         let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
         self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
-            let (map, graph, notes) =
-                compute_changing(&dataset, &features, params, id, &name, (graph, gpu.as_ref()), from, handle)?;
+            let (map, graph, notes) = if repeat {
+                compute_legs(&dataset, &features, &legs, id, &name, (graph, gpu.as_ref()), handle)?
+            } else {
+                compute_changing(&dataset, &features, params, id, &name, (graph, gpu.as_ref()), from, handle)?
+            };
             let dataset_id = dataset.id;
             handle.fact(move |s| {
                 if let Some(graph) = graph {
@@ -1742,6 +1798,7 @@ fn compute_map_with(
         });
     let xy = values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
     let graph = e.graph.clone();
+    let iterations = e.figures.get("iterations").copied();
     let map = Map {
         id,
         name,
@@ -1759,6 +1816,10 @@ fn compute_map_with(
         unlike: Arc::default(),
         complete: e.complete,
         generation: 1,
+        legs: vec![Leg {
+            params: params.clone(),
+            until: (!e.complete).then(|| iterations.unwrap_or(0.0) as usize).filter(|_| params.method == reduce::Method::Tsne),
+        }],
     };
     Ok((map, graph, notes))
 }
@@ -1795,6 +1856,7 @@ fn compute_changing(
             let all = done(from) + done(&map);
             map.params.iterations = all as usize;
             map.figures.insert("iterations".into(), all);
+            map.legs.splice(0..0, from.legs_or_params());
         }
         graph = known;
         let Some(next) = next else { return Ok((map, graph, notes)) };
@@ -1805,6 +1867,67 @@ fn compute_changing(
             params.iterations = all.saturating_sub(done(&map) as usize).max(AT_LEAST);
             Arc::new(map)
         });
+    }
+}
+
+/// As [`compute_changing`], with what was changed told beforehand.
+fn compute_legs(
+    dataset: &Dataset,
+    features: &features::Features,
+    legs: &[Leg],
+    id: u32,
+    name: &str,
+    (mut graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
+    handle: &Handle,
+) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
+    let mut from: Option<Map> = None;
+    let mut all = 0.0;
+    let mut last = None;
+    for leg in legs {
+        handle.has_params(&leg.params);
+        let monitor = Until { inner: handle, at: leg.until, done: std::sync::atomic::AtomicU64::new(u64::MAX) };
+        let (mut map, known, notes) =
+            compute_map_with(dataset, features, &leg.params, id, name.to_owned(), (graph, gpu), from.as_ref(), &monitor)?;
+        all += map.figures.get("iterations").copied().unwrap_or(0.0);
+        if let Some(from) = &from {
+            map.params.iterations = all as usize;
+            map.figures.insert("iterations".into(), all);
+            map.legs.splice(0..0, from.legs.iter().cloned());
+        }
+        graph = known;
+        from = Some(map);
+        last = Some(notes);
+        if handle.cancelled() {
+            break;
+        }
+    }
+    match (from, last) {
+        (Some(map), Some(notes)) => Ok((map, graph, notes)),
+        _ => Err(Error::said("a map needs parameters")),
+    }
+}
+
+/// Ends a layout after so many iterations.
+struct Until<'a> {
+    inner: &'a Handle,
+    at: Option<usize>,
+    /// Iterations that were done; the largest number before the layout.
+    done: std::sync::atomic::AtomicU64,
+}
+
+impl reduce::Monitor for Until<'_> {
+    fn progress(&self, p: reduce::Progress) {
+        if p.stage == "layout" {
+            self.done.store(p.done, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.inner.progress(p);
+    }
+    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
+        self.inner.frame(coords, dims, figures);
+    }
+    fn stop(&self) -> bool {
+        let done = self.done.load(std::sync::atomic::Ordering::Relaxed);
+        self.inner.stop() || (done != u64::MAX && self.at.is_some_and(|at| done >= at as u64))
     }
 }
 

@@ -87,6 +87,9 @@ struct MapKept {
     fitted: usize,
     unlike: Vec<f32>,
     complete: bool,
+    /// Absent in files of earlier programs.
+    #[serde(default)]
+    legs: Vec<crate::document::Leg>,
 }
 
 fn zipped(path: &Path) -> impl Fn(zip::result::ZipError) -> Error + '_ {
@@ -148,6 +151,7 @@ pub fn save(doc: &Document, to: &Path) -> Result<()> {
                 fitted: m.fitted,
                 unlike: (*m.unlike).clone(),
                 complete: m.complete,
+                legs: m.legs.clone(),
             });
         }
         datasets.push(DatasetKept {
@@ -287,6 +291,7 @@ pub fn open(path: &Path) -> Result<Document> {
                 fitted: m.fitted,
                 unlike: Arc::new(m.unlike),
                 complete: m.complete,
+                legs: m.legs,
                 generation: 1,
             }));
         }

@@ -538,6 +538,7 @@ fn weighted(
         fitted: total,
         unlike: Default::default(),
         complete: e.complete,
+        legs: Vec::new(),
         generation: 1,
     })
 }

@@ -106,6 +106,7 @@ impl App {
         ctx.options_mut(|o| o.zoom_with_keyboard = false);
         let waker = ctx.clone();
         // At most about 30 frames a second for what jobs bring: later calls fall into the same wait.
+        session.set_asks_first(true);
         session.set_waker(Arc::new(move || waker.request_repaint_after(Duration::from_millis(33))));
         let recovery = Session::recovery();
         let mut app = Self {

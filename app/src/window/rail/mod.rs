@@ -7,6 +7,7 @@ mod adql;
 mod features;
 mod form;
 mod map;
+mod parts;
 mod refine;
 mod search;
 mod subsets;

@@ -126,11 +126,14 @@ pub fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
 pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
     let limit = |n: &Option<usize>| n.map_or(String::new(), |n| n.to_string());
     let place = |state: &mut State, ra: f64, dec: f64, radius: f64| {
+        // What was typed stays as it was typed while it says the same.
         let same = state.position.trim().eq_ignore_ascii_case(state.looked_up.trim()) && !state.looked_up.is_empty();
-        if !same {
-            state.position = format!("{ra:.5} {dec:+.5}");
+        if !same && parse_position(&state.position) != Some((ra, dec)) {
+            state.position = format!("{ra} {}{dec}", if dec.is_sign_negative() { "" } else { "+" });
         }
-        state.radius = format!("{radius} deg");
+        if parse_radius(&state.radius).ok() != Some(radius) {
+            state.radius = format!("{radius} deg");
+        }
     };
     let saved =
         |base: &str, kind: Kind| settings.services.saved.iter().find(|s| s.url == base && s.kind == kind).map(|s| s.name.clone());
@@ -175,13 +178,6 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                     state.filters = texts(filters);
                     place(state, *ra_deg, *dec_deg, *radius_deg);
                 }
-                Request::MastParts { plan } => {
-                    state.service = Service::Mast;
-                    state.filters = texts(&plan.filters);
-                    if let Some((ra, dec, radius)) = plan.position {
-                        place(state, ra, dec, radius);
-                    }
-                }
                 Request::Portal { service, position, filters, objects, .. } => {
                     // A list of objects is no question that the form could hold.
                     if let Some(s) = portal::find(service).filter(|_| objects.is_empty()) {
@@ -192,6 +188,7 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                         place(state, *ra, *dec, *radius);
                     }
                 }
+                Request::Parts { plan } => fill(state, &Ask::Archive { request: (*plan.base).clone() }, settings),
                 // Which observations they are of is no question that the form could hold.
                 Request::MastProducts { .. } => state.service = Service::Mast,
                 Request::Mission { mission, position, filters, .. } => {
@@ -672,6 +669,9 @@ fn arriving(rail: &mut Rail<'_>, ui: &mut Ui) {
     for job in jobs {
         ui.add_space(6.0);
         super::job_row(rail, ui, &job);
+    }
+    if super::parts::card(rail, ui, &dataset) {
+        return;
     }
     let cut_off = dataset.table.truncated || dataset.ledger.last().is_some_and(|l| l.truncated);
     if cut_off && !dataset.loading {
