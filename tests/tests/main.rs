@@ -15,4 +15,5 @@ mod samples;
 mod search;
 mod space;
 mod stretch;
+mod views;
 mod workflow;
