@@ -69,6 +69,8 @@ pub struct Shared {
     pub drawing_next: Option<Drawing>,
     /// A column that a view asks the map to be coloured by; the first map takes it.
     pub colour_by: Option<String>,
+    /// A view of which a picture is wanted.
+    pub picture_of: Option<egui_tiles::TileId>,
 }
 
 /// Given to each pane for one frame.

@@ -421,6 +421,18 @@ impl CallbackTrait for ImageCallback {
     }
 }
 
+/// A scatter that is drawn on a page and not on a screen, as the painter is handed it.
+pub struct OnPaper(pub Scatter);
+
+fn paper() -> egui::Id {
+    egui::Id::unique("scatters are drawn on paper")
+}
+
+/// From now on scatters of this context are handed over as [`OnPaper`].
+pub fn draw_on_paper(ctx: &egui::Context) {
+    ctx.data_mut(|d| d.insert_temp(paper(), true));
+}
+
 /// Why our drawing on the GPU does not work, if it does not.
 pub fn trouble(render: Option<&RenderState>) -> Option<String> {
     let renderer = render?.renderer.read();
@@ -433,6 +445,10 @@ pub fn paint_scatter(ui: &Ui, render: Option<&RenderState>, theme: &Theme, rect:
         return;
     }
     match render {
+        None if ui.ctx().data(|d| d.get_temp(paper())).unwrap_or(false) => {
+            let callback = egui::PaintCallback { rect, callback: Arc::new(OnPaper(scatter)) };
+            ui.painter().add(egui::Shape::Callback(callback));
+        }
         Some(state) if trouble(render).is_none() => {
             let callback = PointsCallback { scatter, rect, target: state.target_format, ctx: ui.ctx().clone() };
             ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));

@@ -17,4 +17,5 @@ mod samples;
 mod search;
 mod space;
 mod stretch;
+mod views;
 mod workflow;

@@ -271,7 +271,7 @@ fn a_large_image_is_drawn_in_parts_and_magnified_to_its_pixels() {
         &Theme::dark(),
     )
     .expect("a drawing");
-    let paper = image::load_from_memory(&asterism::picture::png(&svg).expect("a PNG")).expect("decodes").to_rgba8();
+    let paper = image::load_from_memory(&asterism::picture::png(&svg, 1.0).expect("a PNG")).expect("decodes").to_rgba8();
     let share = pixels(&paper, Rect::from_min_max(pos2(150.0, 120.0), pos2(650.0, 520.0)))
         .filter(|p| p[0] > 200 && p[2] > 200)
         .count() as f32

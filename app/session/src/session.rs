@@ -166,6 +166,10 @@ impl Session {
             gpu: None,
         }
     }
+    /// A session on a document, to look at: what is done in it is not what the document's own session knows.
+    pub fn of_document(settings: Settings, doc: Document) -> Self {
+        Self { doc, ..Self::new(settings) }
+    }
     pub(crate) fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
         self.waker.clone()
     }

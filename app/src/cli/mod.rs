@@ -80,7 +80,7 @@ enum Action {
     #[command(after_help = "Example: asterism run recipes/a478.toml -o out/a478")]
     Run(work::Run),
     /// Draw a session, recipe or table.
-    #[command(after_help = "Example: asterism draw stars.parquet -o stars.png --size 1600x1000")]
+    #[command(after_help = work::draw_help())]
     Draw(work::Draw),
     /// List the samples, or write one out.
     #[command(after_help = "Example: asterism sample ogle3 -o samples")]

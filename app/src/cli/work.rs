@@ -371,7 +371,9 @@ pub fn run(a: &Run, common: &Common) -> Outcome {
             Some(dataset) => picture::views_named(dataset, &names)?,
             None => Vec::new(),
         };
-        picture::save(doc, &views, size, &Theme::dark(), &to)?;
+        if let Some(missing) = picture::save(doc, &views, &picture::Page::new(size, Theme::dark()), &to)? {
+            ran.session.notice(asterism_session::NoticeLevel::Warning, format!("{}: {missing}", draw.to));
+        }
         pictures.push(draw.to.clone());
         ran.files.push(to);
     }
@@ -407,21 +409,38 @@ pub struct Draw {
     /// Where the picture goes: `.png`, `.svg` or `.pdf`.
     #[arg(short, long, value_name = "PICTURE")]
     output: PathBuf,
-    /// Width and height, pixels.
+    /// Width and height, pixels (of SVG and PDF 1/96 inch).
     #[arg(long, default_value = "1600x1000")]
     size: String,
+    /// Pixels of a PNG for each of them: 3 makes letters of 12 points sharp in print.
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    scale: f32,
     /// On a light ground.
     #[arg(long)]
     light: bool,
-    /// `scatter:MAP`, `scatter:x,y`, `spectra`, `image`, `histogram:COLUMN`; what suits by default.
+    /// A view, see below; may be given several times, what suits by default.
     #[arg(long, value_name = "VIEW")]
     view: Vec<String>,
+    /// Rows that are selected in the picture, as a predicate in SQL.
+    #[arg(long = "where", value_name = "EXPR")]
+    filter: Option<String>,
+}
+
+/// Examples and the words of views.
+pub fn draw_help() -> String {
+    let examples = "Example: asterism draw stars.parquet -o stars.png --size 1600x1000
+         asterism draw stars.parquet -o sky.pdf --view 'sky?projection=mollweide&frame=galactic' --light
+         asterism draw stars.parquet -o cells.svg --view 'scatter:x,y?colour=z&cells=median&contours=yes'";
+    format!("{examples}\n\n{}", picture::words::HELP)
 }
 
 /// Draw.
 pub fn draw(a: &Draw) -> Outcome {
     let start = Instant::now();
     let size = size_of(&a.size)?;
+    if !(0.1..=16.0).contains(&a.scale) || size.iter().any(|n| *n as f32 * a.scale > 32_768.0) {
+        return Err(Ended::Usage(format!("a scale of {} makes no picture of 32768 pixels or fewer", a.scale)));
+    }
     let ending = a.input.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let mut session = Session::new(Settings::load());
     match ending.as_str() {
@@ -439,6 +458,9 @@ pub fn draw(a: &Draw) -> Outcome {
             wait(&mut session, &Bar::new())?;
         }
     }
+    if let Some(expr) = &a.filter {
+        session.apply(Command::SelectWhere { expr: expr.clone(), mode: Some(asterism_session::SelectMode::Replace) })?;
+    }
     let dataset = session
         .doc()
         .dataset()
@@ -450,9 +472,11 @@ pub fn draw(a: &Draw) -> Outcome {
         picture::views_named(&dataset, &a.view).map_err(|e| Ended::Usage(e.to_string()))?
     };
     let theme = if a.light { Theme::light() } else { Theme::dark() };
-    picture::save(session.doc(), &views, size, &theme, &a.output)?;
+    let page = picture::Page { scale: a.scale, strict: true, ..picture::Page::new(size, theme) };
+    let warnings: Vec<String> = picture::save(session.doc(), &views, &page, &a.output)?.into_iter().collect();
+    warnings.iter().for_each(|w| eprintln!("asterism: {w}"));
     Ok(Done {
-        json: json!({"output": a.output.display().to_string(), "rows": dataset.table.rows(), "views": views.len(), "warnings": [], "seconds": {"draw": start.elapsed().as_secs_f64()}}),
+        json: json!({"output": a.output.display().to_string(), "rows": dataset.table.rows(), "views": views.len(), "warnings": warnings, "seconds": {"draw": start.elapsed().as_secs_f64()}}),
         text: format!("Drew {}", a.output.display()),
         truncated: dataset.table.truncated,
     })

@@ -183,8 +183,19 @@ pub fn menu<R>(ui: &mut Ui, text: impl Into<egui::WidgetText>, content: impl FnO
     MenuButton::new(text.into()).config(config).ui(ui, content).0
 }
 
+/// What views of a context have said that have nothing to show, since it was last asked.
+pub fn said_empty(ctx: &egui::Context) -> Vec<String> {
+    ctx.data_mut(|d| d.remove_temp(egui::Id::unique("nothing to show"))).unwrap_or_default()
+}
+
 /// What a pane says when it has nothing to show: what it is for, and what would fill it.
 pub fn empty(ui: &Ui, theme: &Theme, what: &str, how: &str) {
+    ui.ctx().data_mut(|d| {
+        let said: &mut Vec<String> = d.get_temp_mut_or_default(egui::Id::unique("nothing to show"));
+        if said.len() < 16 {
+            said.push(format!("{what}. {how}"));
+        }
+    });
     let rect = ui.max_rect();
     let painter = ui.painter_at(rect);
     let width = (rect.width() - 32.0).clamp(40.0, 520.0);

@@ -2,16 +2,20 @@
 //!
 //! One drawing serves both, so that a PNG or PDF is what the SVG says; it needs no GPU and no display, so
 //! `asterism run` and `asterism draw` make the same pictures on a server. Up to [`SINGLE`] points
-//! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin.
+//! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin. Plain scatters, stacks, images and
+//! histograms are drawn here; every view of the window, with whatever was chosen in it, is a [`View::Pane`] (`paper.rs`).
 
+mod paper;
 mod pdf;
+mod shapes;
+pub mod words;
 
 use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
-use asterism_render::{Style, View as Window, reference};
+use asterism_render::{Style, View as Window, cpu, reference};
 use asterism_session::data::stretch::{Cuts, Stretch};
 use asterism_session::data::{RowSet, Table};
 use asterism_session::select::{Plot, image_positions, positions};
@@ -21,6 +25,7 @@ use egui::Color32;
 
 use crate::gpu::Part;
 use crate::panes::image::tiles::{Tiled, is_large, limits};
+use crate::panes::scatter::Placed;
 use crate::theme::Theme;
 use crate::widgets::Range2;
 
@@ -28,7 +33,7 @@ use crate::widgets::Range2;
 pub const SINGLE: usize = 20_000;
 
 /// One part of a picture.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum View {
     /// Points on a map or two columns.
     Scatter(Plot),
@@ -38,6 +43,8 @@ pub enum View {
     Image(usize),
     /// Counts of a column.
     Histogram(String),
+    /// A view of the window.
+    Pane(Box<words::Paned>),
 }
 
 /// What a dataset is best shown by.
@@ -67,58 +74,116 @@ pub fn default_views(dataset: &Dataset) -> Vec<View> {
     views
 }
 
-/// Views as a recipe names them: `scatter:MAP`, `spectra:SEARCH`, `image:SEARCH`, `histogram:COLUMN`.
+/// Views as recipes and the command line name them, see [`words::HELP`].
 ///
 /// # Errors
 /// When a name is not known.
 pub fn views_named(dataset: &Dataset, names: &[String]) -> Result<Vec<View>> {
     let mut views = Vec::new();
     for name in names {
-        let (kind, of) = name.split_once(':').unwrap_or((name, ""));
+        let (words, options) = name.split_once('?').unwrap_or((name, ""));
+        let (kind, of) = words.split_once(':').unwrap_or((words, ""));
         views.push(match kind {
-            "scatter" => match (dataset.maps.iter().find(|m| m.name == of), of.split_once(',')) {
-                (Some(map), _) => View::Scatter(Plot::Map(map.id)),
-                (None, Some((x, y))) => View::Scatter(Plot::Columns { x: x.trim().into(), y: y.trim().into() }),
-                (None, None) => {
-                    let have: Vec<&str> = dataset.maps.iter().map(|m| m.name.as_str()).collect();
-                    return Err(Error::said(format!("no map is named '{of}'; there are {}", have.join(", "))));
-                }
+            "scatter" if options.is_empty() => match placed(dataset, of)? {
+                Placed::Columns { x, y } => View::Scatter(Plot::Columns { x, y }),
+                Placed::Map(id) => View::Scatter(Plot::Map(id)),
+                Placed::CurrentMap => View::Pane(Box::new(words::view(dataset, kind, of, options)?)),
             },
-            "spectra" => View::Spectra,
-            "image" => View::Image(0),
-            "histogram" => View::Histogram(of.into()),
-            _ => return Err(Error::said(format!("no view is named '{kind}': there are scatter, spectra, image, histogram"))),
+            "spectra" if options.is_empty() => View::Spectra,
+            "image" if options.is_empty() => View::Image(0),
+            "histogram" if options.is_empty() => View::Histogram(of.into()),
+            _ => View::Pane(Box::new(words::view(dataset, kind, of, options)?)),
         });
     }
     Ok(views)
 }
 
-/// Write views of the dataset in front as `.svg`, `.pdf` or `.png`.
+/// What `scatter:` is of: the name of a map, or two columns or expressions; with neither, the map in front.
+fn placed(dataset: &Dataset, of: &str) -> Result<Placed> {
+    if of.is_empty()
+        && let Some(map) = dataset.map()
+    {
+        return Ok(Placed::Map(map.id));
+    }
+    match (dataset.maps.iter().find(|m| m.name == of), of.split_once(',')) {
+        (Some(map), _) => Ok(Placed::Map(map.id)),
+        (None, Some((x, y))) => Ok(Placed::Columns { x: x.trim().into(), y: y.trim().into() }),
+        (None, None) => {
+            let have: Vec<&str> = dataset.maps.iter().map(|m| m.name.as_str()).collect();
+            let have = if have.is_empty() { "it has none: name two columns, as in scatter:x,y".into() } else { have.join(", ") };
+            Err(Error::said(format!("no map is named '{of}' in '{}'; there are: {have}", dataset.name)))
+        }
+    }
+}
+
+/// How a picture is drawn.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Width and height, points.
+    pub size: [u32; 2],
+    /// Pixels of a PNG for a point.
+    pub scale: f32,
+    /// Colours.
+    pub theme: Theme,
+    /// Frame of each view (left, top, width, height); by [`frames`] where there are none.
+    pub frames: Vec<Frame>,
+    /// A view that has nothing to show is an error; else its sentence is drawn.
+    pub strict: bool,
+}
+
+impl Page {
+    /// Of a size, a pixel a point.
+    pub fn new(size: [u32; 2], theme: Theme) -> Self {
+        Self { size, scale: 1.0, theme, frames: Vec::new(), strict: false }
+    }
+}
+
+/// Write views of the dataset in front as `.svg`, `.pdf` or `.png`; gives what is missing on it, in words.
 ///
 /// # Errors
 /// When there is no dataset, a view cannot be drawn, or the file cannot be written.
-pub fn save(doc: &Document, views: &[View], size: [u32; 2], theme: &Theme, to: &Path) -> Result<()> {
+pub fn save(doc: &Document, views: &[View], page: &Page, to: &Path) -> Result<Option<String>> {
     let dataset = doc.dataset().ok_or_else(|| Error::said("there is nothing to draw yet"))?;
-    let text = svg(dataset, &doc.selection.rows, views, size, theme)?;
+    let frames = || frames(views.len(), f64::from(page.size[0]), f64::from(page.size[1]));
+    let at = if page.frames.len() == views.len() { page.frames.clone() } else { frames() };
+    let mut text = svg_in(dataset, &doc.selection.rows, views, &at, page.size, &page.theme)?;
+    let panes: Vec<(words::Paned, Frame)> =
+        views.iter().zip(&at).filter_map(|(v, f)| if let View::Pane(p) = v { Some(((**p).clone(), *f)) } else { None }).collect();
+    let mut missing = None;
+    if !panes.is_empty() {
+        let drawn = paper::draw(doc, &panes, page.size, &page.theme)?;
+        if let (true, Some(why)) = (page.strict, drawn.empty.into_iter().next()) {
+            return Err(Error::said(why));
+        }
+        text.truncate(text.len() - END.len());
+        text.push_str(&drawn.svg);
+        text.push_str(END);
+        missing = drawn.waiting;
+    }
     let bytes = match to.extension().map(|e| e.to_ascii_lowercase()).as_deref().and_then(|e| e.to_str()) {
         Some("svg") => text.into_bytes(),
         Some("pdf") => pdf(&text)?,
-        _ => png(&text)?,
+        _ => png(&text, page.scale)?,
     };
-    asterism_session::export::write_whole(to, &bytes)
+    asterism_session::export::write_whole(to, &bytes)?;
+    Ok(missing)
 }
 
-/// The picture of an SVG text.
+/// How every drawing ends.
+const END: &str = "</svg>\n";
+
+/// The picture of an SVG text, with `scale` pixels a point.
 ///
 /// # Errors
 /// When the text is not SVG.
-pub fn png(svg: &str) -> Result<Vec<u8>> {
+pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>> {
     use resvg::tiny_skia;
     let tree = tree(svg)?;
     let size = tree.size().to_int_size();
+    let size = size.scale_by(scale).ok_or_else(|| Error::said("the picture is too large"))?;
     let mut pixmap =
         tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| Error::said("the picture is too large"))?;
-    resvg::render(&tree, tiny_skia::Transform::default(), &mut pixmap.as_mut());
+    resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixmap.as_mut());
     pixmap.encode_png().map_err(|e| Error::said(format!("the picture could not be written: {e}")))
 }
 
@@ -147,7 +212,7 @@ fn tree(svg: &str) -> Result<resvg::usvg::Tree> {
 }
 
 /// A frame in pixels: left, top, width, height.
-type Frame = [f64; 4];
+pub type Frame = [f64; 4];
 
 /// Views side by side as SVG text. Rows of visible subsets have their colours; when there is a
 /// selection, the rest is grey.
@@ -155,13 +220,27 @@ type Frame = [f64; 4];
 /// # Errors
 /// When a view cannot be drawn from this dataset.
 pub fn svg(dataset: &Dataset, selection: &RowSet, views: &[View], size: [u32; 2], theme: &Theme) -> Result<String> {
+    svg_in(dataset, selection, views, &frames(views.len(), f64::from(size[0]), f64::from(size[1])), size, theme)
+}
+
+/// The same with a frame for each view; of a [`View::Pane`] the frame alone.
+fn svg_in(
+    dataset: &Dataset,
+    selection: &RowSet,
+    views: &[View],
+    frames: &[Frame],
+    size: [u32; 2],
+    theme: &Theme,
+) -> Result<String> {
     let (w, h) = (f64::from(size[0]), f64::from(size[1]));
     let mut s = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" font-family=\"Inter, sans-serif\">\n<rect width=\"{w}\" height=\"{h}\" fill=\"{}\"/>\n",
         hex(theme.pane)
     );
-    let colours = Colours::new(dataset, selection, theme);
-    for (view, frame) in views.iter().zip(frames(views.len(), w, h)) {
+    // Views of the window colour their rows themselves.
+    let own = views.iter().any(|v| !matches!(v, View::Pane(_)));
+    let colours = if own { Colours::new(dataset, selection, theme) } else { Colours::none(theme) };
+    for (view, frame) in views.iter().zip(frames.iter().copied()) {
         let _ = writeln!(
             s,
             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{}\"/>",
@@ -176,9 +255,10 @@ pub fn svg(dataset: &Dataset, selection: &RowSet, views: &[View], size: [u32; 2]
             View::Image(index) => image(&mut s, dataset, *index, frame, &colours, theme)?,
             View::Spectra => spectra(&mut s, dataset, frame, &colours, theme)?,
             View::Histogram(column) => histogram(&mut s, dataset, column, frame, &colours, theme)?,
+            View::Pane(_) => {}
         }
     }
-    s.push_str("</svg>\n");
+    s.push_str(END);
     Ok(s)
 }
 
@@ -246,6 +326,9 @@ struct Colours {
 }
 
 impl Colours {
+    fn none(theme: &Theme) -> Self {
+        Self { context: theme.context, rows: Vec::new(), lit: Vec::new(), legend: Vec::new(), groups: Vec::new() }
+    }
     fn new(dataset: &Dataset, selection: &RowSet, theme: &Theme) -> Self {
         let len = dataset.table.rows();
         let any = !selection.is_empty();
@@ -396,7 +479,7 @@ fn points(s: &mut String, axes: &Axes, at: &[[f64; 2]], colours: &Colours, radiu
         let window = Window { x: axes.x, y: axes.y, px };
         let context = colours.context;
         let style = Style { radius_px: radius as f32 * 2.0, background: [0; 4], context: context.to_array(), ..Style::default() };
-        let mut pixels = reference::points(&window, &style, &columns, 300_000);
+        let mut pixels = cpu::points(&window, &style, &columns, 300_000);
         // Premultiplied to straight, as PNG wants it.
         for p in pixels.chunks_exact_mut(4).filter(|p| p[3] > 0) {
             for i in 0..3 {

@@ -61,6 +61,8 @@ fn matrix(t: Transform) -> String {
 impl Page {
     fn group(&mut self, group: &Group, opacity: f32) -> Result<()> {
         let opacity = opacity * group.opacity().get();
+        let clipped =
+            group.clip_path().is_some_and(|clip| self.clip(clip.root(), group.abs_transform().pre_concat(clip.transform())));
         for node in group.children() {
             match node {
                 Node::Group(group) => self.group(group, opacity)?,
@@ -69,7 +71,30 @@ impl Page {
                 Node::Text(text) => self.group(text.flattened(), opacity)?,
             }
         }
+        if clipped {
+            self.content.push_str("Q\n");
+        }
         Ok(())
+    }
+
+    /// Draw inside the paths of a group only, until the state is taken back; false where it has none.
+    fn clip(&mut self, group: &Group, to: Transform) -> bool {
+        let paths: Vec<_> = group
+            .children()
+            .iter()
+            .filter_map(
+                |n| if let Node::Path(p) = n { p.data().clone().transform(to.pre_concat(p.abs_transform())) } else { None },
+            )
+            .collect();
+        if paths.is_empty() {
+            return false;
+        }
+        self.content.push_str("q\n");
+        for path in paths {
+            self.outline(path.segments());
+        }
+        self.content.push_str("W n\n");
+        true
     }
 
     fn path(&mut self, path: &Path, opacity: f32) {
@@ -115,8 +140,23 @@ impl Page {
                 number(stroke.dashoffset())
             );
         }
+        self.outline(path.data().segments());
+        let s = &mut self.content;
+        let even = matches!(&fill, Some((_, _, FillRule::EvenOdd)));
+        s.push_str(match (fill.is_some(), stroke.is_some(), even) {
+            (true, true, false) => "B Q\n",
+            (true, true, true) => "B* Q\n",
+            (true, false, false) => "f Q\n",
+            (true, false, true) => "f* Q\n",
+            _ => "S Q\n",
+        });
+    }
+
+    /// Lines and curves, in the coordinates in force.
+    fn outline(&mut self, segments: impl Iterator<Item = PathSegment>) {
+        let s = &mut self.content;
         let mut pen = [0.0f32; 2];
-        for segment in path.data().segments() {
+        for segment in segments {
             match segment {
                 PathSegment::MoveTo(p) => {
                     let _ = writeln!(s, "{} {} m", number(p.x), number(p.y));
@@ -158,14 +198,6 @@ impl Page {
                 PathSegment::Close => s.push_str("h\n"),
             }
         }
-        let even = matches!(&fill, Some((_, _, FillRule::EvenOdd)));
-        s.push_str(match (fill.is_some(), stroke.is_some(), even) {
-            (true, true, false) => "B Q\n",
-            (true, true, true) => "B* Q\n",
-            (true, false, false) => "f Q\n",
-            (true, false, true) => "f* Q\n",
-            _ => "S Q\n",
-        });
     }
 
     fn image(&mut self, image: &Image, opacity: f32) -> Result<()> {

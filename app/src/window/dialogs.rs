@@ -34,8 +34,8 @@ pub enum Purpose {
     Products(ExportRows),
     /// A folder for products.
     Download(ExportRows),
-    /// A file for the picture.
-    Picture,
+    /// A file for the picture of all views, or of one.
+    Picture(Option<egui_tiles::TileId>),
 }
 
 impl Purpose {
@@ -47,7 +47,7 @@ impl Purpose {
             Self::Export(_) => "Export rows",
             Self::Products(_) => "Save products",
             Self::Download(_) => "Folder for the products",
-            Self::Picture => "Save picture",
+            Self::Picture(_) => "Save picture",
         }
     }
 }
@@ -411,7 +411,7 @@ mod tests {
         assert!(state.prompt.as_ref().is_some_and(|p| p.text.ends_with("x.asterism")));
         // Nobody waits for the portal a second time.
         state.prompt = None;
-        state.pick(&egui::Context::default(), Purpose::Picture, "y.png".into());
+        state.pick(&egui::Context::default(), Purpose::Picture(None), "y.png".into());
         assert!(state.modal() && !state.busy);
     }
 

@@ -23,11 +23,12 @@ use std::time::{Duration, Instant};
 
 use asterism_session::{Command, NoticeLevel, Session, Settings, recipe};
 use egui::{Key, Modifiers, Ui};
-use egui_tiles::Tree;
+use egui_tiles::{TileId, Tree};
 use parking_lot::Mutex;
 
 use crate::cx::{Cx, Shared};
 use crate::panes::{self, Pane};
+use crate::picture;
 use crate::theme::{self, Theme};
 
 pub use actions::Action;
@@ -340,7 +341,7 @@ impl App {
                 self.keep_settings();
                 self.session.notice(NoticeLevel::Info, format!("{name} is listed under Service from now on"));
             }
-            Action::SavePicture(ending) => self.dialogs.pick(ctx, Purpose::Picture, format!("{}.{ending}", self.stem())),
+            Action::SavePicture(ending) => self.dialogs.pick(ctx, Purpose::Picture(None), format!("{}.{ending}", self.stem())),
             Action::StartPage => self.start.open = !self.start.open,
             Action::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Action::Palette => self.palette.show(),
@@ -448,15 +449,28 @@ impl App {
         }
     }
 
-    /// Write the views as a picture, in a thread of its own.
-    fn save_picture(&mut self, ctx: &egui::Context, to: PathBuf) {
-        let (doc, theme, said, ctx) = (self.session.doc().clone(), self.theme.clone(), self.said.clone(), ctx.clone());
-        let size = ctx.content_rect().size() * ctx.zoom_factor();
-        let size = [size.x.max(640.0) as u32, size.y.max(400.0) as u32];
+    /// Write the views as they are now as a picture, or one of them alone, in a thread of its own.
+    fn save_picture(&mut self, ctx: &egui::Context, to: PathBuf, only: Option<TileId>) {
+        let shown = tiles::shown(&self.tree, only);
+        let all = shown.iter().fold(egui::Rect::NOTHING, |all, (_, rect)| all.union(*rect));
+        if !all.is_positive() {
+            return self.session.notice(NoticeLevel::Warning, "no view is open that could be drawn");
+        }
+        let mut page = picture::Page::new([all.width(), all.height()].map(|v| v.round() as u32), self.theme.clone());
+        page.scale = (ctx.pixels_per_point() * 2.0).min(4.0);
+        let views = shown.into_iter().map(|(pane, rect)| {
+            let rect = rect.translate(-all.min.to_vec2());
+            page.frames.push([rect.left(), rect.top(), rect.width(), rect.height()].map(f64::from));
+            let view = picture::words::Paned { redshift: self.shared.redshift, ..pane.into() };
+            picture::View::Pane(Box::new(view))
+        });
+        let views: Vec<picture::View> = views.collect();
+        let (doc, said, ctx) = (self.session.doc().clone(), self.said.clone(), ctx.clone());
+        self.say("Drawing the picture…");
         let work = move || {
-            let views = doc.dataset().map(|d| crate::picture::default_views(d)).unwrap_or_default();
-            let outcome = match crate::picture::save(&doc, &views, size, &theme, &to) {
-                Ok(()) => (NoticeLevel::Info, format!("Wrote the picture to {}", to.display())),
+            let outcome = match picture::save(&doc, &views, &page, &to) {
+                Ok(None) => (NoticeLevel::Info, format!("Wrote the picture to {}", to.display())),
+                Ok(Some(missing)) => (NoticeLevel::Warning, format!("Wrote the picture to {}: {missing}", to.display())),
                 Err(e) => (NoticeLevel::Error, e.to_string()),
             };
             said.lock().push(outcome);
@@ -477,7 +491,7 @@ impl App {
             Purpose::Export(rows) => self.apply(ctx, Command::Export { rows, to: path }),
             Purpose::Download(rows) => self.apply(ctx, Command::Download { rows, to: path }),
             Purpose::Products(rows) => self.apply(ctx, Command::ExportProducts { rows, to: path }),
-            Purpose::Picture => self.save_picture(ctx, path),
+            Purpose::Picture(only) => self.save_picture(ctx, path, only),
         }
     }
 
@@ -652,6 +666,10 @@ impl App {
         }
         if released {
             self.before_press.clear();
+        }
+        if let Some(tile) = self.shared.picture_of.take() {
+            let name = format!("{}.png", self.stem());
+            self.dialogs.pick(ui.ctx(), dialogs::Purpose::Picture(Some(tile)), name);
         }
     }
 

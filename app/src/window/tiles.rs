@@ -85,6 +85,23 @@ pub fn add(tree: &mut Tree<Pane>, bar: Option<TileId>, pane: Pane) {
     }
 }
 
+/// The panes in sight, or the one of this tile, each with its place on the screen and room for its title above it.
+pub fn shown(tree: &Tree<Pane>, only: Option<TileId>) -> Vec<(Pane, Rect)> {
+    let mut active = tree.active_tiles();
+    active.sort_unstable_by_key(|id| id.0);
+    let of = |id: TileId| match tree.tiles.get(id) {
+        Some(Tile::Pane(pane)) => {
+            let rect = tree.tiles.rect(id).filter(|r| r.is_positive())?;
+            Some((pane.clone(), Rect::from_min_max(rect.min - vec2(0.0, theme::TAB_HEIGHT), rect.max)))
+        }
+        _ => None,
+    };
+    match only {
+        Some(id) => of(id).into_iter().collect(),
+        None => active.into_iter().filter_map(of).collect(),
+    }
+}
+
 fn holds_map(tree: &Tree<Pane>, bar: TileId) -> bool {
     let is_map = |id: &TileId| matches!(tree.tiles.get(*id), Some(Tile::Pane(Pane::Scatter(p))) if p.is_map());
     matches!(tree.tiles.get(bar), Some(Tile::Container(Container::Tabs(tabs))) if tabs.children.iter().any(is_map))
@@ -231,6 +248,14 @@ impl Behavior<Pane> for Show<'_, '_> {
             self.wishes.close.push(tile_id);
         }
         response.context_menu(|ui| {
+            if ui
+                .button("Save as picture…")
+                .on_hover_text("This view as it is now: .png, .svg or .pdf, by the ending of the name")
+                .clicked()
+            {
+                self.cx.shared.picture_of = Some(tile_id);
+                ui.close();
+            }
             if ui.button("Close").clicked() {
                 self.wishes.close.push(tile_id);
                 ui.close();

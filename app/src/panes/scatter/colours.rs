@@ -123,7 +123,7 @@ pub(super) fn values_of(dataset: &Dataset, map: Option<&Map>, column: &str) -> R
 const SPREAD: &str = "place_spread";
 
 /// What a map says of each of its rows and what can colour them: how far its place may be trusted, how badly it is reconstructed.
-pub(super) fn own_columns(map: &Map) -> Vec<String> {
+pub(crate) fn own_columns(map: &Map) -> Vec<String> {
     let mut names = Vec::new();
     if map.quality.as_ref().is_some_and(|q| !q.row_trust.is_empty()) {
         names.push("trust".to_owned());

@@ -27,7 +27,8 @@ use crate::cx::{Cx, Tool};
 use crate::gpu::{self, Scatter, Stored};
 use crate::theme::SMALL;
 use crate::widgets::{Cache, Frame, Range2, ViewId, Work, axes, format};
-use colours::{ByColumn, colour_bar, ends, legend, own_columns};
+pub(crate) use colours::own_columns;
+use colours::{ByColumn, colour_bar, ends, legend};
 
 /// What is placed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

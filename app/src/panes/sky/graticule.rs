@@ -28,6 +28,9 @@ pub(super) fn paint(ui: &Ui, cx: &Cx<'_>, placed: &Placed, frame: &Frame, labels
     let label = |at: Pos2, by: egui::Vec2, align: Align2, text: String| {
         if labels && at.x.is_finite() && at.y.is_finite() {
             let galley = painter.layout_no_wrap(text, font.clone(), cx.theme.third);
+            // At the right edge a label stands left of its line.
+            let over = at.x + by.x + galley.size().x > frame.rect.right();
+            let (by, align) = if over { (vec2(-by.x, by.y), Align2([egui::Align::Max, align.y()])) } else { (by, align) };
             let corner = align.anchor_size(at + by, galley.size()).min;
             let ground = egui::Rect::from_min_size(corner, galley.size()).expand2(vec2(2.0, 0.0));
             painter.rect_filled(ground, 2.0, cx.theme.pane.gamma_multiply(0.6));

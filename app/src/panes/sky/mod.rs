@@ -292,6 +292,12 @@ impl SkyPane {
         .on_hover_text("Projection of the sky");
     }
 
+    /// The survey at `address` is drawn behind the rows; a name of the menu will do.
+    pub fn set_survey(&mut self, address: &str) {
+        let known = survey::KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(address));
+        self.survey = known.map_or(address, |(_, address)| address).to_owned();
+    }
+
     /// What lies behind and over the rows.
     fn layers(&mut self, ui: &mut Ui, cx: &Cx<'_>) {
         ui.set_min_width(260.0);
@@ -394,6 +400,9 @@ impl SkyPane {
         match survey.as_deref() {
             Some(Ok(survey)) => {
                 let waits = self.state.survey.paint(ui, cx, survey, &placed.map, &frame, self.strength);
+                if waits {
+                    ui.ctx().request_repaint_after(std::time::Duration::from_millis(200));
+                }
                 credit = Some((survey, waits));
             }
             Some(Err(why)) => trouble = Some(why.clone()),
