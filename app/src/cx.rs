@@ -69,6 +69,24 @@ pub struct Shared {
     pub drawing_next: Option<Drawing>,
     /// A column that a view asks the map to be coloured by; the first map takes it.
     pub colour_by: Option<String>,
+    /// What views ask of the window itself, done after the frame.
+    pub wishes: Vec<Wish>,
+}
+
+/// What a view asks of the window.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Show what is behind the selected row.
+    Behind,
+    /// Ask for a folder, then download one product into it.
+    Save {
+        /// Address.
+        address: String,
+        /// File name; from the address when empty.
+        name: String,
+    },
+    /// Say that something typed is wrong.
+    Say(String),
 }
 
 /// Given to each pane for one frame.
