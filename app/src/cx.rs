@@ -71,6 +71,24 @@ pub struct Shared {
     pub colour_by: Option<String>,
     /// A view of which a picture is wanted.
     pub picture_of: Option<egui_tiles::TileId>,
+    /// What views ask of the window itself, done after the frame.
+    pub wishes: Vec<Wish>,
+}
+
+/// What a view asks of the window.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Show what is behind the selected row.
+    Behind,
+    /// Ask for a folder, then download one product into it.
+    Save {
+        /// Address.
+        address: String,
+        /// File name; from the address when empty.
+        name: String,
+    },
+    /// Say that something typed is wrong.
+    Say(String),
 }
 
 /// Given to each pane for one frame.

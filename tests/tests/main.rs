@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod brush;
+mod doors;
 mod drive;
 mod form;
 mod fuzz;

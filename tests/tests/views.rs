@@ -346,7 +346,7 @@ fn what_cannot_be_drawn_is_told() {
     let to = folder.path().join("sky.png");
     let page = Page { strict: true, ..Page::new([400, 300], Theme::dark()) };
     let why =
-        picture::save(session.doc(), &named("sky").expect("a view"), &page, &to).err().expect("nothing to show").to_string();
+        picture::save(session.doc(), &named("sky").expect("a view"), &page, &to).expect_err("nothing to show").to_string();
     assert!(why.contains("no positions") && !to.exists(), "{why}");
     let folded = named("light-curves?period=1.5").expect("a view");
     picture::save(session.doc(), &folded, &page, &folder.path().join("curve.png")).expect("a folded curve");

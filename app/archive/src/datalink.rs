@@ -310,6 +310,32 @@ pub fn parse_service_descriptors(text: &str) -> Vec<ServiceDescriptor> {
     found
 }
 
+/// The descriptors of services in a VOTable, with the columns that they refer to (by `ID`) under the columns' names.
+pub fn named_services(text: &str) -> Vec<ServiceDescriptor> {
+    let mut found = parse_service_descriptors(text);
+    let mut names: HashMap<String, String> = HashMap::new();
+    let mut reader = quick_xml::Reader::from_str(text);
+    reader.config_mut().check_end_names = false;
+    loop {
+        match reader.read_event() {
+            Ok(Xml::Start(tag) | Xml::Empty(tag)) if tag.local_name().as_ref() == "FIELD" => {
+                let mut a = attributes(&tag);
+                if let (Some(id), Some(name)) = (a.remove("ID"), a.remove("name")) {
+                    names.insert(id, name);
+                }
+            }
+            Ok(Xml::Eof) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    for column in found.iter_mut().flat_map(|s| &mut s.params).filter_map(|p| p.column.as_mut()) {
+        if let Some(name) = names.get(column) {
+            column.clone_from(name);
+        }
+    }
+    found
+}
+
 fn attributes(tag: &BytesStart) -> HashMap<String, String> {
     tag.attributes()
         .with_checks(false)
@@ -441,6 +467,47 @@ impl Client {
     /// As [`Client::search`].
     pub fn services_of(&self, url: &str, cancelled: &dyn Fn() -> bool) -> Result<Vec<ServiceDescriptor>> {
         self.document(url, cancelled).map(|(_, text)| parse_service_descriptors(&text))
+    }
+
+    /// The services beside the answer of a request, with the names of the columns that they take their values from: the question is
+    /// asked once more for one row, as descriptors are lost when rows are read. Empty where the kind of request has none.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub fn services_beside(&self, request: &Request, cancelled: &dyn Fn() -> bool) -> Result<Vec<ServiceDescriptor>> {
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        let base = match request {
+            Request::Tap { base, adql, uploads, .. } if uploads.is_empty() && crate::jobs::job_address(adql).is_none() => {
+                pairs.extend([("REQUEST", "doQuery".to_owned()), ("LANG", "ADQL".into()), ("QUERY", adql.clone())]);
+                format!("{}/sync", crate::vo::tap_base(base))
+            }
+            Request::Cone { base, ra_deg, dec_deg, radius_deg, .. } => {
+                pairs.extend([("RA", ra_deg.to_string()), ("DEC", dec_deg.to_string()), ("SR", radius_deg.to_string())]);
+                base.clone()
+            }
+            Request::Sia { base, ra_deg, dec_deg, radius_deg, .. } | Request::Ssa { base, ra_deg, dec_deg, radius_deg, .. } => {
+                pairs.extend([("POS", format!("{ra_deg},{dec_deg}")), ("SIZE", (radius_deg * 2.0).to_string())]);
+                if matches!(request, Request::Ssa { .. }) {
+                    pairs.push(("REQUEST", "queryData".into()));
+                }
+                base.clone()
+            }
+            Request::Sia2 { base, position, parameters, .. } => {
+                if let Some((ra, dec, radius)) = position {
+                    pairs.push(("POS", format!("CIRCLE {ra} {dec} {radius}")));
+                }
+                pairs.extend(parameters.iter().map(|(k, v)| (k.as_str(), v.clone())));
+                let end = base.trim_end_matches(['/', '?', '&']);
+                if end.ends_with("/capabilities") { self.sia2_endpoint(end, cancelled)? } else { base.clone() }
+            }
+            _ => return Ok(Vec::new()),
+        };
+        pairs.push(("MAXREC", "1".into()));
+        let mut url = self.http.url(&base.replace("&amp;", "&"))?;
+        let kept: Vec<(String, String)> =
+            url.query_pairs().filter(|(k, _)| !k.is_empty()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+        url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(pairs);
+        self.document(url.as_str(), cancelled).map(|(_, text)| named_services(&text))
     }
 
     pub(crate) fn search_datalink(&self, url: &str, ids: &[String], cancelled: Cancelled, out: &Out) -> Result<Answer> {

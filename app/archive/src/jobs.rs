@@ -99,6 +99,16 @@ pub struct Job {
     pub results: Vec<(String, String)>,
     /// Message of the error summary.
     pub error: Option<String>,
+    /// The query, or the label that the client gave; empty where neither is told.
+    pub query: String,
+    /// When it was made (ISO 8601); empty where not told, as the following.
+    pub created: String,
+    /// When it began.
+    pub started: String,
+    /// When it ended.
+    pub ended: String,
+    /// When the service removes it.
+    pub destruction: String,
 }
 
 impl Client {
@@ -182,7 +192,7 @@ impl Client {
         cancelled: Cancelled,
         out: &Out,
     ) -> Result<ReadEnd> {
-        out.send(Event::Note(format!("Job on the server: {job}")));
+        out.send(Event::Job(job.to_string()));
         if start {
             let phase_url = self.http.url(&format!("{}/phase", trim(job)))?;
             let mut run = Call::post_form(phase_url, &[("PHASE", "RUN")]);
@@ -396,9 +406,12 @@ pub fn parse_job(text: &str) -> Job {
         match reader.read_event() {
             Ok(Xml::Start(tag)) => {
                 words.clear();
-                let name = tag.local_name().as_ref().to_string();
+                let mut name = tag.local_name().as_ref().to_string();
                 if name == "result" {
                     job.results.push(result_of(&tag));
+                }
+                if name == "parameter" && result_of(&tag).0.eq_ignore_ascii_case("query") {
+                    name = "query".into();
                 }
                 path.push(name);
             }
@@ -413,6 +426,18 @@ pub fn parse_job(text: &str) -> Job {
                     (Some("job") | None, Some("phase")) if job.phase.is_empty() => {
                         job.phase = squeeze(&words).to_ascii_uppercase()
                     }
+                    (Some("job") | None, Some(name)) => {
+                        let field = match name {
+                            "creationTime" => &mut job.created,
+                            "startTime" => &mut job.started,
+                            "endTime" => &mut job.ended,
+                            "destruction" => &mut job.destruction,
+                            "runId" if job.query.is_empty() => &mut job.query,
+                            _ => &mut String::new(),
+                        };
+                        *field = squeeze(&words);
+                    }
+                    (Some("parameters"), Some("query")) => job.query = words.trim().to_owned(),
                     (Some("errorSummary"), Some("message")) => {
                         let message = squeeze(&words);
                         job.error = (!message.is_empty()).then_some(message);

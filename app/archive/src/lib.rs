@@ -27,6 +27,7 @@ pub mod form;
 mod http;
 pub mod jobs;
 mod json;
+pub mod keyring;
 pub mod mast;
 pub mod mission;
 pub mod parts;
@@ -357,6 +358,8 @@ pub enum Event {
     },
     /// Something a person should see.
     Note(String),
+    /// The address of a job on the server, as soon as the server gives it.
+    Job(String),
     /// The search goes in parts: at first, and again after each part that came.
     Plan(Plan),
 }

@@ -32,6 +32,12 @@ impl Token {
         std::env::var("MAST_API_TOKEN").ok().and_then(|t| Self::new(&t).ok())
     }
 
+    /// For the keyring alone.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(&format!("token {}", self.0)).ok()?;
         value.set_sensitive(true);

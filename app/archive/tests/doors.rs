@@ -791,7 +791,10 @@ fn jobs_of_a_service_are_listed_ended_and_removed() {
     client.tap_job_delete(&format!("{base}/tap/async/1/"), GO_ON).unwrap();
     assert_eq!(replay.seen().last().unwrap().form("ACTION").as_deref(), Some("DELETE"));
     client.tap_job_delete(&format!("{base}/tap/async/2"), GO_ON).unwrap();
-    assert_eq!(client.tap_job_state(&format!("{base}/tap/async/2"), GO_ON).unwrap().phase, "COMPLETED");
+    let state = client.tap_job_state(&format!("{base}/tap/async/2"), GO_ON).unwrap();
+    assert_eq!((state.phase.as_str(), state.query.as_str()), ("COMPLETED", "SELECT 'test'"));
+    let times = [state.created, state.started, state.ended, state.destruction];
+    assert_eq!(times, ["2018-01-01T00:00:00Z", "2018-01-01T00:05:00Z", "2018-01-01T02:00:00Z", "2018-02-01T00:00:00Z"]);
     assert!(client.tap_job_abort(&format!("{base}/tap/async/9"), GO_ON).unwrap_err().to_string().contains("knows no such job"));
 }
 
@@ -931,4 +934,32 @@ fn every_service_of_the_portal_is_asked_as_its_own_page_asks_it() {
     assert!(refused(&ask("Mast.Nothing.Of.It", Takes::Nothing, vec![])).contains("no service"));
     assert!(client.count(&ask("Mast.Missions.List", Takes::Nothing, vec![]), GO_ON).is_err());
     assert_eq!(replay.seen().len(), before);
+}
+
+#[test]
+fn services_beside_an_answer_are_asked_for_once_more_and_name_their_columns() {
+    let document = "<VOTABLE version='1.3' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'><RESOURCE type='results'><TABLE>\
+        <FIELD ID='col1' name='obs_publisher_did' datatype='char' arraysize='*'/><DATA><TABLEDATA><TR><TD>ivo://a?1</TD></TR></TABLEDATA></DATA>\
+        </TABLE></RESOURCE><RESOURCE type='meta' utype='adhoc:service'>\
+        <PARAM name='standardID' datatype='char' arraysize='*' value='ivo://ivoa.net/std/DataLink#links-1.0'/>\
+        <PARAM name='accessURL' datatype='char' arraysize='*' value='http://x/links'/>\
+        <GROUP name='inputParams'><PARAM name='ID' datatype='char' arraysize='*' ref='col1' value=''/></GROUP></RESOURCE></VOTABLE>";
+    let replay = Replay::start(vec![Route::get("/tap/sync", Reply::bytes(document))]).unwrap();
+    let client = client(&replay);
+    let request = Request::Tap {
+        base: format!("{}/tap", replay.base()),
+        adql: "SELECT * FROM ivoa.obscore".into(),
+        asynchronous: false,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let services = client.services_beside(&request, GO_ON).unwrap();
+    assert_eq!(services[0].params[0].column.as_deref(), Some("obs_publisher_did"));
+    let row = |name: &str| (name == "obs_publisher_did").then(|| "ivo://a?1".to_owned());
+    assert_eq!(services[0].address(&[], &row).unwrap(), "http://x/links?ID=ivo%3A%2F%2Fa%3F1");
+    let asked = &replay.seen()[0];
+    assert_eq!(
+        (asked.query("MAXREC").as_deref(), asked.query("QUERY").as_deref()),
+        (Some("1"), Some("SELECT * FROM ivoa.obscore"))
+    );
 }

@@ -55,6 +55,7 @@ fn search(client: &Client, request: &Request) -> Heard {
             batches += 1;
         }
         Event::Note(note) => notes.push(note),
+        Event::Job(job) => notes.push(format!("Job on the server: {job}")),
         Event::Progress { .. } | Event::Plan(_) => {}
     });
     if let Ok(answer) = &result {

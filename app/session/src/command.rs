@@ -374,6 +374,85 @@ pub enum Command {
         /// Folder.
         to: PathBuf,
     },
+    /// Look what a service has behind a row of the table in front: links (DataLink), services that cut (SODA), products.
+    /// [`crate::Session::behind`] has the answer.
+    LookBehind {
+        /// The row.
+        row: usize,
+    },
+    /// Fetch one product and show it: images as layers of the table in front, anything else as a table of its own.
+    OpenProduct {
+        /// Address or `mast:` URI.
+        address: String,
+        /// For a person.
+        name: String,
+    },
+    /// Download one product into a folder.
+    SaveProduct {
+        /// Address or `mast:` URI.
+        address: String,
+        /// File name; from the address when empty.
+        name: String,
+        /// Folder.
+        to: PathBuf,
+    },
+    /// Ask TESScut, Zcut and Pan-STARRS what they have at a place. [`crate::Session::cut_outs`] has the answer.
+    FindCutOuts {
+        /// Right ascension and declination, degrees ICRS.
+        at: (f64, f64),
+    },
+    /// Let a service cut at a place, and show what comes as [`Command::OpenProduct`] does.
+    CutOut {
+        /// Right ascension and declination, degrees ICRS.
+        at: (f64, f64),
+        /// Which service, and how large.
+        from: crate::behind::CutOut,
+    },
+    /// Ask a TAP service for its jobs. [`crate::Session::jobs_of`] has the answer.
+    ListTapJobs {
+        /// Base address.
+        base: String,
+    },
+    /// End a job of a TAP service.
+    AbortTapJob {
+        /// Base address.
+        base: String,
+        /// The job's.
+        url: String,
+    },
+    /// Remove a job and its result from the server; one that is gone there is forgotten here.
+    DeleteTapJob {
+        /// Base address.
+        base: String,
+        /// The job's.
+        url: String,
+    },
+    /// Take a job up: wait for it if need be, and show its rows as a search.
+    FetchTapJob {
+        /// Base address.
+        base: String,
+        /// The job's.
+        url: String,
+    },
+    /// Match the table in front with another one by position.
+    MatchTables {
+        /// The other's id.
+        with: u32,
+        /// The other's positions; found by UCD or name when absent.
+        #[serde(default)]
+        columns: crate::lists::Columns,
+        /// How.
+        how: crate::lists::Matching,
+    },
+    /// Match rows of the table in front with a service by position.
+    MatchService {
+        /// How it is asked.
+        by: crate::lists::MatchBy,
+        /// Which rows.
+        rows: ExportRows,
+        /// How pairs are chosen.
+        how: crate::lists::Matching,
+    },
     /// Write the addresses of the rows' products, one a line, or as a shell script (`.sh`).
     ExportProducts {
         /// Which.

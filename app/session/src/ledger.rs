@@ -91,6 +91,16 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
                 }
                 Event::Progress { stage, done, of } => handle.say(&stage, done, of.unwrap_or(0)),
                 Event::Note(text) => handle.say(&text, 0, 0),
+                Event::Job(url) => {
+                    handle.say(&format!("Job on the server: {url}"), 0, 0);
+                    // One that is taken up again by its address is remembered already.
+                    if let Request::Tap { base, adql, .. } = request
+                        && !adql.contains(&url)
+                    {
+                        let (base, adql) = (base.clone(), adql.clone());
+                        handle.fact(move |s| s.keep_job(&base, url, adql));
+                    }
+                }
                 Event::Plan(plan) => {
                     handle.say(&plan.to_string(), plan.done() as u64, plan.parts.len() as u64);
                     let first = last.is_none();

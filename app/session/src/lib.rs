@@ -8,6 +8,7 @@
 //!
 //! The window, the command line and the tests all drive this crate and nothing beside it.
 
+pub mod behind;
 pub mod command;
 pub mod curves;
 pub mod document;
@@ -22,6 +23,7 @@ pub mod hips;
 pub mod interop;
 pub mod jobs;
 pub mod ledger;
+pub mod lists;
 pub mod lookups;
 pub mod moc;
 pub mod products;
@@ -34,11 +36,13 @@ pub mod session;
 pub mod settings;
 pub mod sky;
 pub mod store;
+pub mod tap_jobs;
 
 pub use asterism_archive as archive;
 pub use asterism_data as data;
 pub use asterism_reduce as reduce;
 
+pub use behind::CutOut;
 pub use command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 pub use curves::CurveColumns;
 pub use document::*;

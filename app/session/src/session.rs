@@ -112,6 +112,8 @@ pub struct Session {
     asks_first: bool,
     pub(crate) interop: Option<crate::interop::Interop>,
     pub(crate) lookups: crate::lookups::Lookups,
+    pub(crate) behind: crate::behind::State,
+    pub(crate) tap_jobs: crate::tap_jobs::State,
     gpu: Option<reduce::gpu::Context>,
     /// The last neighbour graph of each dataset: the next map, density groups and outlier scores of the same vectors
     /// begin with it.
@@ -163,6 +165,8 @@ impl Session {
             play: None,
             interop: None,
             lookups: Default::default(),
+            behind: crate::behind::State::default(),
+            tap_jobs: crate::tap_jobs::State::default(),
             gpu: None,
         }
     }
@@ -245,11 +249,11 @@ impl Session {
         Ok(client)
     }
 
-    fn fresh_id(&mut self) -> u32 {
+    pub(crate) fn fresh_id(&mut self) -> u32 {
         self.next_id += 1;
         self.next_id - 1
     }
-    fn step(&mut self, name: &'static str, data: bool) {
+    pub(crate) fn step(&mut self, name: &'static str, data: bool) {
         self.undo.push(Step { name, document: self.doc.clone(), data });
         if self.undo.len() > UNDO_STEPS {
             self.undo.remove(0);
@@ -258,16 +262,16 @@ impl Session {
         self.changes += 1;
     }
     /// Change the dataset with this id, if it is still there.
-    fn edit(&mut self, id: u32, change: impl FnOnce(&mut Dataset)) -> bool {
+    pub(crate) fn edit(&mut self, id: u32, change: impl FnOnce(&mut Dataset)) -> bool {
         let Some(dataset) = self.doc.datasets.iter_mut().find(|d| d.id == id) else { return false };
         change(Arc::make_mut(dataset));
         self.changes += 1;
         true
     }
-    fn front(&self) -> Result<Arc<Dataset>> {
+    pub(crate) fn front(&self) -> Result<Arc<Dataset>> {
         self.doc.dataset().cloned().ok_or_else(|| Error::said("there is no table yet: search, or open a file or a sample"))
     }
-    fn dataset_by_id(&self, id: u32) -> Option<Arc<Dataset>> {
+    pub(crate) fn dataset_by_id(&self, id: u32) -> Option<Arc<Dataset>> {
         self.doc.datasets.iter().find(|d| d.id == id).cloned()
     }
     pub(crate) fn start(
@@ -554,6 +558,17 @@ impl Session {
             }
             Command::ReadProducts { column, kind, rows } => self.read_products(column, kind, rows),
             Command::Download { rows, to } => self.download(rows, to),
+            Command::LookBehind { row } => self.look_behind(row),
+            Command::OpenProduct { address, name } => self.open_product(address, name),
+            Command::SaveProduct { address, name, to } => self.save_product(address, name, to),
+            Command::FindCutOuts { at } => self.find_cut_outs(at),
+            Command::CutOut { at, from } => self.cut_out(at, from),
+            Command::ListTapJobs { base } => self.list_tap_jobs(base),
+            Command::AbortTapJob { base, url } => self.abort_tap_job(base, url),
+            Command::DeleteTapJob { base, url } => self.delete_tap_job(base, url),
+            Command::FetchTapJob { base, url } => self.fetch_tap_job(base, url),
+            Command::MatchTables { with, columns, how } => self.match_tables(with, columns, how),
+            Command::MatchService { by, rows, how } => self.match_service(by, rows, how),
             Command::ExportProducts { rows, to } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
                 let client = self.client()?;
@@ -648,7 +663,7 @@ impl Session {
         self.changes += 1;
     }
 
-    fn clear_selection(&mut self) {
+    pub(crate) fn clear_selection(&mut self) {
         let rows = self.doc.dataset().map_or(0, |d| d.table.rows());
         self.doc.selection =
             Selection { rows: Arc::new(RowSet::empty(rows)), steps: Vec::new(), generation: self.doc.selection.generation + 1 };
@@ -782,7 +797,13 @@ impl Session {
         self.notice(level, found.sentence());
     }
 
-    fn add_subset(&mut self, dataset: u32, name: String, rows: Arc<RowSet>, steps: Vec<(SelectMode, Provenance)>) -> u32 {
+    pub(crate) fn add_subset(
+        &mut self,
+        dataset: u32,
+        name: String,
+        rows: Arc<RowSet>,
+        steps: Vec<(SelectMode, Provenance)>,
+    ) -> u32 {
         let id = self.fresh_id();
         self.edit(dataset, |d| {
             let used: Vec<[u8; 3]> = d.subsets.iter().map(|s| s.colour).collect();
@@ -799,7 +820,7 @@ impl Session {
 
     // ------------------------------------------------------------------ search
 
-    fn search(&mut self, name: String, ask: Ask) -> Result<()> {
+    pub(crate) fn search(&mut self, name: String, ask: Ask) -> Result<()> {
         let client = if matches!(ask, Ask::Archive { .. }) { Some(self.client()?) } else { None };
         self.step("search", false);
         let id = self.fresh_id();

@@ -340,6 +340,13 @@ fn images(sources: &[String]) -> Vec<Arc<crate::ImageLayer>> {
             layers.extend(found.into_iter().filter(|l| l.source == *source));
         } else if !done.contains(&source.as_str()) {
             done.push(source);
+            let path = PathBuf::from(source);
+            let title = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+            if let Some(picture) = crate::behind::picture(&path, &title) {
+                let pixels = crate::Layer::Picture(Arc::new(picture));
+                layers.push(Arc::new(crate::ImageLayer { title, pixels, source: source.clone() }));
+                continue;
+            }
             let parts = asterism_data::read(&PathBuf::from(source)).unwrap_or_default();
             layers.extend(parts.into_iter().filter_map(|p| match p {
                 Part::Image(i) => Some(Arc::new(crate::ImageLayer {

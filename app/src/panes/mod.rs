@@ -4,6 +4,7 @@
 //! layout, and caches, which are not. It reads the session and queues commands; it never changes
 //! anything itself. All panes read the one selection each frame, so a brush in one lights up in all.
 
+pub mod behind;
 pub mod brush;
 pub mod columns;
 pub mod components;
@@ -23,6 +24,7 @@ pub mod sky;
 pub mod spectra;
 pub mod subsets;
 pub mod table;
+pub mod tap_jobs;
 
 use asterism_session::{Ask, Dataset};
 use egui::{FontId, Ui};
@@ -58,10 +60,14 @@ pub enum Pane {
     Explain(explain::ExplainPane),
     /// The maps made so far.
     Maps(maps::MapsPane),
+    /// What services have behind a row.
+    Behind(Box<behind::BehindPane>),
     /// Named selections.
     Subsets(subsets::SubsetsPane),
     /// Background work.
     Jobs(jobs::JobsPane),
+    /// Jobs of TAP services.
+    TapJobs(tap_jobs::TapJobsPane),
     /// What happened.
     Log(log::LogPane),
 }
@@ -82,8 +88,10 @@ impl Pane {
             ("Components of the map", || Self::Components(components::ComponentsPane::default())),
             ("What explains the map", || Self::Explain(explain::ExplainPane::default())),
             ("Maps side by side", || Self::Maps(maps::MapsPane::default())),
+            ("Behind this row", || Self::Behind(Box::default())),
             ("Subsets", || Self::Subsets(subsets::SubsetsPane::default())),
             ("Jobs", || Self::Jobs(jobs::JobsPane::default())),
+            ("Jobs of TAP services", || Self::TapJobs(tap_jobs::TapJobsPane::default())),
             ("Log", || Self::Log(log::LogPane::default())),
         ]
     }
@@ -102,15 +110,17 @@ impl Pane {
             Self::Components(p) => p.title(cx),
             Self::Explain(_) => "What explains the map".into(),
             Self::Maps(_) => "Maps".into(),
+            Self::Behind(p) => p.title(cx),
             Self::Subsets(_) => "Subsets".into(),
             Self::Jobs(p) => p.title(cx),
+            Self::TapJobs(p) => p.title(cx),
             Self::Log(p) => p.title(cx),
         }
     }
 
     /// Draw it in all the space there is.
     pub fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
-        if !matches!(self, Self::Subsets(_) | Self::Jobs(_) | Self::Log(_))
+        if !matches!(self, Self::Subsets(_) | Self::Jobs(_) | Self::TapJobs(_) | Self::Log(_))
             && let Some((what, how)) = cx.session.doc().dataset().and_then(|d| no_rows(d))
         {
             return empty(ui, cx.theme, &what, &how);
@@ -127,8 +137,10 @@ impl Pane {
             Self::Components(p) => p.ui(ui, cx),
             Self::Explain(p) => p.ui(ui, cx),
             Self::Maps(p) => p.ui(ui, cx),
+            Self::Behind(p) => p.ui(ui, cx),
             Self::Subsets(p) => p.ui(ui, cx),
             Self::Jobs(p) => p.ui(ui, cx),
+            Self::TapJobs(p) => p.ui(ui, cx),
             Self::Log(p) => p.ui(ui, cx),
         }
     }
@@ -147,8 +159,10 @@ impl Pane {
             Self::Components(p) => p.tail_ui(ui, cx),
             Self::Explain(p) => p.tail_ui(ui, cx),
             Self::Maps(p) => p.tail_ui(ui, cx),
+            Self::Behind(p) => p.tail_ui(ui, cx),
             Self::Subsets(p) => p.tail_ui(ui, cx),
             Self::Jobs(p) => p.tail_ui(ui, cx),
+            Self::TapJobs(p) => p.tail_ui(ui, cx),
             Self::Log(p) => p.tail_ui(ui, cx),
         }
     }

@@ -55,6 +55,8 @@ impl Default for TablePane {
 
 #[derive(Default)]
 struct State {
+    /// The row whose menu is open.
+    menu_row: usize,
     /// First visible row, with its part.
     first: f64,
     left: f32,
@@ -357,6 +359,17 @@ impl TablePane {
             response.request_focus();
             self.click(ui, cx, place, rows, &row_at);
         }
+        if let Some((place, row)) = under
+            && response.secondary_clicked()
+        {
+            response.request_focus();
+            self.state.menu_row = row;
+            if !cx.session.doc().selection.rows.contains(row) {
+                self.click_at(cx, place, rows, false, false, &row_at);
+            }
+        }
+        let row = self.state.menu_row;
+        response.context_menu(|ui| super::behind::row_menu(ui, cx, row));
         if pointer.is_some() {
             cx.shared.hint =
                 "Click selects a row · Shift+click a run of rows · Ctrl+click adds or takes out · a header sorts".into();

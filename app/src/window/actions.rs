@@ -80,6 +80,12 @@ pub enum Action {
     Resolve(String),
     /// Say that something typed is wrong.
     Say(String),
+    /// Show the view of what is behind the selected row.
+    Behind,
+    /// Show the view of the jobs of TAP services.
+    TapJobs,
+    /// Show the dialog that matches the table in front, with a service or with another table.
+    Match(bool),
 }
 
 /// One line of a menu.
@@ -228,6 +234,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
         Action::ExportProducts(ExportRows::Selection, "sh"),
     );
     l.add("File", "Download the products of the selection…", None, selected, Action::Download(ExportRows::Selection));
+    l.add("File", "Behind this row: links and cut-outs", Some((CTRL, Key::B)), selected, Action::Behind);
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
     l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
     l.add("File", "Save picture as PDF…", None, data, Action::SavePicture("pdf"));
@@ -267,6 +274,9 @@ pub fn entries(app: &App) -> Vec<Entry> {
         let c = Command::Hdbscan { min_cluster_size: app.rail.min_size, min_samples: 0, on };
         l.add("Edit", format!("HDBSCAN of the {word}"), None, can, Action::Do(c));
     }
+    l.add("Edit", "Match two tables…", None, data && doc.datasets.len() > 1, Action::Match(false)).line = true;
+    l.add("Edit", "Match with a service…", None, data, Action::Match(true));
+    l.add("Edit", "Jobs of TAP services", None, data, Action::TapJobs);
     l.add("Edit", "Fit rule", Some((CTRL, Key::R)), selected, Action::FitRule);
     l.add("Edit", "Search again", Some((CTRL_SHIFT, Key::R)), rule, Action::Do(Command::SearchAgain));
     l.add("Edit", "Settings…", Some((CTRL, Key::Comma)), true, Action::Settings).line = true;

@@ -36,6 +36,8 @@ pub enum Purpose {
     Download(ExportRows),
     /// A file for the picture of all views, or of one.
     Picture(Option<egui_tiles::TileId>),
+    /// A folder for one product.
+    Product,
 }
 
 impl Purpose {
@@ -48,6 +50,7 @@ impl Purpose {
             Self::Products(_) => "Save products",
             Self::Download(_) => "Folder for the products",
             Self::Picture(_) => "Save picture",
+            Self::Product => "Folder for the product",
         }
     }
 }
@@ -162,7 +165,7 @@ impl State {
                     .add_filter("All files", &["*"])
                     .pick_files()
                     .unwrap_or_default()
-            } else if matches!(purpose, Purpose::Download(_)) {
+            } else if matches!(purpose, Purpose::Download(_) | Purpose::Product) {
                 dialog.pick_folder().into_iter().collect()
             } else {
                 dialog.save_file().into_iter().collect()
@@ -227,9 +230,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     prompt(app, ui);
     shortcuts(app, ui);
     about(app, ui);
+    super::matching::show(app, ui);
 }
 
-fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
+pub(super) fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
     let id = egui::Id::unique(name);
     let frame = egui::Frame::popup(ui.style()).inner_margin(20.0);
     let response = egui::Modal::new(id).frame(frame).backdrop_color(theme.shadow.gamma_multiply(0.6)).show(ui.ctx(), |ui| {
@@ -249,7 +253,11 @@ fn prompt(app: &mut App, ui: &mut Ui) {
         ui.add_space(8.0);
         kit::field_look(ui, &theme);
         let edit = egui::TextEdit::singleline(&mut prompt.text)
-            .hint_text(if matches!(prompt.purpose, Purpose::Download(_)) { "path of a folder" } else { "path of a file" })
+            .hint_text(if matches!(prompt.purpose, Purpose::Download(_) | Purpose::Product) {
+                "path of a folder"
+            } else {
+                "path of a file"
+            })
             .desired_width(f32::INFINITY)
             .font(theme::mono(12.0));
         let response = ui.add(edit).accessible_name("Path");
@@ -262,7 +270,7 @@ fn prompt(app: &mut App, ui: &mut Ui) {
         ui.horizontal(|ui| {
             let word = match prompt.purpose {
                 Purpose::Open => "Open file",
-                Purpose::Download(_) => "Download",
+                Purpose::Download(_) | Purpose::Product => "Download",
                 _ => "Save file",
             };
             done = (kit::primary(ui, &theme, word, !prompt.text.trim().is_empty()).clicked() || enter)

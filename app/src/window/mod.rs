@@ -8,7 +8,9 @@
 pub mod actions;
 mod device;
 mod dialogs;
+mod doors;
 pub mod kit;
+mod matching;
 mod menu;
 mod palette;
 pub mod rail;
@@ -76,6 +78,7 @@ pub struct App {
     typing: bool,
     palette: palette::State,
     dialogs: dialogs::State,
+    doors: doors::State,
     settings: settings::State,
     start: start_page::State,
     toasts: Vec<Toast>,
@@ -125,6 +128,7 @@ impl App {
             typing: false,
             palette: palette::State::default(),
             dialogs: dialogs::State::default(),
+            doors: doors::State::default(),
             settings: settings::State::default(),
             start: start_page::State::new(recovery.clone()),
             toasts: Vec::new(),
@@ -394,6 +398,11 @@ impl App {
                 self.rail.looked_up = name;
             }
             Action::Say(text) => self.session.notice(NoticeLevel::Warning, text),
+            Action::Behind => self.wish(ctx, crate::cx::Wish::Behind),
+            Action::TapJobs => self.show_tap_jobs(),
+            Action::Match(service) => {
+                self.doors.matching = Some(matching::Form::new(service, self.session.doc().selection.any()))
+            }
         }
     }
 
@@ -492,6 +501,7 @@ impl App {
             Purpose::Download(rows) => self.apply(ctx, Command::Download { rows, to: path }),
             Purpose::Products(rows) => self.apply(ctx, Command::ExportProducts { rows, to: path }),
             Purpose::Picture(only) => self.save_picture(ctx, path, only),
+            Purpose::Product => self.save_product(ctx, path),
         }
     }
 
@@ -501,7 +511,7 @@ impl App {
         if !ctx.input(|i| i.events.iter().any(|e| matches!(e, egui::Event::Key { pressed: true, .. }))) {
             return;
         }
-        if self.palette.open || self.dialogs.modal() {
+        if self.palette.open || self.modal() {
             return;
         }
         let typing = ctx.text_edit_focused();
@@ -755,7 +765,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
-        let popup = egui::Popup::is_any_open(&ctx) || self.palette.open || self.dialogs.modal();
+        let popup = egui::Popup::is_any_open(&ctx) || self.palette.open || self.modal();
         self.keys(&ctx);
         self.drops(&ctx);
         self.match_tree();
@@ -824,6 +834,9 @@ impl eframe::App for App {
         }
         for command in std::mem::take(&mut self.commands) {
             self.apply(&ctx, command);
+        }
+        for wish in std::mem::take(&mut self.shared.wishes) {
+            self.wish(&ctx, wish);
         }
         for action in std::mem::take(&mut self.actions) {
             self.act(&ctx, action);

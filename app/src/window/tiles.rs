@@ -68,7 +68,7 @@ pub fn add(tree: &mut Tree<Pane>, bar: Option<TileId>, pane: Pane) {
             tree.tiles.iter().filter(|(_, t)| matches!(t, Tile::Container(Container::Tabs(_)))).map(|(id, _)| *id).collect();
         bars.sort_by_key(|id| tree.tiles.rect(*id).map_or(0, |r| -(r.area() as i64)));
         // What speaks of the map stands beside it, not over it.
-        let beside = matches!(pane, Pane::Components(_) | Pane::Explain(_) | Pane::Maps(_));
+        let beside = matches!(pane, Pane::Components(_) | Pane::Explain(_) | Pane::Maps(_) | Pane::Behind(_));
         let free = |id: &&TileId| !beside || !holds_map(tree, **id);
         bars.iter().find(free).or(bars.first()).copied()
     });
@@ -110,6 +110,13 @@ fn holds_map(tree: &Tree<Pane>, bar: TileId) -> bool {
 /// Bring the view of the map to the front of its bar, where it is behind others.
 pub fn bring_map(tree: &mut Tree<Pane>) {
     tree.make_active(|_, tile| matches!(tile, Tile::Pane(Pane::Scatter(p)) if p.is_map()));
+}
+
+/// Bring a view of this kind to the front of its bar; add one where there is none.
+pub fn bring(tree: &mut Tree<Pane>, is: impl Fn(&Pane) -> bool, make: impl FnOnce() -> Pane) {
+    if !tree.make_active(|_, tile| matches!(tile, Tile::Pane(p) if is(p))) {
+        add(tree, None, make());
+    }
 }
 
 fn empty(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>) -> bool {
