@@ -6,6 +6,8 @@ mod drive;
 mod fuzz;
 mod house;
 mod interop;
+mod large;
+mod photometry;
 mod picture;
 mod pixels;
 mod products;

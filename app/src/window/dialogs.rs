@@ -229,7 +229,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     about(app, ui);
 }
 
-fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
+/// A box over the window; whether a click beside it or Escape closes it.
+pub(super) fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
     let id = egui::Id::unique(name);
     let frame = egui::Frame::popup(ui.style()).inner_margin(20.0);
     let response = egui::Modal::new(id).frame(frame).backdrop_color(theme.shadow.gamma_multiply(0.6)).show(ui.ctx(), |ui| {

@@ -9,6 +9,7 @@ pub mod actions;
 mod device;
 mod dialogs;
 pub mod kit;
+mod large;
 mod menu;
 mod palette;
 pub mod rail;
@@ -73,6 +74,7 @@ pub struct App {
     before_press: String,
     palette: palette::State,
     dialogs: dialogs::State,
+    large: large::State,
     settings: settings::State,
     start: start_page::State,
     toasts: Vec<Toast>,
@@ -120,6 +122,7 @@ impl App {
             before_press: String::new(),
             palette: palette::State::default(),
             dialogs: dialogs::State::default(),
+            large: large::State::default(),
             settings: settings::State::default(),
             start: start_page::State::new(recovery.clone()),
             toasts: Vec::new(),
@@ -271,6 +274,10 @@ impl App {
     // ------------------------------------------------------------------ doing
 
     fn apply(&mut self, ctx: &egui::Context, command: Command) {
+        if self.large.takes(&command) {
+            ctx.request_repaint();
+            return;
+        }
         let started = matches!(
             command,
             Command::Search { .. }
@@ -465,7 +472,7 @@ impl App {
         if !ctx.input(|i| i.events.iter().any(|e| matches!(e, egui::Event::Key { pressed: true, .. }))) {
             return;
         }
-        if self.palette.open || self.dialogs.modal() {
+        if self.palette.open || self.dialogs.modal() || self.large.modal() {
             return;
         }
         let typing = ctx.text_edit_focused();
@@ -711,7 +718,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
-        let popup = egui::Popup::is_any_open(&ctx) || self.palette.open || self.dialogs.modal();
+        let popup = egui::Popup::is_any_open(&ctx) || self.palette.open || self.dialogs.modal() || self.large.modal();
         self.keys(&ctx);
         self.drops(&ctx);
         self.match_tree();
@@ -768,6 +775,7 @@ impl eframe::App for App {
 
         palette::show(self, ui);
         dialogs::show(self, ui);
+        large::show(self, ui);
         self.toasts(ui);
         self.drop_veil(ui);
         self.escape(ui, popup);
