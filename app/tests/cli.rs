@@ -261,3 +261,30 @@ fn the_further_doors_are_asked_by_kind() {
     assert_eq!(out.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&out.stderr).contains("dataproduct_type"));
 }
+
+#[test]
+fn a_table_larger_than_the_limit_is_converted_by_chunks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = sample(folder.path(), "ogle3");
+    let words = |out: &str| {
+        let out = folder.path().join(out).display().to_string();
+        json(&asterism(
+            folder.path(),
+            &["convert", &table, &out, "--columns", "period,class", "--where", "period > 100", "--json"],
+        ))
+    };
+    let (whole, csv) = (words("a.parquet"), words("a.csv"));
+    std::fs::write(folder.path().join("settings.json"), r#"{"table_gb": 0.001}"#).expect("written");
+    let (part, part_csv) = (words("b.parquet"), words("b.csv"));
+    assert!(whole["of_rows"].is_null() && part["of_rows"].as_u64().is_some_and(|n| n > 300_000), "{part}");
+    assert_eq!(whole["rows"], part["rows"]);
+    assert!(part["rows"].as_u64().is_some_and(|n| n > 1000));
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).expect("a file");
+    assert_eq!(csv["rows"], part_csv["rows"]);
+    assert_eq!(bytes("a.csv"), bytes("b.csv"));
+    let info = |name: &str| json(&asterism(folder.path(), &["info", &folder.path().join(name).display().to_string(), "--json"]));
+    assert_eq!(info("a.parquet")["parts"][0]["columns"], info("b.parquet")["parts"][0]["columns"]);
+    let bad = asterism(folder.path(), &["convert", &table, "never.csv", "--columns", "nothing"]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("nothing"));
+}

@@ -1,4 +1,4 @@
-"""Records places of nested HEALPix cells from astropy-healpix, for app/session/src/healpix.rs.
+"""Records places of nested HEALPix cells from astropy-healpix, for app/data/src/healpix.rs.
 
     python tests/peers/record_healpix_tiles.py > tests/peers/healpix_tiles.json
 

@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "votable", seeds: &["votable", "vo"], endings: &["xml", "vot"], body: votable },
     Target {
         name: "fits",
@@ -37,6 +37,8 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "packed", seeds: &["lightcurves", "synthetic", "votable"], endings: &["bz2", "Z", "gz"], body: packed },
     Target { name: "expression", seeds: &[], endings: &[], body: expression },
     Target { name: "archive_words", seeds: &["vo"], endings: &["xml", "json"], body: archive_words },
+    Target { name: "mast_json", seeds: &["mast"], endings: &["json"], body: mast_json },
+    Target { name: "stc_s", seeds: &[], endings: &[], body: stc_s },
     Target { name: "recipe", seeds: &["../../recipes"], endings: &["toml"], body: recipe },
 ];
 
@@ -82,13 +84,27 @@ pub fn archive_words(bytes: &[u8]) {
     let _ = asterism_data::sniff::sniff("fuzz", bytes);
 }
 
+/// An answer of MAST in JSON.
+pub fn mast_json(bytes: &[u8]) {
+    let _ = asterism_archive::mast::parse_answer("fuzz", bytes);
+}
+
+/// Regions on the sky in words.
+pub fn stc_s(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for ring in asterism_session::footprint::parse(&text) {
+        let _ = asterism_session::footprint::contains(&ring, 0.1, -0.2);
+    }
+    let _ = asterism_session::moc::Moc::read("fuzz", bytes);
+}
+
 /// A recipe.
 pub fn recipe(bytes: &[u8]) {
     let _ = asterism_session::recipe::Parsed::new("fuzz.toml", &String::from_utf8_lossy(bytes));
 }
 
 /// Words that the text targets begin from.
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 15] = [
     "W1 - W2 > 0.8 AND CLASS = 'QSO'",
     "POWER(x, 2) / SQRT(y) BETWEEN 1 AND 2 OR name LIKE 'NGC%'",
     "NOT (a IS NULL) AND b IN (1, 2, 'c')",
@@ -98,6 +114,12 @@ const WORDS: [&str; 9] = [
     "00h42m44.3s +41d16m09s",
     "30arcsec",
     "1e2e-3deg \"a.b\"",
+    "POLYGON ICRS 10.1 -5.2 10.4 -5.2 10.4 -4.9 10.1 -4.9",
+    "UNION J2000 (CIRCLE 83.6 22.0 0.05 POLYGON 1 2 3 4 5 6)",
+    "CIRCLE ICRS 359.99 89.999 1e-3",
+    "ELLIPSE FK5 10 20 0.5 0.25 45",
+    "Polygon galactic 120 0 121 0 121 1",
+    "BOX 10 41 2 1 Time interval 53000 54000",
 ];
 
 /// A small generator (SplitMix64): the same numbers for one seed everywhere.

@@ -53,7 +53,7 @@ fn a_table_and_selections_go_between_programs() {
     until("each other's names", &mut [&mut a, &mut b], |s| {
         s.iter().all(|s| s.interop().is_some_and(|i| i.peers().iter().any(|p| p.takes("table.load.votable"))))
     });
-    a.apply(Command::Search { name: String::new(), ask: Ask::File { path, filter: None, max_rows: None } }).expect("to open");
+    a.apply(Command::Search { name: String::new(), ask: Ask::file(path) }).expect("to open");
     until("the table", &mut [&mut a], |s| s[0].doc().dataset().is_some_and(|d| d.table.rows() == 50) && !s[0].busy());
     // Rows 10 to 29 are sent: row 0 of the other side is row 10 of this one.
     select(&mut a, &(10..30).collect::<Vec<_>>());

@@ -27,9 +27,7 @@ fn table_in(session: &mut Session, folder: &Path) {
         })
         .collect();
     std::fs::write(&path, format!("id,a,b,c\n{rows}")).expect("a table");
-    session
-        .apply(Command::Search { name: "clouds".into(), ask: Ask::File { path, filter: None, max_rows: None } })
-        .expect("it opens");
+    session.apply(Command::Search { name: "clouds".into(), ask: Ask::file(path) }).expect("it opens");
     session.wait(&mut |_| {}).expect("it is read");
 }
 

@@ -129,7 +129,7 @@ fn products_of_selected_rows_are_added_to_those_read_before_and_taken_back_by_un
     let folder = tempfile::tempdir().expect("a folder");
     let list = listed(folder.path(), "spectra", &["PH957_e.fits", "PH957_f.fits"]);
     let mut s = Session::new(Settings::default());
-    s.apply(Command::Search { name: String::new(), ask: Ask::File { path: list, filter: None, max_rows: None } }).expect("a job");
+    s.apply(Command::Search { name: String::new(), ask: Ask::file(list) }).expect("a job");
     s.wait(&mut |_| {}).expect("read");
     let read = |s: &mut Session, expr: &str| {
         s.apply(Command::SelectWhere { expr: expr.into(), mode: Some(SelectMode::Replace) }).expect("selected");

@@ -19,9 +19,7 @@ fn a_broken_file_leaves_the_table_in_front_and_says_why() {
         .expect("written");
     let mut session = sample("hdf", None);
     let rows = session.doc().dataset().map(|d| d.table.rows());
-    session
-        .apply(Command::Search { name: String::new(), ask: Ask::File { path: page, filter: None, max_rows: None } })
-        .expect("a job");
+    session.apply(Command::Search { name: String::new(), ask: Ask::file(page) }).expect("a job");
     let e = session.wait(&mut |_| {}).expect_err("a web page is no table").to_string();
     assert!(e.contains("table.vot") && e.contains("Service down"), "{e}");
     assert_eq!(session.doc().datasets[0].table.rows(), rows.expect("rows"));

@@ -45,7 +45,7 @@ fn curve() -> Session {
     home();
     let mut session = Session::new(Settings::default());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/lightcurves/ktwo211117077-c04_llc.fits");
-    let ask = Ask::File { path, filter: None, max_rows: None };
+    let ask = Ask::file(path);
     session.apply(Command::Search { name: String::new(), ask }).expect("asked");
     session.wait(&mut |_| {}).expect("read");
     session
@@ -345,8 +345,7 @@ fn what_cannot_be_drawn_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let to = folder.path().join("sky.png");
     let page = Page { strict: true, ..Page::new([400, 300], Theme::dark()) };
-    let why =
-        picture::save(session.doc(), &named("sky").expect("a view"), &page, &to).expect_err("nothing to show").to_string();
+    let why = picture::save(session.doc(), &named("sky").expect("a view"), &page, &to).expect_err("nothing to show").to_string();
     assert!(why.contains("no positions") && !to.exists(), "{why}");
     let folded = named("light-curves?period=1.5").expect("a view");
     picture::save(session.doc(), &folded, &page, &folder.path().join("curve.png")).expect("a folded curve");

@@ -8,6 +8,7 @@
 //!   [`parts`]: searches above the portal's limit; [`mission`]: the search of one mission; [`cutout`]: TESScut, Zcut, PS1, HSC.
 //! * [`vo`]: TAP, synchronous and asynchronous (UWS), cone search, SIA, SSA, and tables of TAP_SCHEMA or VOSI; [`jobs`]: the jobs of
 //!   a TAP service; [`datalink`]: DataLink and SODA; [`registry`]: services by words, queries of ObsCore.
+//! * `hats`: partitioned catalogues at an address, by cone and columns.
 //! * [`samp`]: tables, rows, images and positions to and from other programs of this desktop.
 //! * [`download`]: many products into a folder; `cache`: single ones for the views.
 //! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `token`: the secret of an account.
@@ -24,6 +25,7 @@ pub mod download;
 pub mod error;
 pub mod examples;
 pub mod form;
+mod hats;
 mod http;
 pub mod jobs;
 mod json;
@@ -308,6 +310,23 @@ pub enum Request {
         #[serde(default)]
         ids: Vec<String>,
     },
+    /// A partitioned catalogue (HATS) at an address.
+    Hats {
+        /// Address of the catalogue or collection.
+        base: String,
+        /// Right ascension, declination and radius, degrees.
+        #[serde(default)]
+        position: Option<(f64, f64, f64)>,
+        /// Columns; all if empty.
+        #[serde(default)]
+        columns: Vec<String>,
+        /// Only rows for which this predicate is true.
+        #[serde(default)]
+        filter: Option<String>,
+        /// Stop after so many rows.
+        #[serde(default)]
+        max_rows: Option<usize>,
+    },
     /// Services of the Virtual Observatory, by words.
     Registry {
         /// Words that title, description or subjects hold, all of them.
@@ -335,6 +354,7 @@ impl Request {
             | Self::Sia2 { max_rows, .. }
             | Self::Mission { max_rows, .. }
             | Self::Registry { max_rows, .. }
+            | Self::Hats { max_rows, .. }
             | Self::Ssa { max_rows, .. } => *max_rows,
             Self::Parts { plan } => plan.max_rows,
             Self::MastProducts { .. } | Self::MissionProducts { .. } | Self::DataLink { .. } => None,
@@ -455,6 +475,7 @@ impl Client {
                 out.send(Event::Rows(table));
                 Answer { url: self.services().mast.clone(), text: format!("{} observations", obsids.len()), ..Answer::default() }
             }),
+            Request::Hats { .. } => self.search_hats(request, cancelled, &out),
             _ => self.search_vo(request, cancelled, &out),
         }
         .map_err(|e| match e {

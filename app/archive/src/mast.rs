@@ -238,6 +238,19 @@ pub(crate) fn cache_breaker() -> String {
     format!("asterism-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Rows of an answer of MAST's portal, missions or catalogs (JSON) that was kept, as a table; a broken answer gives the rows before
+/// the break and a warning.
+///
+/// # Errors
+/// When its columns cannot be put together.
+pub fn parse_answer(name: &str, bytes: &[u8]) -> Result<asterism_data::Table> {
+    let mut page = Page::default();
+    let broken = page.read(bytes).err();
+    let mut table = page.table(name, &|_| ColumnRule::default())?;
+    table.warnings.extend(broken.map(|e| format!("{name}: the answer breaks off or is no JSON of MAST: {e}")));
+    Ok(table)
+}
+
 impl Client {
     /// One page. The whole request is decided by the caller; EXECUTING is answered with the same bytes.
     pub(crate) fn invoke(

@@ -35,6 +35,8 @@ pub enum Kind {
     DataLink,
     /// Services found by words (RegTAP).
     Registry,
+    /// A partitioned catalogue: Parquet files by HEALPix cells.
+    Hats,
 }
 
 impl FromStr for Kind {
@@ -51,11 +53,12 @@ impl FromStr for Kind {
             "sia2" => Self::Sia2,
             "datalink" => Self::DataLink,
             "registry" => Self::Registry,
+            "hats" => Self::Hats,
             _ => {
                 return Err(Error::Unsupported {
                     service: "Asterism".into(),
                     what: format!(
-                        "'{text}' is no kind of service; there are mast, mission, tap, obscore, cone, sia, sia2, ssa, datalink and registry"
+                        "'{text}' is no kind of service; there are mast, mission, tap, obscore, cone, sia, sia2, ssa, datalink, hats and registry"
                     ),
                 });
             }
@@ -76,6 +79,7 @@ impl std::fmt::Display for Kind {
             Self::Sia2 => "sia2",
             Self::DataLink => "datalink",
             Self::Registry => "registry",
+            Self::Hats => "hats",
         })
     }
 }

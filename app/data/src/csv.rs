@@ -258,7 +258,12 @@ pub(crate) fn array_text(cell: &Series, inner: &DataType) -> String {
 /// # Errors
 /// [`Error::Polars`] or what the disk said.
 pub(crate) fn write_csv(table: &Table, separator: u8, out: &mut dyn Write) -> Result<()> {
+    write_csv_part(table, separator, true, out)
+}
+
+/// Rows of a table that comes in pieces; only the first has a header.
+pub(crate) fn write_csv_part(table: &Table, separator: u8, header: bool, out: &mut dyn Write) -> Result<()> {
     let mut frame = flat(table)?;
-    CsvWriter::new(out).include_header(true).with_separator(separator).finish(&mut frame)?;
+    CsvWriter::new(out).include_header(header).with_separator(separator).finish(&mut frame)?;
     Ok(())
 }

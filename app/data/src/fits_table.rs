@@ -292,8 +292,10 @@ fn table_of(what: &str, bytes: &[u8], hdu: &Hdu, primary: Option<&Header>) -> Re
     let rows = Strided { data, width, rows: whole, heap };
     let done: Vec<(Column, Option<String>)> = specs.par_iter().map(|spec| spec.read(&rows)).collect();
     let mut columns = Vec::with_capacity(done.len());
-    for (column, warning) in done {
-        columns.push(column);
+    for (i, (column, warning)) in done.into_iter().enumerate() {
+        let texts = matches!(column.dtype(), DataType::String) || *column.dtype() == DataType::List(Box::new(DataType::String));
+        let turned = texts && h.is(&format!("{}{}", crate::fits_text::KEY, i + 1));
+        columns.push(if turned { crate::fits_text::changed(&column, crate::fits_text::unescaped)? } else { column });
         warnings.extend(warning);
     }
     let metas = specs.into_iter().map(|s| s.meta).collect();
@@ -497,6 +499,7 @@ fn structural(key: &str) -> bool {
                 | "TUTYP"
                 | "TCOMM"
                 | "TXTYP"
+                | "TUNIC"
                 | "TDMIN"
                 | "TDMAX"
                 | "TLMIN"
@@ -1257,10 +1260,16 @@ pub(crate) fn stored(series: &Series, null: Option<i64>) -> Result<Vec<u8>> {
 pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
     let rows = table.rows();
     let mut stores = Vec::new();
+    let mut escaped = Vec::new();
     let mut heap: Vec<u8> = Vec::new();
     let mut fixed: Vec<(Vec<u8>, usize)> = Vec::new();
     for (column, meta) in table.frame().columns().iter().zip(table.columns()) {
         let mut column = column.clone();
+        let beyond = crate::fits_text::beyond_ascii(&column)?;
+        if beyond {
+            column = crate::fits_text::changed(&column, crate::fits_text::escaped)?;
+        }
+        escaped.push(beyond);
         let mut store = store_of(&column, meta)?;
         if matches!(column.dtype(), DataType::UInt8 | DataType::Int8) && column.null_count() > 0 && store.null.is_none() {
             // All 256 values are taken: a wider type has one to spare for "no value".
@@ -1349,6 +1358,10 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
         }
         if let Some(dim) = &store.dim {
             c.text(&format!("TDIM{i}"), dim, "");
+        }
+        if escaped[i - 1] {
+            let key = crate::fits_text::KEY;
+            c.value(&format!("{key}{i}"), "T", "\\uXXXX stands for a character beyond ASCII");
         }
         if let Some(zero) = store.zero {
             c.int(&format!("TSCAL{i}"), 1, "");

@@ -25,6 +25,8 @@ use crate::{Error, Result};
 
 /// Gives a file for a path or address; an error where there is none.
 pub type Fetch<'a> = &'a (dyn Fn(&str) -> Result<PathBuf> + Sync);
+/// As [`Fetch`], for one thread.
+pub type FetchHere<'a> = &'a dyn Fn(&str) -> Result<PathBuf>;
 
 /// Catalogues of more rows are not read whole.
 pub const MOST_ROWS: u64 = 50_000_000;
@@ -116,7 +118,7 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Format`] when there are no properties of a catalogue or its list of cells cannot be
     /// understood; what `fetch` said.
-    pub fn open(location: &str, fetch: Fetch) -> Result<Self> {
+    pub fn open(location: &str, fetch: FetchHere) -> Result<Self> {
         let location = location.trim_end_matches('/');
         let mut margins = Vec::new();
         let mut base = location.to_owned();
@@ -192,7 +194,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// As [`Catalogue::read`].
-    pub fn columns(&self, fetch: Fetch) -> Result<Table> {
+    pub fn columns(&self, fetch: FetchHere) -> Result<Table> {
         let common = fetch(&joined(&self.dataset, "_common_metadata"));
         let file = match common {
             Ok(file) => file,
@@ -226,11 +228,7 @@ impl Catalogue {
             Some(cone) => self.cells_for(cone),
             None => self.cells.clone(),
         };
-        // The positions too, to filter by.
-        let mut columns = part.columns.clone();
-        if !columns.is_empty() && part.cone.is_some() {
-            columns.extend(self.position.iter().filter(|c| !part.columns.contains(c)).cloned());
-        }
+        let columns = self.columns_for(part);
         let done = AtomicUsize::new(0);
         let tables: Vec<Result<Table>> = cells
             .par_iter()
@@ -238,17 +236,7 @@ impl Catalogue {
                 if !progress("reading cells", done.load(Ordering::Relaxed), cells.len()) {
                     return Err(Error::Stopped);
                 }
-                let mut table = read_parts(&fetch(&self.path_of(*cell))?, &columns, false)?;
-                if let Some(cone) = &part.cone {
-                    let (ra, dec) = (table.f64s(&self.position[0])?, table.f64s(&self.position[1])?);
-                    let rows = crate::RowSet::from_fn(table.rows(), |r| cone.contains(ra[r], dec[r]));
-                    if rows.count() < table.rows() {
-                        table = table.take(&rows)?;
-                    }
-                }
-                if part.columns.len() < columns.len() {
-                    table = table.select(&part.columns)?;
-                }
+                let table = self.keep(read_parts(&fetch(&self.path_of(*cell))?, &columns, false)?, part)?;
                 done.fetch_add(1, Ordering::Relaxed);
                 Ok(table)
             })
@@ -266,6 +254,44 @@ impl Catalogue {
         }
         self.describe(&mut out);
         Ok(out)
+    }
+
+    /// The columns that have to be read for a part: the positions too, to filter by; all when empty.
+    pub fn columns_for(&self, part: &Part) -> Vec<String> {
+        let mut columns = part.columns.clone();
+        if !columns.is_empty() && part.cone.is_some() {
+            columns.extend(self.position.iter().filter(|c| !part.columns.contains(c)).cloned());
+        }
+        columns
+    }
+
+    /// Of rows that were read with [`Catalogue::columns_for`], those within the cone, with the columns that were asked for.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`] where the positions are missing.
+    pub fn keep(&self, mut table: Table, part: &Part) -> Result<Table> {
+        if let Some(cone) = &part.cone {
+            let (ra, dec) = (table.f64s(&self.position[0])?, table.f64s(&self.position[1])?);
+            let rows = crate::RowSet::from_fn(table.rows(), |r| cone.contains(ra[r], dec[r]));
+            if rows.count() < table.rows() {
+                table = table.take(&rows)?;
+            }
+        }
+        if !part.columns.is_empty() && table.columns().len() > part.columns.len() {
+            table = table.select(&part.columns)?;
+        }
+        self.describe(&mut table);
+        Ok(table)
+    }
+
+    /// The column of HEALPix numbers and the ranges of them that a cone meets within a cell, to pass over groups of rows; `None`
+    /// where that would leave rows out (a margin's rows lie outside their cell).
+    pub fn index_for(&self, cell: Cell, cone: &Cone) -> Option<(String, Vec<[u64; 2]>)> {
+        let said = |key: &str| self.properties.get(key).filter(|v| !v.is_empty());
+        let order = said("hats_col_healpix_order").map_or(Some(crate::healpix::MAX_ORDER), |v| v.parse().ok())?;
+        let fits = self.kind != "margin" && cell.order <= order && order <= crate::healpix::MAX_ORDER;
+        let column = said("hats_col_healpix").cloned().unwrap_or_else(|| "_healpix_29".into());
+        fits.then(|| (column, cone.ranges(cell, order)))
     }
 
     fn describe(&self, table: &mut Table) {

@@ -66,11 +66,11 @@ impl ImageRows {
 }
 
 /// A unit of a file and where it lies.
-struct Place {
-    hdu: Hdu,
+pub(crate) struct Place {
+    pub hdu: Hdu,
     /// Bytes of the file: header and data with their padding.
-    whole: std::ops::Range<u64>,
-    data: u64,
+    pub whole: std::ops::Range<u64>,
+    pub data: u64,
     large: bool,
 }
 
@@ -140,7 +140,8 @@ pub(crate) fn read_large(path: &Path) -> Result<Option<(Vec<Part>, Vec<String>)>
     Ok(Some((images, warnings)))
 }
 
-fn primary() -> Vec<u8> {
+/// The header of an empty primary unit.
+pub(crate) fn primary() -> Vec<u8> {
     let cards = [PRIMARY, "BITPIX  =                    8", "NAXIS   =                    0", "END"];
     let mut block: Vec<u8> = cards.iter().flat_map(|c| format!("{c:80}").into_bytes()).collect();
     block.resize(BLOCK, b' ');
@@ -148,7 +149,7 @@ fn primary() -> Vec<u8> {
 }
 
 /// The units of a file by their headers alone; `None` where something is out of the ordinary.
-fn units(file: &mut File, len: u64) -> Option<Vec<Place>> {
+pub(crate) fn units(file: &mut File, len: u64) -> Option<Vec<Place>> {
     let mut places: Vec<Place> = Vec::new();
     let mut at = 0u64;
     while at < len {

@@ -40,6 +40,13 @@ impl Table {
     pub fn with_i32_column(&mut self, name: &str, values: Vec<i32>, meta: ColumnMeta) -> Result<()> {
         self.put(Series::new(name.into(), values), meta)
     }
+    /// A column of 64-bit integers.
+    ///
+    /// # Errors
+    /// [`crate::Error::Polars`] when the length differs from the table's.
+    pub fn with_i64_column(&mut self, name: &str, values: Vec<i64>, meta: ColumnMeta) -> Result<()> {
+        self.put(Series::new(name.into(), values), meta)
+    }
     /// A column of text.
     ///
     /// # Errors

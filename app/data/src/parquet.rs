@@ -45,30 +45,8 @@ pub(crate) fn read_parquet(what: &str, bytes: Vec<u8>) -> Result<Table> {
 /// # Errors
 /// [`Error::Io`], [`Error::NoColumn`], [`Error::Format`].
 pub(crate) fn read_parquet_file(path: &std::path::Path, columns: &[String], footer: bool) -> Result<Table> {
-    let what = path.display().to_string();
-    let fail = |e: PolarsError| {
-        Error::format(&what, format!("is a Parquet file that cannot be read: {e}; it may be incomplete: fetch it again"))
-    };
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut reader = ParquetReader::new(file);
-    let metadata = reader.get_metadata().map_err(fail)?.clone();
-    let pairs = metadata.key_value_metadata();
-    let content = pairs.as_ref().and_then(|p| p.iter().find(|kv| kv.key == CONTENT_KEY)?.value.clone());
-    let schema = reader.schema().map_err(fail)?;
-    if let Some(name) = columns.iter().find(|c| !schema.contains(c.as_str())) {
-        let have: Vec<&str> = schema.iter_names().map(|n| n.as_str()).take(8).collect();
-        return Err(Error::NoColumn { name: name.clone(), have: have.join(", ") });
-    }
-    if footer {
-        reader = reader.with_slice(Some((0, 0)));
-    }
-    if !columns.is_empty() {
-        reader = reader.with_columns(Some(columns.to_vec()));
-    }
-    let frame = reader.set_rechunk(true).finish().map_err(fail)?;
-    // Columns come in the order of the file.
-    let frame = if columns.is_empty() { frame } else { frame.select(columns.iter().map(String::as_str))? };
-    described(&what, frame, content.as_deref())
+    let file = crate::parquet_parts::ParquetFile::open(path)?;
+    file.read(columns, 0, if footer { 0 } else { usize::MAX })
 }
 
 /// An Arrow IPC (Feather 2) file.
@@ -89,7 +67,7 @@ pub(crate) fn read_arrow(what: &str, bytes: Vec<u8>) -> Result<Table> {
 }
 
 /// A table of a frame and the data-less VOTable that describes it.
-fn described(what: &str, frame: DataFrame, content: Option<&str>) -> Result<Table> {
+pub(crate) fn described(what: &str, frame: DataFrame, content: Option<&str>) -> Result<Table> {
     let (frame, warnings) = plain(frame)?;
     let metas = frame.columns().iter().map(|c| ColumnMeta { name: c.name().to_string(), ..ColumnMeta::default() }).collect();
     let mut table = Table::new("", frame, metas)?;
@@ -160,6 +138,41 @@ pub(crate) fn write_parquet(table: &Table, out: &mut dyn Write) -> Result<()> {
         .with_compression(ParquetCompression::Snappy)
         .finish(&mut frame)?;
     Ok(())
+}
+
+/// Parquet written piece by piece, each a group of rows or more.
+pub(crate) struct Pieces<'a> {
+    out: Option<&'a mut dyn Write>,
+    writer: Option<polars::io::parquet::write::BatchedWriter<&'a mut dyn Write>>,
+}
+
+impl<'a> Pieces<'a> {
+    pub(crate) fn new(out: &'a mut dyn Write) -> Self {
+        Self { out: Some(out), writer: None }
+    }
+    pub(crate) fn write(&mut self, table: &Table) -> Result<()> {
+        if let Some(out) = self.out.take() {
+            let content = crate::votable_write::data_less(table)?;
+            let meta = KeyValueMetadata::from_static(vec![(VERSION_KEY.into(), "1.0".into()), (CONTENT_KEY.into(), content)]);
+            let writer = ParquetWriter::new(out)
+                .with_key_value_metadata(Some(meta))
+                .with_compression(ParquetCompression::Snappy)
+                .batched(table.frame().schema())?;
+            self.writer = Some(writer);
+        }
+        if let Some(writer) = &mut self.writer {
+            let mut frame = table.frame().clone();
+            frame.align_chunks_par();
+            writer.write_batch(&frame)?;
+        }
+        Ok(())
+    }
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.finish()?;
+        }
+        Ok(())
+    }
 }
 
 /// Write Arrow IPC.

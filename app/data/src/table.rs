@@ -353,6 +353,29 @@ impl Table {
         }
         Ok(())
     }
+    /// Bytes that the values take in memory, about.
+    pub fn frame_bytes(&self) -> u64 {
+        self.frame.estimated_size() as u64
+    }
+    /// Tables of the same columns below each other, the first one's metadata; copied once, however many they are.
+    ///
+    /// # Errors
+    /// [`Error::Polars`] when their columns differ.
+    pub fn stacked(tables: Vec<Self>) -> Result<Self> {
+        let mut tables = tables.into_iter();
+        let Some(mut out) = tables.next() else { return Ok(Self::default()) };
+        for table in tables {
+            out.truncated |= table.truncated;
+            for warning in table.warnings {
+                if !out.warnings.contains(&warning) {
+                    out.warnings.push(warning);
+                }
+            }
+            out.frame.vstack_mut_owned(table.frame)?;
+        }
+        out.frame.rechunk_mut_par();
+        Ok(out)
+    }
     /// A column more (or in the place of one of that name).
     ///
     /// # Errors

@@ -62,6 +62,62 @@ pub fn write_table(table: &Table, rows: Option<&RowSet>, path: &Path) -> Result<
     })
 }
 
+/// What a person should know of writing `table` to a file of this ending: what the format cannot hold as it is.
+///
+/// # Errors
+/// [`Error::Polars`].
+pub fn notes(table: &Table, path: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if matches!(ending(path).as_str(), "fits" | "fit" | "fts") {
+        for column in table.frame().columns() {
+            if crate::fits_text::beyond_ascii(column)? {
+                names.push(format!("'{}'", column.name()));
+            }
+        }
+    }
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let what = if names.len() == 1 { "column" } else { "columns" };
+    Ok(vec![format!(
+        "FITS holds ASCII text alone: characters beyond it in {what} {} are written as \\uXXXX and turned back when Asterism reads them",
+        names.join(", ")
+    )])
+}
+
+/// Write a table that comes in pieces: `fill` gives each piece to the function that it gets. Parquet, CSV and TSV are written as
+/// the pieces come, in the memory of one; for the other formats, which say the number of rows first, all are gathered.
+///
+/// # Errors
+/// As [`write_table`], and what `fill` says.
+pub fn write_stream(path: &Path, fill: &mut dyn FnMut(&mut dyn FnMut(Table) -> Result<()>) -> Result<()>) -> Result<()> {
+    let ending = ending(path);
+    let packed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz") || e.eq_ignore_ascii_case("bz2"));
+    match ending.as_str() {
+        "parquet" | "pq" if !packed => atomic_write(path, |out| {
+            let mut pieces = crate::parquet::Pieces::new(out);
+            fill(&mut |table| pieces.write(&table))?;
+            pieces.finish()
+        }),
+        "csv" | "tsv" | "tab" if !packed => atomic_write(path, |out| {
+            let separator = if ending == "csv" { b',' } else { b'\t' };
+            let mut first = true;
+            fill(&mut |table| {
+                let with_header = std::mem::take(&mut first);
+                crate::csv::write_csv_part(&table, separator, with_header, out)
+            })
+        }),
+        _ => {
+            let mut all = Vec::new();
+            fill(&mut |table| {
+                all.push(table);
+                Ok(())
+            })?;
+            write_table(&Table::stacked(all)?, None, path)
+        }
+    }
+}
+
 fn write_as(table: &Table, ending: &str, path: &Path, out: &mut dyn Write) -> Result<()> {
     match ending {
         "fits" | "fit" | "fts" => crate::fits_table::write_fits(table, out),

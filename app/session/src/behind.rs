@@ -440,7 +440,7 @@ impl Session {
             let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
             let name = if name.is_empty() { stem } else { name.to_owned() };
             // What goes wrong stands in the log.
-            let _ = self.apply(Command::Search { name, ask: Ask::File { path, filter: None, max_rows: None } });
+            let _ = self.apply(Command::Search { name, ask: Ask::file(path) });
         }
         if more > 0 {
             self.notice(

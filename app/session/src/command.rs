@@ -8,6 +8,7 @@ use asterism_reduce as reduce;
 use serde::{Deserialize, Serialize};
 
 use crate::features::Features;
+use crate::photometry::Photometry;
 use crate::select::Provenance;
 
 /// Whom to ask, and what.
@@ -29,6 +30,12 @@ pub enum Ask {
     File {
         /// Its path.
         path: PathBuf,
+        /// Only these columns; all when empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<String>,
+        /// How its light curves come to be.
+        #[serde(default, skip_serializing_if = "Photometry::is_default")]
+        photometry: Photometry,
         /// Only rows for which this predicate is true.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         filter: Option<String>,
@@ -41,6 +48,13 @@ pub enum Ask {
         /// The request.
         request: Request,
     },
+}
+
+impl Ask {
+    /// All of a file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File { path: path.into(), columns: Vec::new(), photometry: Photometry::default(), filter: None, max_rows: None }
+    }
 }
 
 /// How a gesture combines with what is selected.
@@ -141,6 +155,11 @@ pub enum Command {
     StopAfterPart {
         /// The job's id.
         id: u64,
+    },
+    /// Make the light curves of the file in front anew: other quality bits, other pixels.
+    SetPhotometry {
+        /// As it is to be.
+        photometry: Photometry,
     },
     /// Show another dataset.
     Activate {

@@ -1,7 +1,7 @@
-//! Words of a recipe or of the command line for the archive's further doors: missions, ObsCore, SIA 2, DataLink, the registry.
+//! Words of a recipe or of the command line for the archive's further doors: missions, ObsCore, SIA 2, DataLink, HATS, the registry.
 //!
 //! Each has the same few words as every search (service, position, radius, filters), so that a recipe stays readable: a filter of
-//! SIA 2 is a parameter of the service, one of ObsCore a column, and what the registry is asked for stands in the place of the
+//! SIA 2 is a parameter of the service, one of ObsCore a column, one of HATS a condition (or `where=` a predicate), and what the registry is asked for stands in the place of the
 //! service. Both ways are here, from words to a request and back, since one undoes the other (tested). The choice not taken is a
 //! table in the recipe for each door. Standards: see `asterism_archive`.
 
@@ -19,6 +19,30 @@ fn list(filter: &Filter) -> Vec<String> {
         FilterValues::Like(pattern) => vec![pattern.clone()],
         FilterValues::Range { .. } => Vec::new(),
     }
+}
+
+/// A filter as a predicate on columns.
+fn predicate(filter: &Filter) -> String {
+    let name = asterism_archive::quote_identifier(&filter.name);
+    let quoted = |v: &str| format!("'{}'", v.replace('\'', "''"));
+    match &filter.values {
+        FilterValues::Range { min: Some(min), max: Some(max) } => format!("{name} BETWEEN {min} AND {max}"),
+        FilterValues::Range { min: Some(min), .. } => format!("{name} >= {min}"),
+        FilterValues::Range { max: Some(max), .. } => format!("{name} <= {max}"),
+        FilterValues::Range { .. } => format!("{name} IS NOT NULL"),
+        FilterValues::Like(pattern) => format!("{name} LIKE {}", quoted(&pattern.replace('*', "%"))),
+        FilterValues::OneOf(list) => {
+            let number = list.iter().all(|v| v.parse::<f64>().is_ok_and(f64::is_finite));
+            let values: Vec<String> = list.iter().map(|v| if number { v.clone() } else { quoted(v) }).collect();
+            format!("{name} IN ({})", values.join(", "))
+        }
+    }
+}
+
+/// The text behind the name of a filter.
+fn text_of(filter: &Filter) -> String {
+    let text = filter.to_string();
+    text.split_once('=').map(|(_, t)| t.trim().to_owned()).unwrap_or_default()
 }
 
 fn range(filter: &Filter, least: f64, most: f64) -> Result<(f64, f64)> {
@@ -113,6 +137,21 @@ pub(crate) fn request(
             };
             Ok(Request::Registry { words: service.trim().into(), service: service_kind, max_rows })
         }
+        Kind::Hats => {
+            let columns = filters.iter().filter(|f| f.name == "columns").flat_map(list).collect();
+            filters.retain(|f| f.name != "columns");
+            let one = |f: &Filter| if f.name.eq_ignore_ascii_case("where") { text_of(f) } else { predicate(f) };
+            let conditions: Vec<String> = filters.iter().map(one).collect();
+            let filter = match conditions.len() {
+                0 => None,
+                1 => conditions.into_iter().next(),
+                _ => Some(conditions.iter().map(|c| format!("({c})")).collect::<Vec<_>>().join(" AND ")),
+            };
+            if let Some(text) = &filter {
+                asterism_data::Expr::parse(text)?;
+            }
+            Ok(Request::Hats { base, position, columns, filter, max_rows })
+        }
         other => Err(Error::said(format!("kind '{other}' is asked in another way"))),
     }
 }
@@ -170,6 +209,13 @@ pub(crate) fn words(request: &Request) -> Option<Words> {
             position: None,
             filters: if ids.is_empty() { Vec::new() } else { vec![one_of("ID", ids)] },
         },
+        Request::Hats { base, position, columns, filter, .. } => {
+            let mut filters: Vec<Filter> = filter.iter().map(|f| one_of("where", std::slice::from_ref(f))).collect();
+            if !columns.is_empty() {
+                filters.push(one_of("columns", columns));
+            }
+            Words { service: base.clone(), kind: Kind::Hats, position: *position, filters }
+        }
         Request::Registry { words, service, .. } => Words {
             service: words.clone(),
             kind: Kind::Registry,
@@ -197,6 +243,7 @@ mod tests {
             (Kind::Mission, "jwst:products", filters(&["dataset=jw01,jw02"])),
             (Kind::Sia2, "http://x/sia2", filters(&["BAND=1e-6..2e-6", "TIME=50000..", "DPTYPE=image", "COLLECTION=HST,JWST"])),
             (Kind::DataLink, "http://x/links", filters(&["ID=ivo://a?b,ivo://c"])),
+            (Kind::Hats, "http://x/sky", filters(&["where=mag < 10 AND class IN ('a', 'b')", "columns=ra,dec,mag"])),
             (Kind::Registry, "quasar spectra", filters(&["service=ssa"])),
         ];
         for (kind, service, filters) in cases {
@@ -208,6 +255,17 @@ mod tests {
             let again = request(kind, &w.service, base, place, 0.1, w.filters, Some(7)).unwrap();
             assert_eq!(again, made);
         }
+    }
+
+    #[test]
+    fn filters_of_a_catalogue_are_one_predicate() {
+        let filters =
+            ["mag=..10", "class=a,b", "name=*x*", "n=1,2", "where=b - v > 0.5"].map(|t| t.parse::<Filter>().unwrap()).to_vec();
+        let made = request(Kind::Hats, "s", "http://x/sky".into(), None, 0.1, filters, None).unwrap();
+        let Request::Hats { filter: Some(text), .. } = made else { panic!() };
+        assert_eq!(text, "(mag <= 10) AND (class IN ('a', 'b')) AND (name LIKE '%x%') AND (n IN (1, 2)) AND (b - v > 0.5)");
+        let wrong = vec!["where=b >".parse::<Filter>().unwrap()];
+        assert!(request(Kind::Hats, "s", "http://x/sky".into(), None, 0.1, wrong, None).is_err());
     }
 
     #[test]

@@ -202,7 +202,7 @@ mod tests {
         table.with_f64_column("temperature", warm.clone(), Default::default()).unwrap();
         table.with_f64_column("chance", (0..n).map(|i| noise(i, 4)).collect(), Default::default()).unwrap();
         table.with_f64_column("constant", vec![1.0; n], Default::default()).unwrap();
-        let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
+        let ask = Ask::file("t.csv");
         let dataset = ledger::probe(&ask, table, None, Vec::new());
         let columns = ["a", "b"].map(FeatureColumn::plain);
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: reduce::Scale::None, ..Features::default() };
@@ -224,7 +224,7 @@ mod tests {
         table.with_f64_column("b", (0..n).map(|i| (i as f64 * 0.414).fract()).collect(), Default::default()).unwrap();
         let word = |i: usize| if i + 1 == n || i.is_multiple_of(4) { "far" } else { "near" };
         table.with_string_column("side", (0..n).map(|i| word(i).to_owned()).collect(), Default::default()).unwrap();
-        let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
+        let ask = Ask::file("t.csv");
         let dataset = ledger::probe(&ask, table, None, Vec::new());
         let columns = ["a", "b"].map(FeatureColumn::plain);
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: reduce::Scale::None, ..Features::default() };

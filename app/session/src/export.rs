@@ -24,7 +24,7 @@ pub fn write_whole(to: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// When the ending is not known or the file cannot be written; nothing half-written is left.
-pub fn table(dataset: &Dataset, rows: &RowSet, to: &Path) -> Result<()> {
+pub fn table(dataset: &Dataset, rows: &RowSet, to: &Path) -> Result<Vec<String>> {
     let mut table = (*dataset.table).clone();
     if let Some(map) = dataset.map().filter(|m| m.xy.len() == table.rows()) {
         for (name, values, description) in map_columns(map) {
@@ -42,7 +42,7 @@ pub fn table(dataset: &Dataset, rows: &RowSet, to: &Path) -> Result<()> {
         table.params.push(param("credit", dataset.credit.clone(), "whom to thank"));
     }
     asterism_data::write_table(&table, Some(rows), to)?;
-    Ok(())
+    Ok(asterism_data::write::notes(&table, to)?)
 }
 
 /// Coordinates and figures of a map as columns: `map_x, map_y` for two dimensions, `map_1…` else.

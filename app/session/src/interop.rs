@@ -396,7 +396,7 @@ impl Session {
                 (None, None) => return Err(Error::said(format!("'{url}' is no address of a file"))),
             };
             handle.fact(move |s| {
-                let ask = Ask::File { path, filter: None, max_rows: None };
+                let ask = Ask::file(path);
                 match s.apply(Command::Search { name, ask }) {
                     Ok(()) => {
                         let dataset = s.doc().dataset().map(|d| d.id);

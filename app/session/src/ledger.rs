@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use asterism_archive::{Client, Event, FilterValues, Plan, Request};
+use asterism_data::scan::{self, Source};
 use asterism_data::{Expr, Part, RowSet, SpectraColumn, Table};
 
 use crate::command::Ask;
@@ -14,6 +15,7 @@ use crate::document::{Dataset, ImageLayer, Layer};
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::jobs::Handle;
+use crate::photometry;
 use crate::rule::{FittedRule, narrowed as narrowed_adql};
 use crate::sample;
 
@@ -65,10 +67,21 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
                 ..Outcome::default()
             }
         }
-        Ask::File { path, filter, max_rows } => {
+        Ask::File { path, columns, photometry, filter, max_rows } => {
             handle.say("reading", 0, 0);
+            if let Some(source) = Source::larger_than(path, scan::limit().min(SCANNED))? {
+                return read_part(&source, columns, filter.as_deref(), *max_rows, handle, &mut |table| on(Asked::Rows(table)))
+                    .map(|mut outcome| {
+                        outcome.seconds = start.elapsed().as_secs_f64();
+                        outcome
+                    });
+            }
             let (table, images, warnings) = read_file(path)?;
-            let (table, truncated) = limited(table, filter.as_deref(), *max_rows, false)?;
+            let table =
+                if photometry.is_default() { table } else { photometry::Source::read(path)?.renew(&table, path, photometry)? };
+            let table = with_filter(table, filter.as_deref())?;
+            let table = if columns.is_empty() { table } else { table.select(columns)? };
+            let (table, truncated) = limited(table, None, *max_rows, false)?;
             let truncated = truncated || table.truncated;
             let mut warnings = warnings;
             warnings.extend(table.warnings.iter().map(|w| format!("{}: {w}", path.display())));
@@ -122,13 +135,64 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
     Ok(outcome)
 }
 
+/// Files of tables with more bytes than this are read by chunks, though they would fit: the rows appear as they come.
+const SCANNED: u64 = 256 << 20;
+/// Rows of a large file that are handed on at once: each time all rows so far go to the views.
+const AT_ONCE: usize = 1_000_000;
+
+/// A part of a large file, in the memory that the limit allows.
+fn read_part(
+    source: &Source,
+    columns: &[String],
+    filter: Option<&str>,
+    max_rows: Option<usize>,
+    handle: &Handle,
+    on: &mut dyn FnMut(Table),
+) -> Result<Outcome> {
+    let limit = scan::limit();
+    let query = scan::Query { columns: columns.to_vec(), filter: filter.map(Expr::parse).transpose()?, max_rows };
+    let (mut bytes, mut waiting, mut first) = (0u64, Vec::new(), true);
+    let (mut rows, mut warnings) = (0usize, Vec::new());
+    let progress = |stage: &str, done: usize, of: usize| {
+        handle.say(stage, done as u64, of as u64);
+        !handle.cancelled()
+    };
+    let found = source.scan(&query, &progress, &mut |table| {
+        bytes += table.frame_bytes();
+        if bytes > limit {
+            return Err(scan::too_large(source, limit));
+        }
+        if first {
+            warnings.extend(table.warnings.iter().map(|w| format!("{}: {w}", source.path.display())));
+        }
+        rows += table.rows();
+        waiting.push(table);
+        // The first rows at once, later ones by the million.
+        if std::mem::take(&mut first) || rows >= AT_ONCE {
+            rows = 0;
+            on(Table::stacked(std::mem::take(&mut waiting))?);
+        }
+        Ok(())
+    })?;
+    if !waiting.is_empty() {
+        on(Table::stacked(waiting)?);
+    }
+    let path = source.path.display();
+    let text = filter.map_or_else(|| path.to_string(), |f| format!("{path} where {f}"));
+    Ok(Outcome { truncated: found.truncated, warnings, text, ..Outcome::default() })
+}
+
+fn with_filter(table: Table, filter: Option<&str>) -> Result<Table> {
+    Ok(match filter {
+        Some(text) => table.take(&Expr::parse(text)?.rows(&table)?)?,
+        None => table,
+    })
+}
+
 /// Rows for which `filter` is true, and of those at most `max_rows`: a fair sample (every n-th)
 /// or the first ones.
 fn limited(table: Table, filter: Option<&str>, max_rows: Option<usize>, fair: bool) -> Result<(Table, bool)> {
-    let table = match filter {
-        Some(text) => table.take(&Expr::parse(text)?.rows(&table)?)?,
-        None => table,
-    };
+    let table = with_filter(table, filter)?;
     let rows = table.rows();
     match max_rows {
         Some(limit) if limit < rows => {
@@ -218,6 +282,7 @@ pub fn name_of(question: &Ask) -> String {
             Request::MissionProducts { mission, datasets } => {
                 format!("Products of {} data sets of {}", datasets.len(), mission.to_uppercase())
             }
+            Request::Hats { base, .. } => base.trim_end_matches('/').rsplit('/').next().unwrap_or(base).to_owned(),
             Request::Sia2 { base, .. } | Request::DataLink { url: base, .. } => host(base),
             Request::Registry { words, .. } => format!("Services: {words}"),
             Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
@@ -245,7 +310,7 @@ pub fn service_of(question: &Ask) -> String {
             | Request::Mission { .. }
             | Request::MissionProducts { .. }
             | Request::MastProducts { .. } => "mast".into(),
-            Request::Sia2 { base, .. } | Request::DataLink { url: base, .. } => base.clone(),
+            Request::Sia2 { base, .. } | Request::DataLink { url: base, .. } | Request::Hats { base, .. } => base.clone(),
             Request::Registry { .. } => "registry".into(),
             Request::Tap { base, .. } | Request::Cone { base, .. } | Request::Sia { base, .. } | Request::Ssa { base, .. } => {
                 base.clone()
@@ -286,6 +351,7 @@ pub fn without_limit(question: &Ask) -> Ask {
             | Request::Sia2 { max_rows, .. }
             | Request::Mission { max_rows, .. }
             | Request::Registry { max_rows, .. }
+            | Request::Hats { max_rows, .. }
             | Request::Ssa { max_rows, .. } => *max_rows = None,
             Request::Parts { plan } => plan.max_rows = None,
             Request::MastProducts { .. } | Request::MissionProducts { .. } | Request::DataLink { .. } => {}
@@ -311,7 +377,13 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
     };
     Ok(match question {
         Ask::Sample { name, filter, max_rows } => Ask::Sample { name: name.clone(), filter: both(filter), max_rows: *max_rows },
-        Ask::File { path, filter, max_rows } => Ask::File { path: path.clone(), filter: both(filter), max_rows: *max_rows },
+        Ask::File { path, columns, photometry, filter, max_rows } => Ask::File {
+            path: path.clone(),
+            columns: columns.clone(),
+            photometry: photometry.clone(),
+            filter: both(filter),
+            max_rows: *max_rows,
+        },
         Ask::Archive { request } => {
             let request = match request.clone() {
                 Request::Tap { base, adql, asynchronous, max_rows, uploads } => {
@@ -338,6 +410,9 @@ pub fn narrowed(question: &Ask, rule: &FittedRule) -> Result<Ask> {
                 Request::Mission { mission, position, mut filters, columns, max_rows } => {
                     filters.extend(boxes()?);
                     Request::Mission { mission, position, filters, columns, max_rows }
+                }
+                Request::Hats { base, position, columns, filter, max_rows } => {
+                    Request::Hats { base, position, columns, filter: both(&filter), max_rows }
                 }
                 Request::Parts { plan } => return narrowed(&Ask::Archive { request: *plan.base }, rule),
                 Request::MastProducts { .. } | Request::MissionProducts { .. } => {

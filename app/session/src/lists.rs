@@ -417,7 +417,7 @@ fn finish(
         s.notice(NoticeLevel::Info, format!("{text}; the new table is kept as {}", path.display()));
         warnings.into_iter().for_each(|w| s.notice(NoticeLevel::Warning, w));
         // What goes wrong stands in the log.
-        let _ = s.apply(Command::Search { name: title, ask: Ask::File { path, filter: None, max_rows: None } });
+        let _ = s.apply(Command::Search { name: title, ask: Ask::file(path) });
     });
     Ok(())
 }

@@ -69,6 +69,12 @@ pub struct SearchStep {
     /// `NAME=VALUE,VALUE` or `NAME=MIN..MAX`; for samples and files one predicate.
     #[serde(default)]
     pub filter: Filters,
+    /// Of a file: only these columns.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Of a file of light curves: `{ mask = 1130799, aperture = [12, 13] }`.
+    #[serde(default)]
+    pub photometry: crate::Photometry,
     /// Limit.
     pub max_rows: Option<usize>,
     /// Asynchronous TAP.
@@ -566,7 +572,13 @@ pub fn ask_of(
         return Ok(Ask::Sample { name: name.into(), filter: predicate, max_rows: step.max_rows });
     }
     if let Some(path) = service.strip_prefix("file:") {
-        return Ok(Ask::File { path: folder.join(path), filter: predicate, max_rows: step.max_rows });
+        return Ok(Ask::File {
+            path: folder.join(path),
+            columns: step.columns.clone(),
+            photometry: step.photometry.clone(),
+            filter: predicate,
+            max_rows: step.max_rows,
+        });
     }
     let position = match &step.position {
         Some(text) => match asterism_archive::parse_position(text.get_ref()) {
@@ -615,7 +627,7 @@ pub fn request_of(
     let mut kind = match kind {
         Some(text) => Some(
             text.parse::<Kind>()
-                .map_err(|_| Error::said(format!("no kind of service is named '{text}': there are mast, mission, tap, obscore, cone, sia, sia2, ssa, datalink, registry")))?,
+                .map_err(|_| Error::said(format!("no kind of service is named '{text}': there are mast, mission, tap, obscore, cone, sia, sia2, ssa, datalink, hats, registry")))?,
         ),
         None => saved.map(|s| s.kind),
     };
@@ -668,7 +680,7 @@ pub fn request_of(
             let adql = adql.ok_or_else(|| Error::said("a TAP service needs a query: give it ADQL"))?;
             Ok(Request::Tap { base, adql: adql.into(), asynchronous, max_rows, uploads: Vec::new() })
         }
-        Some(kind @ (Kind::Mission | Kind::Obscore | Kind::Sia2 | Kind::DataLink | Kind::Registry)) => {
+        Some(kind @ (Kind::Mission | Kind::Obscore | Kind::Sia2 | Kind::DataLink | Kind::Registry | Kind::Hats)) => {
             crate::doors::request(kind, service, base, position, radius_deg, filters, max_rows)
         }
         Some(Kind::Cone) => here().map(|(ra_deg, dec_deg)| Request::Cone { base, ra_deg, dec_deg, radius_deg, max_rows }),
@@ -743,8 +755,16 @@ pub fn step_search(d: &Dataset) -> String {
             }
             limit = *max_rows;
         }
-        Ask::File { path, filter, max_rows } => {
+        Ask::File { path, columns, photometry, filter, max_rows } => {
             line("service", quoted(&format!("file:{}", path.display())));
+            if !photometry.is_default() {
+                let mask = photometry.mask.map(|m| format!("mask = {m}"));
+                let aperture = photometry.aperture.as_ref().map(|a| format!("aperture = {a:?}"));
+                line("photometry", format!("{{ {} }}", [mask, aperture].into_iter().flatten().collect::<Vec<_>>().join(", ")));
+            }
+            if !columns.is_empty() {
+                line("columns", format!("[{}]", columns.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(", ")));
+            }
             if let Some(f) = filter {
                 line("filter", quoted(f));
             }
@@ -800,6 +820,7 @@ pub fn step_search(d: &Dataset) -> String {
             | Request::MissionProducts { .. }
             | Request::Sia2 { .. }
             | Request::DataLink { .. }
+            | Request::Hats { .. }
             | Request::Registry { .. } => {
                 if let Some(words) = crate::doors::words(request) {
                     line("service", quoted(&words.service));

@@ -343,7 +343,7 @@ mod tests {
         let column = |i: usize| places.iter().map(|p| Some(p[i])).collect::<Vec<_>>();
         table.with_nullable_f64("ra", column(0), Default::default()).unwrap();
         table.with_nullable_f64("dec", column(1), Default::default()).unwrap();
-        let ask = crate::Ask::File { path: "sky.csv".into(), filter: None, max_rows: None };
+        let ask = crate::Ask::file("sky.csv");
         crate::ledger::probe(&ask, table, None, Vec::new())
     }
 

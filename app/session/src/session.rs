@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::features;
 use crate::jobs::{self, Finish, Handle, Job, JobId, Live, Notice, NoticeLevel};
 use crate::ledger::{self, Asked};
+use crate::photometry::{self, Photometry};
 use crate::products::{self, ProductKind};
 use crate::rule;
 use crate::run::Play;
@@ -122,6 +123,8 @@ pub struct Session {
     density: Option<(DensityKey, Arc<reduce::Density>)>,
     /// Datasets whose newest rows may still want a place on the map.
     place_next: Vec<u32>,
+    /// The content of the last file of light curves whose mask or aperture was changed.
+    curves: Option<(PathBuf, Arc<photometry::Source>)>,
     /// The recipe on its way, and the jobs of the step that it waits for.
     play: Option<(Play, std::ops::Range<JobId>)>,
 }
@@ -134,6 +137,9 @@ pub fn unix_time() -> u64 {
 impl Session {
     /// An empty session.
     pub fn new(settings: Settings) -> Self {
+        if settings.table_gb > 0.0 {
+            asterism_data::scan::set_limit((settings.table_gb * 1e9) as u64);
+        }
         Self {
             doc: Document::default(),
             undo: Vec::new(),
@@ -162,6 +168,7 @@ impl Session {
             place_next: Vec::new(),
             graphs: HashMap::new(),
             density: None,
+            curves: None,
             play: None,
             interop: None,
             lookups: Default::default(),
@@ -395,6 +402,7 @@ impl Session {
             Command::Search { name, ask } => self.search(name, ask),
             Command::OpenSample { name } => self.open_sample(&name),
             Command::GetRest => self.get_rest(),
+            Command::SetPhotometry { photometry } => self.set_photometry(photometry),
             Command::Activate { index } => {
                 if index < self.doc.datasets.len() && index != self.doc.active {
                     self.step("switch table", false);
@@ -891,6 +899,30 @@ impl Session {
             let found = Found { spectra, first: first_features.unwrap_or_default(), features: probe.features, answer };
             handle.fact(move |s| s.search_ended(id, Ok(found)));
             Ok(())
+        });
+        Ok(())
+    }
+
+    /// Light curves of the file in front with other quality bits or pixels; one step of undo.
+    fn set_photometry(&mut self, chosen: Photometry) -> Result<()> {
+        let dataset = self.front()?;
+        let Ask::File { path, columns, photometry: before, filter, max_rows } = dataset.ask.clone() else {
+            return Err(Error::said("only a file of light curves or target pixels has a quality mask and an aperture"));
+        };
+        if before == chosen {
+            return Ok(());
+        }
+        let source = match &self.curves {
+            Some((of, source)) if *of == path => source.clone(),
+            _ => photometry::Source::read(&path)?,
+        };
+        let table = source.renew(&dataset.table, &path, &chosen)?;
+        self.curves = Some((path.clone(), source));
+        let name = if before.mask != chosen.mask { "quality mask" } else { "aperture" };
+        self.step(name, true);
+        self.edit(dataset.id, |d| {
+            d.table = Arc::new(table);
+            d.ask = Ask::File { path, columns, photometry: chosen, filter, max_rows };
         });
         Ok(())
     }
@@ -1423,8 +1455,11 @@ impl Session {
         self.start(format!("Export {} rows", rows.count()), dataset.id, false, move |handle| {
             handle.say("writing", 0, 0);
             let count = rows.count();
-            crate::export::table(&dataset, &rows, &to)?;
-            handle.fact(move |s| s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display())));
+            let notes = crate::export::table(&dataset, &rows, &to)?;
+            handle.fact(move |s| {
+                s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display()));
+                notes.into_iter().for_each(|note| s.notice(NoticeLevel::Warning, note));
+            });
             Ok(())
         });
         Ok(())

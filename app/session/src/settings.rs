@@ -17,6 +17,8 @@ pub struct Settings {
     pub recent: Vec<PathBuf>,
     /// Threads for computations; 0 for all cores.
     pub threads: usize,
+    /// Gigabytes (10⁹ bytes) of one table that are read without asking; 0 for a quarter of the machine's memory.
+    pub table_gb: f64,
     /// Font scale; 0 for 1.
     pub zoom: f32,
     /// Lock file of the SAMP hub, where it is not the usual one.

@@ -9,6 +9,8 @@ use std::f64::consts::{FRAC_PI_2, PI};
 
 use serde::{Deserialize, Serialize};
 
+pub use asterism_data::healpix::{angles, vector};
+
 /// How the sphere becomes flat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,16 +93,6 @@ fn turned(m: &[[f64; 3]; 3], lon: f64, lat: f64, back: bool) -> (f64, f64) {
     let v = vector(lon, lat);
     let at = |i: usize| (0..3).map(|k| if back { m[k][i] } else { m[i][k] } * v[k]).sum::<f64>();
     angles([at(0), at(1), at(2)])
-}
-
-/// Unit vector of longitude and latitude, radians.
-pub fn vector(lon: f64, lat: f64) -> [f64; 3] {
-    [lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()]
-}
-
-/// Longitude (0 to 2π) and latitude of a vector of any length, radians.
-pub fn angles([x, y, z]: [f64; 3]) -> (f64, f64) {
-    (y.atan2(x).rem_euclid(2.0 * PI), z.atan2(x.hypot(y)))
 }
 
 impl std::str::FromStr for Projection {

@@ -144,6 +144,10 @@ pub fn main() -> ExitCode {
     let Some(command) = cli.command else { return window(&cli.paths, cli.start_page) };
     // Without a handler Ctrl+C ends the program at once, which leaves nothing half-written either.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    let table_gb = Settings::load().table_gb;
+    if table_gb > 0.0 {
+        asterism_session::data::scan::set_limit((table_gb * 1e9) as u64);
+    }
     let start = Instant::now();
     let common = &cli.common;
     let outcome = match command {
@@ -269,6 +273,6 @@ pub fn read_dataset(path: &std::path::Path) -> Result<asterism_session::Dataset,
     let (mut table, images, warnings) = asterism_session::ledger::read_file(path)?;
     table.warnings.extend(warnings);
     let spectra = asterism_session::data::SpectraColumn::find(&table).map(std::sync::Arc::new);
-    let ask = asterism_session::Ask::File { path: PathBuf::from(path), filter: None, max_rows: None };
+    let ask = asterism_session::Ask::file(PathBuf::from(path));
     Ok(asterism_session::ledger::probe(&ask, table, spectra, images))
 }

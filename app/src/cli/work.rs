@@ -25,8 +25,9 @@ pub struct Search {
     output: PathBuf,
     /// Kind of service, when the address does not tell. obscore makes the query from the filters (dataproduct_type,
     /// obs_collection, facility_name, instrument_name, target_name, em in metres, t in MJD, calib_level) for a TAP service; filters of
-    /// sia2 are its parameters (BAND, TIME, COLLECTION, ...); datalink takes ID=..., registry service=tap|cone|sia|sia2|ssa.
-    #[arg(long, value_parser = ["mast", "mission", "tap", "obscore", "cone", "sia", "sia2", "ssa", "datalink", "registry"])]
+    /// sia2 are its parameters (BAND, TIME, COLLECTION, ...); datalink takes ID=..., registry service=tap|cone|sia|sia2|ssa; hats
+    /// takes columns=A,B and conditions on columns, also as a predicate: "where=mag < 15 AND bp_rp > 1".
+    #[arg(long, value_parser = ["mast", "mission", "tap", "obscore", "cone", "sia", "sia2", "ssa", "datalink", "hats", "registry"])]
     kind: Option<String>,
     /// "M 31", or degrees: "10.68 41.27".
     #[arg(long, allow_hyphen_values = true)]
@@ -246,14 +247,53 @@ fn parse(text: &str) -> Result<Expr, Ended> {
     Expr::parse(text).map_err(|e| Ended::Usage(e.to_string()))
 }
 
+/// A large file, chunk by chunk.
+fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>) -> Outcome {
+    let start = Instant::now();
+    let query = data::scan::Query { columns: a.columns.clone(), filter, max_rows: None };
+    let bar = std::sync::Mutex::new(Bar::new());
+    let progress = |stage: &str, done: usize, of: usize| {
+        if let Ok(bar) = bar.lock() {
+            bar.say(stage, done as u64, of as u64);
+        }
+        !interrupted()
+    };
+    let (mut found, mut columns, mut warnings) = (data::scan::Found::default(), 0, Vec::new());
+    data::write::write_stream(&a.output, &mut |write| {
+        found = source.scan(&query, &progress, &mut |table| {
+            columns = table.columns().len();
+            for warning in &table.warnings {
+                if !warnings.contains(warning) {
+                    warnings.push(warning.clone());
+                }
+            }
+            write(table)
+        })?;
+        Ok(())
+    })?;
+    Ok(Done {
+        json: json!({"rows": found.rows, "columns": columns, "output": a.output.display().to_string(), "warnings": warnings,
+            "of_rows": source.rows, "seconds": {"convert": start.elapsed().as_secs_f64()}}),
+        text: format!("{} of {} rows, {columns} columns to {}", found.rows, source.rows, a.output.display()),
+        truncated: false,
+    })
+}
+
 /// Write a table in another format.
 pub fn convert(a: &Convert) -> Outcome {
     let start = Instant::now();
     let expr = a.expr.as_deref().map(parse).transpose()?;
     let cone = a.cone.as_deref().map(cone_of).transpose()?;
+    let limit = data::scan::limit();
+    if a.rows.is_none()
+        && cone.is_none()
+        && let Some(source) = data::scan::Source::larger_than(&a.input, limit.min(256 << 20))?
+    {
+        return convert_part(a, &source, expr);
+    }
     let dataset = if a.input.is_dir() {
         let table = read_catalogue(a, cone, expr.as_ref())?;
-        let ask = asterism_session::Ask::File { path: a.input.clone(), filter: None, max_rows: None };
+        let ask = asterism_session::Ask::file(a.input.clone());
         asterism_session::ledger::probe(&ask, table, None, Vec::new())
     } else {
         read_dataset(&a.input)?
@@ -276,8 +316,13 @@ pub fn convert(a: &Convert) -> Outcome {
         return Err(Ended::Interrupted);
     }
     data::write_table(&table, Some(&rows), &a.output)?;
+    let mut warnings = table.warnings.clone();
+    for note in data::write::notes(&table, &a.output)? {
+        eprintln!("asterism: {note}");
+        warnings.push(note);
+    }
     Ok(Done {
-        json: json!({"rows": rows.count(), "columns": table.columns().len(), "output": a.output.display().to_string(), "warnings": table.warnings,
+        json: json!({"rows": rows.count(), "columns": table.columns().len(), "output": a.output.display().to_string(), "warnings": warnings,
             "seconds": {"read": read, "write": start.elapsed().as_secs_f64()}}),
         text: format!("{} rows, {} columns to {}", rows.count(), table.columns().len(), a.output.display()),
         truncated: table.truncated,
@@ -453,7 +498,7 @@ pub fn draw(a: &Draw) -> Outcome {
             wait(&mut session, &Bar::new())?;
         }
         _ => {
-            let ask = asterism_session::Ask::File { path: a.input.clone(), filter: None, max_rows: None };
+            let ask = asterism_session::Ask::file(a.input.clone());
             session.apply(Command::Search { name: String::new(), ask })?;
             wait(&mut session, &Bar::new())?;
         }

@@ -296,7 +296,7 @@ mod tests {
         let mut table = asterism_data::Table::default();
         table.with_f64_column("a", (0..n).map(|i| 3.0 * t(i)).collect(), Default::default()).unwrap();
         table.with_f64_column("b", (0..n).map(|i| -4.0 * t(i) + 7.0).collect(), Default::default()).unwrap();
-        let ask = Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
+        let ask = Ask::file("t.csv");
         let dataset = ledger::probe(&ask, table, None, Vec::new());
         let columns = ["a", "b"].map(FeatureColumn::plain);
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: Scale::None, ..Features::default() };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::brush::{Brush, On, row_lines, tip};
 use super::ensemble::{self, Curves, Ensemble, GroupsKey, Show};
 use super::rows::{self, DataKey, next_key};
-use super::{columns as pick, empty};
+use super::{columns as pick, empty, photometry};
 use crate::cx::Cx;
 use crate::gpu::{self, Scatter, Stored};
 use crate::widgets::{Axes, Cache, Frame, Range2, ViewId, Work, axes, format};
@@ -62,6 +62,7 @@ struct State {
     points: Work<DataKey, Arc<Points>>,
     folded: Work<(DataKey, u64, String, bool), Arc<Curves>>,
     ensemble: Ensemble,
+    file: photometry::Reading,
 }
 
 /// Times and brightnesses of each row, read once: folding with another period reads nothing anew.
@@ -103,6 +104,9 @@ impl LightCurvePane {
     pub fn tail_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
         let Some(dataset) = cx.session.doc().dataset().cloned() else { return };
         let Some(columns) = CurveColumns::find(&dataset.table) else { return };
+        if let Some((source, chosen)) = photometry::source(&mut self.state.file, ui, &dataset) {
+            photometry::quality(ui, cx, &source, &chosen);
+        }
         let speed = if self.period > 0.0 { self.period * 1e-4 } else { 0.01 };
         let drag = egui::DragValue::new(&mut self.period).speed(speed).range(0.0..=1e6).max_decimals(7).prefix("period ");
         if ui
@@ -172,7 +176,14 @@ impl LightCurvePane {
         if let (true, Some(show)) = (columns.lists, self.many) {
             self.many(ui, cx, &dataset, &columns, show, is_mag);
         } else if columns.lists {
-            self.one_row(ui, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
+            let file = photometry::source(&mut self.state.file, ui, &dataset);
+            let Some((source, chosen)) = file else {
+                return self.one_row(ui, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
+            };
+            let beside = photometry::room_beside(ui, &source);
+            photometry::pixels(ui, cx, &source, &chosen);
+            let mut child = ui.new_child(egui::UiBuilder::new().max_rect(beside));
+            self.one_row(&mut child, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
         } else {
             self.whole(ui, cx, &dataset, &columns, &with_unit(columns.time), &y_label, is_mag);
         }

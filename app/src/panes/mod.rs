@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod light_curve;
 pub mod log;
 pub mod maps;
+mod photometry;
 mod products;
 pub mod rows;
 pub mod scatter;

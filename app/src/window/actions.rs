@@ -380,5 +380,5 @@ pub fn open_command(path: PathBuf) -> Command {
     if let Some(name) = text.strip_prefix("sample:") {
         return Command::OpenSample { name: name.into() };
     }
-    Command::Search { name: String::new(), ask: Ask::File { path, filter: None, max_rows: None } }
+    Command::Search { name: String::new(), ask: Ask::file(path) }
 }

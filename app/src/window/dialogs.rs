@@ -233,6 +233,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     super::matching::show(app, ui);
 }
 
+/// A box over the window; whether a click beside it or Escape closes it.
 pub(super) fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
     let id = egui::Id::unique(name);
     let frame = egui::Frame::popup(ui.style()).inner_margin(20.0);

@@ -35,7 +35,7 @@ impl App {
 
     /// Whether a dialog stands before everything else.
     pub(super) fn modal(&self) -> bool {
-        self.dialogs.modal() || self.doors.matching.is_some()
+        self.dialogs.modal() || self.doors.matching.is_some() || self.large.modal()
     }
 
     pub(super) fn show_tap_jobs(&mut self) {

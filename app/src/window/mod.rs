@@ -10,6 +10,7 @@ mod device;
 mod dialogs;
 mod doors;
 pub mod kit;
+mod large;
 mod matching;
 mod menu;
 mod palette;
@@ -79,6 +80,7 @@ pub struct App {
     palette: palette::State,
     dialogs: dialogs::State,
     doors: doors::State,
+    large: large::State,
     settings: settings::State,
     start: start_page::State,
     toasts: Vec<Toast>,
@@ -129,6 +131,7 @@ impl App {
             palette: palette::State::default(),
             dialogs: dialogs::State::default(),
             doors: doors::State::default(),
+            large: large::State::default(),
             settings: settings::State::default(),
             start: start_page::State::new(recovery.clone()),
             toasts: Vec::new(),
@@ -280,6 +283,10 @@ impl App {
     // ------------------------------------------------------------------ doing
 
     fn apply(&mut self, ctx: &egui::Context, command: Command) {
+        if self.large.takes(&command) {
+            ctx.request_repaint();
+            return;
+        }
         let started = matches!(
             command,
             Command::Search { .. }
@@ -822,6 +829,7 @@ impl eframe::App for App {
 
         palette::show(self, ui);
         dialogs::show(self, ui);
+        large::show(self, ui);
         self.toasts(ui);
         self.drop_veil(ui);
         self.escape(ui, popup);

@@ -21,7 +21,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let theme = app.theme.clone();
     let mut services = app.session.settings().services.clone();
     let mut threads = app.session.settings().threads;
-    let (services_before, threads_before) = (services.clone(), threads);
+    let mut table_gb = app.session.settings().table_gb;
+    let (services_before, threads_before, table_before) = (services.clone(), threads, table_gb);
     egui::Frame::new().inner_margin(theme::PADDING).show(ui, |ui| {
         ui.horizontal(|ui| {
             ui.label(egui::RichText::new("Settings").font(theme::semibold(15.0)));
@@ -57,6 +58,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             head(ui, "Computation");
             kit::row(ui, &theme, "Threads", "For maps and files; 0 for all cores. Takes effect at the next start", |ui| {
                 ui.add(egui::DragValue::new(&mut threads).range(0..=1024))
+            });
+            let help = "Larger tables are asked about: which columns, which rows. 0 for a quarter of this machine's memory";
+            kit::row(ui, &theme, "Tables up to", help, |ui| {
+                ui.add(egui::DragValue::new(&mut table_gb).range(0.0..=100_000.0).speed(0.1).max_decimals(1).suffix(" GB"))
             });
             head(ui, "MAST");
             for (label, help, value) in [
@@ -97,10 +102,14 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             }
         });
     });
-    if services != services_before || threads != threads_before {
+    if table_gb != table_before {
+        asterism_session::data::scan::set_limit((table_gb * 1e9) as u64);
+    }
+    if services != services_before || threads != threads_before || table_gb != table_before {
         let settings = app.session.settings_mut();
         settings.services = services;
         settings.threads = threads;
+        settings.table_gb = table_gb;
         app.keep_settings();
     }
 }
@@ -115,7 +124,7 @@ fn saved(ui: &mut Ui, theme: &theme::Theme, list: &mut Vec<SavedService>) {
                 ui.name_inputs(format!("Name of service {}", i + 1), |ui| ui.add(edit));
                 ui.name_inputs(format!("Kind of service {}", i + 1), |ui| {
                     egui::ComboBox::from_id_salt("kind").selected_text(s.kind.to_string()).width(70.0).show_ui(ui, |ui| {
-                        for kind in [Kind::Tap, Kind::Cone, Kind::Sia, Kind::Ssa] {
+                        for kind in [Kind::Tap, Kind::Cone, Kind::Sia, Kind::Ssa, Kind::Hats] {
                             ui.selectable_value(&mut s.kind, kind, kind.to_string());
                         }
                     });

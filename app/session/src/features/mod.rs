@@ -407,7 +407,7 @@ mod tests {
         t.with_f64_column("kind", f(&|i| (i % 3) as f64), with("kind", "", "meta.code.class")).unwrap();
         t.with_f64_column("serial", f(&|i| i as f64), with("serial", "", "")).unwrap();
         t.with_f64_column("same", f(&|_| 4.0), with("same", "", "")).unwrap();
-        let ask = crate::Ask::File { path: "t.csv".into(), filter: None, max_rows: None };
+        let ask = crate::Ask::file("t.csv");
         crate::ledger::probe(&ask, t, None, Vec::new())
     }
 

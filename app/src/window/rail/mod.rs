@@ -42,6 +42,8 @@ pub struct State {
     pub radius: String,
     /// Predicate for samples and files.
     pub condition: String,
+    /// Columns of files and partitioned catalogues, with commas between.
+    pub columns: String,
     /// Names and values.
     pub filters: Vec<(String, String)>,
     /// Empty for no limit.
@@ -105,6 +107,7 @@ impl Default for State {
             position: String::new(),
             radius: "0.1 deg".into(),
             condition: String::new(),
+            columns: String::new(),
             filters: vec![(String::new(), String::new())],
             max_rows: String::new(),
             adql: String::new(),

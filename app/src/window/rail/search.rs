@@ -33,6 +33,8 @@ pub enum Service {
     Cone,
     /// Images or spectra by the service's address (SIA, SIA 2, SSA).
     Products(Kind),
+    /// A partitioned catalogue by its address.
+    Hats,
     /// A file.
     File,
 }
@@ -68,6 +70,7 @@ impl Service {
             Self::Portal(name) => portal::find(name).map_or_else(|| (*name).to_owned(), |s| s.title.to_owned()),
             Self::Registry => "Find services…".into(),
             Self::Products(kind) => products_label(*kind).into(),
+            Self::Hats => "Partitioned catalogue (HATS)…".into(),
             Self::File => "File…".into(),
         }
     }
@@ -111,6 +114,11 @@ pub fn form_of(service: &Service) -> Option<FormOf> {
     }
 }
 
+/// Names of columns with commas between.
+pub fn columns_of(text: &str) -> Vec<String> {
+    text.split(',').map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()).collect()
+}
+
 /// What kind a service is, and its address.
 pub fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
     match &state.service {
@@ -118,6 +126,7 @@ pub fn address(state: &State, settings: &Settings) -> (Option<Kind>, String) {
         Service::Tap => (Some(Kind::Tap), state.base.trim().to_owned()),
         Service::Cone => (Some(Kind::Cone), state.base.trim().to_owned()),
         Service::Products(kind) => (Some(*kind), state.base.trim().to_owned()),
+        Service::Hats => (Some(Kind::Hats), state.base.trim().to_owned()),
         _ => (None, String::new()),
     }
 }
@@ -144,8 +153,9 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
             state.condition = filter.clone().unwrap_or_default();
             state.max_rows = limit(max_rows);
         }
-        Ask::File { path, filter, max_rows } => {
+        Ask::File { path, columns, filter, max_rows, .. } => {
             state.service = Service::File;
+            state.columns = columns.join(", ");
             state.base = path.display().to_string();
             state.condition = filter.clone().unwrap_or_default();
             state.max_rows = limit(max_rows);
@@ -207,6 +217,15 @@ pub fn fill(state: &mut State, ask: &Ask, settings: &Settings) {
                 Request::Sia2 { base, position, .. } => {
                     state.service = saved(base, Kind::Sia2).map_or(Service::Products(Kind::Sia2), Service::Saved);
                     state.base.clone_from(base);
+                    if let Some((ra, dec, radius)) = position {
+                        place(state, *ra, *dec, *radius);
+                    }
+                }
+                Request::Hats { base, position, columns, filter, .. } => {
+                    state.service = saved(base, Kind::Hats).map_or(Service::Hats, Service::Saved);
+                    state.base.clone_from(base);
+                    state.columns = columns.join(", ");
+                    state.condition = filter.clone().unwrap_or_default();
                     if let Some((ra, dec, radius)) = position {
                         place(state, *ra, *dec, *radius);
                     }
@@ -289,7 +308,13 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
             if path.is_empty() {
                 return Err("Give the path of a file, or press Browse".into());
             }
-            Ok(Some(Ask::File { path: path.into(), filter, max_rows }))
+            Ok(Some(Ask::File {
+                path: path.into(),
+                columns: columns_of(&state.columns),
+                photometry: Default::default(),
+                filter,
+                max_rows,
+            }))
         }
         (Service::Mast, _) => {
             let filters = filters()?;
@@ -372,6 +397,21 @@ fn try_build(state: &State, session: &asterism_session::Session) -> Result<Optio
                 uploads: Vec::new(),
             })
         }
+        (_, Some(Kind::Hats)) => {
+            let columns = columns_of(&state.columns);
+            let question = |position| Request::Hats { base, position, columns, filter, max_rows };
+            if state.position.trim().is_empty() {
+                if max_rows.is_none() {
+                    return Err("Give a position and a radius, or a number of rows: catalogues are large".into());
+                }
+                return archive(question(None));
+            }
+            let radius = radius()?;
+            match place()? {
+                None => Ok(None),
+                Some((ra, dec)) => archive(question(Some((ra, dec, radius)))),
+            }
+        }
         (_, kind) => {
             let radius_deg = radius()?;
             match place()? {
@@ -405,6 +445,7 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             kit::row(ui, theme, "File", "VOTable, FITS, Parquet, CSV, Arrow, ECSV, or a session", |ui| {
                 kit::text(ui, theme, &mut state.base, "path, or drop a file here")
             });
+            columns_row(ui, theme, state);
             where_row(ui, theme, state);
         }
         (_, Some(Kind::Tap)) => {
@@ -439,6 +480,16 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             if form_of(&rail.state.service).is_some() {
                 super::form::filter_rows(rail, ui);
             }
+        }
+        (_, Some(Kind::Hats)) => {
+            if state.service == Service::Hats {
+                kit::row(ui, theme, "Address", "Folder of the catalogue or collection: where hats.properties lies", |ui| {
+                    kit::text(ui, theme, &mut state.base, "https://…/gaia_dr3")
+                });
+            }
+            place_rows(rail, ui);
+            columns_row(ui, theme, rail.state);
+            where_row(ui, theme, rail.state);
         }
         (Service::Registry, _) => {
             kit::row(ui, theme, "Words", "Services whose title, description or subjects hold all of these words", |ui| {
@@ -602,6 +653,8 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
             }
             ui.selectable_value(&mut state.service, Service::Registry, "Find services…")
                 .on_hover_text("The registry of the Virtual Observatory, by words");
+            ui.selectable_value(&mut state.service, Service::Hats, Service::Hats.label())
+                .on_hover_text("A large catalogue as Parquet files by cells of the sky: only what a circle needs is fetched");
             head(ui, "On this machine");
             ui.selectable_value(&mut state.service, Service::File, "File…");
         });
@@ -614,6 +667,7 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
             state.base.clear();
         }
         state.condition.clear();
+        state.columns.clear();
     }
 }
 
@@ -621,6 +675,16 @@ fn where_row(ui: &mut Ui, theme: &theme::Theme, state: &mut State) {
     kit::row(ui, theme, "Where", "Only rows for which this is true, in SQL: f_ha > 500 AND v_gas < 0", |ui| {
         kit::text(ui, theme, &mut state.condition, "every row")
     });
+}
+
+fn columns_row(ui: &mut Ui, theme: &theme::Theme, state: &mut State) {
+    kit::row(
+        ui,
+        theme,
+        "Columns",
+        "Only these columns are read, with commas between: source_id, ra, dec, phot_g_mean_mag",
+        |ui| kit::text(ui, theme, &mut state.columns, "every column"),
+    );
 }
 
 fn place_rows(rail: &mut Rail<'_>, ui: &mut Ui) {

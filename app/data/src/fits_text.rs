@@ -1,0 +1,101 @@
+//! Text beyond ASCII in FITS tables, which may hold ASCII alone (FITS 4.0, 7.3.3.1: characters 32 to 126).
+//!
+//! A column with other characters is written with each of them as `\uXXXX` (or `\UXXXXXXXX` beyond 16 bits; a backslash doubled), as
+//! Python's `unicode_escape` reads them, and a card `TUNICn = T` says so. The reader turns such a column back, so nothing is lost
+//! here, and every other program gets a valid file and a text that can be understood. Choices not taken: UTF-8 as it is, which
+//! CFITSIO's fitsverify calls an error; question marks, which lose names. Who writes is told: [`crate::write::notes`].
+
+use polars::prelude::*;
+
+use crate::Result;
+
+/// Keyword of the card, to which the column's number is added.
+pub(crate) const KEY: &str = "TUNIC";
+
+fn plain(text: &str) -> bool {
+    text.bytes().all(|b| (0x20..0x7f).contains(&b))
+}
+
+/// Whether a column (of text, or of lists of text) has cells that ASCII cannot hold.
+pub(crate) fn beyond_ascii(column: &Column) -> Result<bool> {
+    Ok(match column.dtype() {
+        DataType::String => !column.str()?.iter().flatten().all(plain),
+        DataType::List(inner) if **inner == DataType::String => !column.list()?.get_inner().str()?.iter().flatten().all(plain),
+        _ => false,
+    })
+}
+
+/// The text in ASCII.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            ' '..='~' => out.push(c),
+            c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push_str(&format!("\\U{:08x}", c as u32)),
+        }
+    }
+    out
+}
+
+/// The text that [`escaped`] was given; what is no escape stays.
+pub(crate) fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let code = |n: usize| {
+            let digits = after.get(1..=n).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            char::from_u32(u32::from_str_radix(digits, 16).ok()?)
+        };
+        let (found, used) = match after.as_bytes().first() {
+            Some(b'\\') => (Some('\\'), 1),
+            Some(b'u') => (code(4), 5),
+            Some(b'U') => (code(8), 9),
+            _ => (None, 0),
+        };
+        out.push(found.unwrap_or('\\'));
+        rest = if found.is_some() { &after[used..] } else { after };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A column of text (or of lists of text) with each text changed.
+pub(crate) fn changed(column: &Column, change: fn(&str) -> String) -> Result<Column> {
+    let of = |texts: &StringChunked| -> StringChunked { texts.iter().map(|t| t.map(change)).collect() };
+    let name = column.name().clone();
+    if !column.dtype().is_list() {
+        return Ok(of(column.str()?).with_name(name).into_column());
+    }
+    let lists = column.list()?;
+    let mut out = ListStringChunkedBuilder::new(name, lists.len(), 8);
+    for i in 0..lists.len() {
+        match lists.get_as_series(i) {
+            Some(cell) => out.append_series(&of(cell.str()?).into_series())?,
+            None => out.append_null(),
+        }
+    }
+    Ok(out.finish().into_column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_turn_back() {
+        for text in ["", "plain", "\u{3b1} Cen", "a\\b \\u00c5", "\u{1d6fc}\u{e9}\n", "10 \u{b5}Jy\\"] {
+            let there = escaped(text);
+            assert!(plain(&there), "{there}");
+            assert_eq!(unescaped(&there), text);
+        }
+        assert_eq!(escaped("\u{e9}\u{1d6fc}"), "\\u00e9\\U0001d6fc");
+        // What another program wrote is no escape.
+        for text in ["\\", "\\u12", "\\uD800", "\\Uffffffff", "\\n", "\\u+123"] {
+            assert_eq!(unescaped(text), text);
+        }
+    }
+}
