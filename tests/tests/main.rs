@@ -6,7 +6,6 @@ mod drive;
 mod fuzz;
 mod house;
 mod interop;
-mod legs;
 mod picture;
 mod pixels;
 mod products;

@@ -10,7 +10,7 @@
 //!   a TAP service; [`datalink`]: DataLink and SODA; [`registry`]: services by words, queries of ObsCore.
 //! * [`samp`]: tables, rows, images and positions to and from other programs of this desktop.
 //! * [`download`]: many products into a folder; `cache`: single ones for the views.
-//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `token`: the secret of an account.
+//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns, `early` while they arrive; `token`: the secret of an account.
 //!
 //! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1, SAMP 1.3.
 
@@ -20,7 +20,9 @@ mod cache;
 pub mod cutout;
 pub mod datalink;
 pub mod download;
+mod early;
 pub mod error;
+mod escape;
 mod http;
 pub mod jobs;
 mod json;
@@ -44,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adql::{ADQL_KEYWORDS, adql_cone, parse_position, parse_radius, quote_identifier};
 pub use error::{Error, Result};
+pub use escape::percent_decode;
 pub use parts::{Axis, Part, Plan};
 pub use services::{Kind, SavedService, Services};
 pub use token::Token;
@@ -318,6 +321,8 @@ impl Request {
 pub enum Event {
     /// Rows of a page or batch, to append in order.
     Rows(Table),
+    /// The rows that came so far of a page on its way, to be shown behind those handed on; the next rows, early or not, take their place.
+    Early(Table),
     /// How far it is.
     Progress {
         /// What is counted: `rows`, `bytes`, `waiting`.

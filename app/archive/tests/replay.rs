@@ -55,7 +55,7 @@ fn search(client: &Client, request: &Request) -> Heard {
             batches += 1;
         }
         Event::Note(note) => notes.push(note),
-        Event::Progress { .. } | Event::Plan(_) => {}
+        Event::Progress { .. } | Event::Plan(_) | Event::Early(_) => {}
     });
     if let Ok(answer) = &result {
         assert_eq!(answer.rows, table.rows());
