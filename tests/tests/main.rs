@@ -9,7 +9,6 @@ mod fuzz;
 mod house;
 mod interop;
 mod large;
-mod legs;
 mod photometry;
 mod picture;
 mod pixels;

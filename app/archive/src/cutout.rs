@@ -245,7 +245,7 @@ impl Client {
         let most = max_rows.unwrap_or(usize::MAX);
         loop {
             let text = Self::invoke_text("Mast.HscSpectra.Db.All", &json!({}), number, size, &breaker);
-            let page = self.invoke(&text, cancelled, None, &|_| Ok(()))?;
+            let page = self.invoke(&text, cancelled, None, &|_| Ok(()), &|_| None)?;
             let (came, pages) = (page.rows(), page.paging("pagesFiltered").unwrap_or(1));
             let mut table = page.table("HscSpectra", &|_| crate::json::ColumnRule::default())?;
             if table.column_index("DatasetName").is_some() && table.column_index("SpectrumType").is_some() {

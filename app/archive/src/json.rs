@@ -6,6 +6,7 @@
 //! doubles, and digits in quotes in a `long` column become integers. 64-bit integers never pass through a double.
 //! When the connection breaks in the middle, the rows before the break are there; a row that was cut in two is dropped.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
@@ -25,6 +26,7 @@ enum Scalar {
     Text(String),
 }
 
+#[derive(Clone)]
 enum Values {
     Null(usize),
     Bool(Vec<Option<bool>>),
@@ -121,7 +123,7 @@ pub(crate) struct Declared {
 }
 
 /// One answer, or as much of it as came.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Page {
     pub status: Option<String>,
     pub message: String,
@@ -138,9 +140,23 @@ pub(crate) struct Page {
 impl Page {
     /// Reads an answer into `self`; after an error `self` holds what came before it.
     pub fn read(&mut self, reader: impl Read) -> std::result::Result<(), serde_json::Error> {
+        let cell = RefCell::new(std::mem::take(self));
+        let read = Self::read_shared(&cell, reader);
+        *self = cell.into_inner();
+        read
+    }
+    /// As [`Page::read`]; between two bytes the page can be looked at.
+    pub fn read_shared(page: &RefCell<Self>, reader: impl Read) -> std::result::Result<(), serde_json::Error> {
         let mut json = serde_json::Deserializer::from_reader(reader);
-        PageSeed(self).deserialize(&mut json)?;
+        PageSeed(page).deserialize(&mut json)?;
         json.end()
+    }
+    /// The rows that are here, while others still come: columns of which some rows lack a value yet are filled up.
+    pub fn so_far(&self) -> Self {
+        let mut page = self.clone();
+        let rows = page.rows;
+        page.columns.iter_mut().for_each(|c| c.pad(rows));
+        page
     }
     pub fn rows(&self) -> usize {
         self.rows
@@ -407,7 +423,8 @@ fn numbers(text: Vec<Option<String>>, whole: bool) -> Values {
     }
 }
 
-struct PageSeed<'a>(&'a mut Page);
+/// The page is taken hold of only between two values, since the reader below may look at it while it waits for bytes.
+struct PageSeed<'a>(&'a RefCell<Page>);
 
 impl<'de> DeserializeSeed<'de> for PageSeed<'_> {
     type Value = ();
@@ -425,19 +442,23 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
         let page = self.0;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "status" => page.status = map.next_value::<Value>()?.as_str().map(str::to_owned),
+                "status" => {
+                    let status = map.next_value::<Value>()?.as_str().map(str::to_owned);
+                    page.borrow_mut().status = status;
+                }
                 "msg" => {
-                    page.message = match map.next_value::<Value>()? {
+                    let message = match map.next_value::<Value>()? {
                         Value::String(text) => text,
                         Value::Null => String::new(),
                         other => other.to_string(),
-                    }
+                    };
+                    page.borrow_mut().message = message;
                 }
                 "data" | "results" => map.next_value_seed(Rows(page))?,
                 "fields" | "info" => {
                     let fields = map.next_value::<Value>()?;
                     let text = |v: &Value, k: &str| v[k].as_str().map(str::to_owned);
-                    page.fields = fields
+                    page.borrow_mut().fields = fields
                         .as_array()
                         .map(|list| {
                             list.iter()
@@ -453,10 +474,13 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
                         })
                         .unwrap_or_default();
                 }
-                "paging" => page.paging = map.next_value()?,
+                "paging" => {
+                    let paging = map.next_value()?;
+                    page.borrow_mut().paging = paging;
+                }
                 _ => {
                     let value = map.next_value()?;
-                    page.other.insert(key, value);
+                    page.borrow_mut().other.insert(key, value);
                 }
             }
         }
@@ -464,7 +488,7 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
     }
 }
 
-struct Rows<'a>(&'a mut Page);
+struct Rows<'a>(&'a RefCell<Page>);
 
 impl<'de> DeserializeSeed<'de> for Rows<'_> {
     type Value = ();
@@ -489,14 +513,14 @@ impl<'de> Visitor<'de> for Rows<'_> {
         Ok(())
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
-        while seq.next_element_seed(Row(&mut *self.0))?.is_some() {
-            self.0.row_done();
+        while seq.next_element_seed(Row(self.0))?.is_some() {
+            self.0.borrow_mut().row_done();
         }
         Ok(())
     }
 }
 
-struct Row<'a>(&'a mut Page);
+struct Row<'a>(&'a RefCell<Page>);
 
 impl<'de> DeserializeSeed<'de> for Row<'_> {
     type Value = ();
@@ -511,17 +535,18 @@ impl<'de> Visitor<'de> for Row<'_> {
         f.write_str("a row (an object or an array)")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let rows = self.0.rows;
-        let mut cells = Vec::with_capacity(self.0.names.len());
+        let (rows, columns) = (self.0.borrow().rows, self.0.borrow().names.len());
+        let mut cells = Vec::with_capacity(columns);
         let mut guess = 0;
         while let Some(key) = map.next_key::<std::borrow::Cow<str>>()? {
-            let index = self.0.index(&key, guess);
+            let index = self.0.borrow_mut().index(&key, guess);
             guess = index + 1;
             cells.push((index, map.next_value_seed(ScalarSeed)?));
         }
         // Only a row that came whole counts.
+        let page = &mut *self.0.borrow_mut();
         for (index, cell) in cells {
-            let column = &mut self.0.columns[index];
+            let column = &mut page.columns[index];
             column.pad_to(rows);
             if column.len() == rows {
                 column.push(cell);
@@ -530,16 +555,17 @@ impl<'de> Visitor<'de> for Row<'_> {
         Ok(())
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
-        let rows = self.0.rows;
-        let mut cells = Vec::with_capacity(self.0.names.len());
+        let (rows, columns) = (self.0.borrow().rows, self.0.borrow().names.len());
+        let mut cells = Vec::with_capacity(columns);
         while let Some(cell) = seq.next_element_seed(ScalarSeed)? {
             let position = cells.len();
-            let index =
-                if position < self.0.names.len() { position } else { self.0.index(&format!("\u{1}{position}"), position) };
+            let mut page = self.0.borrow_mut();
+            let index = if position < page.names.len() { position } else { page.index(&format!("\u{1}{position}"), position) };
             cells.push((index, cell));
         }
+        let page = &mut *self.0.borrow_mut();
         for (index, cell) in cells {
-            let column = &mut self.0.columns[index];
+            let column = &mut page.columns[index];
             column.pad_to(rows);
             column.push(cell);
         }

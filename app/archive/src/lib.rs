@@ -11,7 +11,7 @@
 //! * `hats`: partitioned catalogues at an address, by cone and columns.
 //! * [`samp`]: tables, rows, images and positions to and from other programs of this desktop.
 //! * [`download`]: many products into a folder; `cache`: single ones for the views.
-//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns; `token`: the secret of an account.
+//! * `http`: waiting, redirects, retries, words of errors; `json`: MAST's rows straight into columns, `early` while they arrive; `token`: the secret of an account.
 //!
 //! Protocols: STScI MAST API documentation; IVOA TAP 1.1, ADQL 2.1, UWS 1.1, DALI 1.1, SCS 1.03, SIA 1.0 and 2.0, SSA 1.1, VOSI 1.1, SAMP 1.3.
 
@@ -22,7 +22,10 @@ mod cache;
 pub mod cutout;
 pub mod datalink;
 pub mod download;
+mod early;
 pub mod error;
+mod escape;
+
 pub mod examples;
 pub mod form;
 mod hats;
@@ -52,6 +55,7 @@ use serde::{Deserialize, Serialize};
 pub use adql::{ADQL_KEYWORDS, adql_cone, parse_position, parse_radius, quote_identifier};
 pub use adql_check::check_adql;
 pub use error::{Error, Result};
+pub use escape::percent_decode;
 pub use examples::TapExample;
 pub use form::{FormColumn, FormKind, FormOf};
 pub use parts::{Axis, Part, Plan};
@@ -367,6 +371,8 @@ impl Request {
 pub enum Event {
     /// Rows of a page or batch, to append in order.
     Rows(Table),
+    /// The rows that came so far of a page on its way, to be shown behind those handed on; the next rows, early or not, take their place.
+    Early(Table),
     /// How far it is.
     Progress {
         /// What is counted: `rows`, `bytes`, `waiting`.

@@ -3,12 +3,13 @@
 //! The portal answers at once or says EXECUTING; then the byte-identical request is sent again until it has the result. Pages are
 //! asked for one by one with the otherwise unchanged request (same cache breaker), and each goes to the caller as it comes. A small
 //! page goes before them, so that rows are soon in sight. Pages of two sizes do not line up, and the portal promises no order: the
-//! large pages start again from the first, and each row of the small page is dropped once where it comes again. Reading rows out of
-//! a page that still arrives was not taken: the types of the columns (`fields`) stand behind the rows.
+//! large pages start again from the first, and each row of the small page is dropped once where it comes again. Rows of a page that
+//! still arrives are in sight before its end (`early`).
 //! Units, UCDs and descriptions come from the server's columns configuration, asked once for each client after the first page;
 //! without it a built-in list of the CAOM columns stands in. `em_min` and `em_max` are nm, `t_*` are MJD, `distance` is arcsec.
 //! The choice not taken is MAST's TAP for everything: the portal alone knows previews and products of all missions.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use asterism_data::{RowSet, Table};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::early::Early;
 use crate::http::{Call, Cancelled, Out, percent};
 use crate::json::{ColumnRule, Page};
 use crate::text::{describe_other, json_message, shorten};
@@ -259,6 +261,7 @@ impl Client {
         cancelled: Cancelled,
         out: Option<&Out>,
         on_cut: &dyn Fn(Page) -> Result<()>,
+        early: &dyn Fn(Page) -> Option<Table>,
     ) -> Result<Page> {
         let url = self.http.url(&format!("{}/api/v0/invoke", self.services().mast.trim_end_matches('/')))?;
         let service = self.http.service_name(&url);
@@ -267,7 +270,13 @@ impl Client {
         let mut wait = 0.2;
         loop {
             let response = self.http.send(&call, cancelled)?;
-            let mut body = Body::new(&self.http, response, cancelled, out);
+            let page = RefCell::new(Page::default());
+            let early = Early::new(out, early);
+            let looks = || {
+                early.look(&page);
+                cancelled()
+            };
+            let mut body = Body::new(&self.http, response, &looks, out);
             let head = body.peek();
             if let Some(error) = body.failed.take() {
                 return Err(error);
@@ -277,8 +286,8 @@ impl Client {
                 let _ = std::io::Read::read_to_end(&mut std::io::Read::take(&mut body, 65_536), &mut rest);
                 return Err(Error::not_a_table(&service, describe_other(&rest)));
             }
-            let mut page = Page::default();
-            let read = page.read(std::io::BufReader::with_capacity(1 << 16, &mut body));
+            let read = Page::read_shared(&page, std::io::BufReader::with_capacity(1 << 16, &mut body));
+            let page = page.take();
             if let Err(error) = read {
                 let cut = Error::CutOff { service: service.clone(), rows: 0 };
                 let failed = match body.failed.take() {
@@ -377,7 +386,14 @@ impl Client {
 
     /// A page as a table with units, UCDs and descriptions.
     pub(crate) fn page_table(&self, page: Page, name: &str, config: &str, cancelled: Cancelled) -> Result<Table> {
-        let rules = self.config(config, cancelled);
+        self.table_with(page, name, config, &self.config(config, cancelled))
+    }
+    /// As [`Client::page_table`], with what is known of the columns and without a question about them.
+    fn early_table(&self, page: Page, name: &str, config: &str) -> Result<Table> {
+        let known = self.configs.lock().ok().and_then(|c| c.get(config).cloned()).unwrap_or_default();
+        self.table_with(page, name, config, &known)
+    }
+    fn table_with(&self, page: Page, name: &str, config: &str, rules: &Config) -> Result<Table> {
         let caom = config == "Mast.Caom.Cone" || config == "Mast.Caom.Products";
         page.table(name, &|column| {
             let mut rule = rules.get(column).cloned().unwrap_or_default();
@@ -439,7 +455,15 @@ impl Client {
         loop {
             let text = Self::invoke_text(&invoke.service, &invoke.params, number, asked, &breaker);
             let cut = std::cell::RefCell::new(&mut shown);
-            let page = self.invoke(&text, cancelled, Some(out), &|page| hand_on(page, &mut cut.borrow_mut()).map(|_| ()))?;
+            let early = |page: Page| {
+                let (left, fresh) = (max_rows - out.rows(), page.fresh(&mut cut.borrow().clone()));
+                let keep = RowSet::from_fn(fresh.len(), |r| fresh[r]);
+                let table = self.early_table(page, &name, invoke.config).ok()?;
+                let table = if keep.count() < fresh.len() { table.take(&keep).ok()? } else { table };
+                if table.rows() > left { table.take(&RowSet::from_fn(table.rows(), |r| r < left)).ok() } else { Some(table) }
+            };
+            let on_cut = |page| hand_on(page, &mut cut.borrow_mut()).map(|_| ());
+            let page = self.invoke(&text, cancelled, Some(out), &on_cut, &early)?;
             let (pages, total) = (page.paging("pagesFiltered"), page.paging("rowsFiltered").or(page.paging("rowsTotal")));
             let came = page.rows();
             // Without a word on how many pages there are, a full one may not have been all.
@@ -528,13 +552,24 @@ impl Client {
             let mut page_url = url.clone();
             page_url.query_pairs_mut().append_pair("page", &number.to_string());
             let response = self.http.send(&Call::get(page_url).accept("application/json"), cancelled)?;
-            let mut body = Body::new(&self.http, response, cancelled, Some(out));
+            let page = RefCell::new(Page::default());
+            let left = max_rows - out.rows();
+            let shown = |page: Page| {
+                let table = panstarrs_table(page).ok()?;
+                if table.rows() > left { table.take(&RowSet::from_fn(table.rows(), |r| r < left)).ok() } else { Some(table) }
+            };
+            let early = Early::new(Some(out), &shown);
+            let looks = || {
+                early.look(&page);
+                cancelled()
+            };
+            let mut body = Body::new(&self.http, response, &looks, Some(out));
             let head = body.peek();
             if head.first() != Some(&b'{') {
                 return Err(body.failed.take().unwrap_or_else(|| Error::not_a_table(&service, describe_other(&head))));
             }
-            let mut page = Page::default();
-            let read = page.read(std::io::BufReader::with_capacity(1 << 16, &mut body));
+            let read = Page::read_shared(&page, std::io::BufReader::with_capacity(1 << 16, &mut body));
+            let page = page.take();
             let failed = match (read, body.failed.take()) {
                 (_, Some(failed)) => Some(failed),
                 (Err(e), None) if e.is_eof() => Some(Error::CutOff { service: service.clone(), rows: 0 }),
@@ -549,24 +584,7 @@ impl Client {
                 return Err(Error::service(&service, message));
             }
             let came = page.rows();
-            let table = page.table("panstarrs.dr2.mean", &|column| ColumnRule {
-                unit: match column {
-                    "raMean" | "decMean" | "raStack" | "decStack" | "lambda" | "beta" | "l" | "b" | "ra" | "dec" => {
-                        Some("deg".into())
-                    }
-                    c if c.ends_with("Mag") || c.ends_with("MagErr") || c.ends_with("MagStd") => Some("mag".into()),
-                    _ => None,
-                },
-                ucd: match column {
-                    "objID" => Some("meta.id;meta.main".into()),
-                    "raMean" => Some("pos.eq.ra;meta.main".into()),
-                    "decMean" => Some("pos.eq.dec;meta.main".into()),
-                    _ => None,
-                },
-                minus_999: true,
-                ..ColumnRule::default()
-            })?;
-            let left = max_rows - out.rows();
+            let table = panstarrs_table(page)?;
             let cut = table.rows() > left;
             let table = if cut { table.take(&RowSet::from_fn(table.rows(), |r| r < left))? } else { table };
             if table.rows() > 0 || number == 1 {
@@ -586,7 +604,7 @@ impl Client {
     pub(crate) fn count_mast(&self, request: &Request, cancelled: Cancelled) -> Result<u64> {
         let invoke = invoke_of(request, true, 1)?;
         let text = Self::invoke_text(&invoke.service, &invoke.params, 1, 1000, &cache_breaker());
-        let page = self.invoke(&text, cancelled, None, &|_| Ok(()))?;
+        let page = self.invoke(&text, cancelled, None, &|_| Ok(()), &|_| None)?;
         page.first_integer()
             .and_then(|n| u64::try_from(n).ok())
             .ok_or_else(|| Error::not_a_table("MAST", "an answer without a count"))
@@ -606,7 +624,7 @@ impl Client {
             let mut number = 1;
             loop {
                 let text = Self::invoke_text("Mast.Caom.Products", &params, number, page_size, &breaker);
-                let page = self.invoke(&text, cancelled, None, &|_| Ok(()))?;
+                let page = self.invoke(&text, cancelled, None, &|_| Ok(()), &|_| None)?;
                 let (pages, came) = (page.paging("pagesFiltered").unwrap_or(1), page.rows());
                 all.append(&self.page_table(page, "Caom.Products", "Mast.Caom.Products", cancelled)?)?;
                 if number >= pages || came == 0 {
@@ -636,6 +654,25 @@ impl Client {
         }
         uri.into()
     }
+}
+
+/// A page of catalogs.mast with units and UCDs.
+fn panstarrs_table(page: Page) -> Result<Table> {
+    page.table("panstarrs.dr2.mean", &|column| ColumnRule {
+        unit: match column {
+            "raMean" | "decMean" | "raStack" | "decStack" | "lambda" | "beta" | "l" | "b" | "ra" | "dec" => Some("deg".into()),
+            c if c.ends_with("Mag") || c.ends_with("MagErr") || c.ends_with("MagStd") => Some("mag".into()),
+            _ => None,
+        },
+        ucd: match column {
+            "objID" => Some("meta.id;meta.main".into()),
+            "raMean" => Some("pos.eq.ra;meta.main".into()),
+            "decMean" => Some("pos.eq.dec;meta.main".into()),
+            _ => None,
+        },
+        minus_999: true,
+        ..ColumnRule::default()
+    })
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@
 //!
 //! Protocol: STScI MAST mission search API (`/search/<mission>/api/v0.1`), as astroquery's `missions` speaks it.
 
+use std::cell::RefCell;
+
 use asterism_data::{RowSet, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::early::Early;
 use crate::http::{Call, Cancelled, Out, percent};
 use crate::json::{ColumnRule, Page};
 use crate::text::{describe_other, json_message, squeeze};
@@ -123,11 +126,28 @@ impl Client {
         Ok((format!("{}/search", self.mission_base(mission)?), question))
     }
 
-    fn mission_page(&self, url: &str, question: Value, cancelled: Cancelled, out: Option<&Out>) -> Result<(Page, Option<Error>)> {
+    fn mission_page(
+        &self,
+        (url, mission): (&str, &str),
+        question: Value,
+        cancelled: Cancelled,
+        out: Option<&Out>,
+        left: usize,
+    ) -> Result<(Page, Option<Error>)> {
         let url = self.http.url(url)?;
         let service = self.http.service_name(&url);
         let response = self.http.send(&Call::post_json(url, &question), cancelled)?;
-        let mut body = Body::new(&self.http, response, cancelled, out);
+        let page = RefCell::new(Page::default());
+        let shown = |page: Page| {
+            let table = mission_table(page, mission, &[]).ok()?;
+            if table.rows() > left { table.take(&RowSet::from_fn(table.rows(), |r| r < left)).ok() } else { Some(table) }
+        };
+        let early = Early::new(out, &shown);
+        let looks = || {
+            early.look(&page);
+            cancelled()
+        };
+        let mut body = Body::new(&self.http, response, &looks, out);
         let head = body.peek();
         if head.first() != Some(&b'{') {
             if let Some(error) = body.failed.take() {
@@ -137,8 +157,8 @@ impl Client {
             let _ = std::io::Read::read_to_end(&mut std::io::Read::take(&mut body, 65_536), &mut rest);
             return Err(body.failed.take().unwrap_or_else(|| Error::not_a_table(&service, describe_other(&rest))));
         }
-        let mut page = Page::default();
-        let read = page.read(std::io::BufReader::with_capacity(1 << 16, &mut body));
+        let read = Page::read_shared(&page, std::io::BufReader::with_capacity(1 << 16, &mut body));
+        let page = page.take();
         let failed = match (read, body.failed.take()) {
             (_, Some(failed)) => Some(failed),
             (Err(e), None) if e.is_eof() => Some(Error::CutOff { service: service.clone(), rows: 0 }),
@@ -174,7 +194,13 @@ impl Client {
         let mut about: Option<Vec<MissionColumn>> = None;
         loop {
             let came_before = out.rows() - start;
-            let (page, failed) = self.mission_page(&url, page_of(came_before, asked), cancelled, Some(out))?;
+            let (page, failed) = self.mission_page(
+                (url.as_str(), mission.as_str()),
+                page_of(came_before, asked),
+                cancelled,
+                Some(out),
+                most - came_before,
+            )?;
             let total = page.other.get("totalResults").and_then(number);
             if let Some(list) = page.other.get("messages").and_then(Value::as_array) {
                 answer.warnings.extend(list.iter().filter_map(|m| m.as_str().map(squeeze)).filter(|m| !m.is_empty()));
@@ -218,7 +244,7 @@ impl Client {
     pub(crate) fn count_mission(&self, request: &Request, cancelled: Cancelled) -> Result<u64> {
         let (url, mut question) = self.mission_question(request)?;
         question.insert("count_only".into(), json!(true));
-        let (page, failed) = self.mission_page(&url, Value::Object(question), cancelled, None)?;
+        let (page, failed) = self.mission_page((url.as_str(), ""), Value::Object(question), cancelled, None, 0)?;
         match (failed, page.other.get("totalResults").and_then(number)) {
             (Some(failed), _) => Err(failed),
             (None, Some(total)) => Ok(total),

@@ -274,6 +274,14 @@ impl Plan {
         };
         !filters.iter().any(|f| f.name.eq_ignore_ascii_case(&self.axes[axis].column))
     }
+    /// The rows of the table that were handed on before.
+    fn known(&self, table: &Table) -> RowSet {
+        if let Some(ids) = self.id.as_ref().and_then(|id| table.strings(id).ok()) {
+            return RowSet::from_fn(table.rows(), |r| ids[r].as_ref().is_some_and(|id| self.seen.contains(id)));
+        }
+        let known = |r: usize| !self.held.is_empty() && self.held.contains_key(&row_hash(table, r));
+        RowSet::from_fn(table.rows(), known)
+    }
     /// The rows of the table that were not handed on before and lie within the search.
     fn fresh(&mut self, table: Table) -> Result<Table> {
         let mut keep = vec![true; table.rows()];
@@ -646,6 +654,16 @@ impl Client {
                     }
                     Err(error) => failed = Some(error),
                 },
+                Event::Early(table) => {
+                    // Seen, not taken: the whole page will come.
+                    let mut glimpse = Plan { seen: HashSet::new(), held: HashMap::new(), ..plan.borrow().shown() };
+                    glimpse.id = None;
+                    let known = plan.borrow().known(&table);
+                    let table = if known.is_empty() { Ok(table) } else { table.take(&known.not()) };
+                    if let Ok(table) = table.map_err(Error::from).and_then(|t| glimpse.fresh(t)) {
+                        out.send(Event::Early(table));
+                    }
+                }
                 other => out.send(other),
             };
             let part_out = Out::new(&mut on);

@@ -45,7 +45,7 @@ impl Client {
         }
         let text =
             json!({"service": "Mast.Name.Lookup", "params": {"input": name, "format": "json"}, "format": "json"}).to_string();
-        match (self.invoke(&text, cancelled, None, &|_| Ok(())), first) {
+        match (self.invoke(&text, cancelled, None, &|_| Ok(()), &|_| None), first) {
             (Ok(page), _) => page.other.get("resolvedCoordinate").and_then(|list| pick_resolved(list, name)).ok_or_else(unknown),
             (Err(Error::Cancelled), _) => Err(Error::Cancelled),
             // The resolver itself answered, with nothing.

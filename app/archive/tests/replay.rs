@@ -56,7 +56,7 @@ fn search(client: &Client, request: &Request) -> Heard {
         }
         Event::Note(note) => notes.push(note),
         Event::Job(job) => notes.push(format!("Job on the server: {job}")),
-        Event::Progress { .. } | Event::Plan(_) => {}
+        Event::Progress { .. } | Event::Plan(_) | Event::Early(_) => {}
     });
     if let Ok(answer) = &result {
         assert_eq!(answer.rows, table.rows());

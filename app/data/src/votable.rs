@@ -50,7 +50,8 @@ pub struct VotableEnd {
 /// Read the first table of a VOTable in batches of `batch_rows` rows as the bytes arrive.
 ///
 /// Every batch is a table of its own with all column metadata; the first comes even when it has
-/// no rows. `what` (file or service) is for messages. `on` may break off the reading.
+/// no rows. Where rows come slowly, up to 100,000 rows a batch, what is there goes out ten times a second.
+/// `what` (file or service) is for messages. `on` may break off the reading.
 ///
 /// # Errors
 /// [`Error::Format`] when the service answered with an error (its own words are passed on), the
@@ -595,12 +596,23 @@ struct Rows {
     rows: usize,
     total: usize,
     batch_rows: usize,
+    /// When the last batch went out.
+    since: std::time::Instant,
 }
 
+/// Batches up to this are for somebody who waits: they go out after a while even when they are not full.
+const AWAITED_ROWS: usize = 100_000;
+const AWAITED: std::time::Duration = std::time::Duration::from_millis(100);
+
 impl Rows {
+    /// A batch is to go out.
+    fn due(&self) -> bool {
+        let awaited = || self.batch_rows <= AWAITED_ROWS && self.rows > 0 && self.since.elapsed() >= AWAITED;
+        self.rows >= self.batch_rows || awaited()
+    }
     fn new(fields: Vec<Field>, batch_rows: usize) -> Self {
         let builders = fields.iter().map(|f| f.builder(0)).collect();
-        Self { fields, builders, rows: 0, total: 0, batch_rows }
+        Self { fields, builders, rows: 0, total: 0, batch_rows, since: std::time::Instant::now() }
     }
     fn finish(&mut self) -> Result<(DataFrame, Vec<ColumnMeta>)> {
         let full = self.rows >= self.batch_rows;
@@ -615,6 +627,7 @@ impl Rows {
             .collect();
         self.total += rows;
         self.rows = 0;
+        self.since = std::time::Instant::now();
         Ok((DataFrame::new(rows, columns)?, self.fields.iter().map(|f| f.meta.clone()).collect()))
     }
 }
@@ -1502,7 +1515,7 @@ impl<R: BufRead> Walker<'_, R> {
                         in_row = false;
                         in_cell = false;
                         finish_row(rows, &mut column, &mut self.faults);
-                        if rows.rows >= self.batch_rows && self.emit(rows)?.is_break() {
+                        if rows.due() && self.emit(rows)?.is_break() {
                             return Ok(Some(Stop::Asked));
                         }
                     }
@@ -1838,7 +1851,7 @@ fn binary_rows(
             break;
         }
         rows.rows += 1;
-        if rows.rows >= rows.batch_rows && emit(rows)?.is_break() {
+        if rows.due() && emit(rows)?.is_break() {
             return Ok(true);
         }
     }

@@ -111,23 +111,7 @@ fn file_url(path: &std::path::Path) -> String {
 fn path_of(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("file:")?;
     let rest = rest.strip_prefix("//").map_or(rest, |r| r.strip_prefix("localhost").unwrap_or(r));
-    let bytes = rest.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        let hex = bytes.get(i + 1..i + 3).and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
-        match (bytes[i], hex) {
-            (b'%', Some(value)) => {
-                out.push(value);
-                i += 3;
-            }
-            (b, _) => {
-                out.push(b);
-                i += 1;
-            }
-        }
-    }
-    let text = String::from_utf8_lossy(&out).into_owned();
+    let text = String::from_utf8_lossy(&asterism_archive::percent_decode(rest, false)).into_owned();
     // `/C:/x` of Windows.
     let drive = text.len() > 2 && text.starts_with('/') && text.as_bytes()[2] == b':';
     Some(PathBuf::from(if drive { &text[1..] } else { text.as_str() }))

@@ -41,6 +41,8 @@ pub struct Outcome {
 pub enum Asked {
     /// Rows, to append in order.
     Rows(Table),
+    /// Rows of a page on its way, to be shown behind the others until the page is here.
+    Early(Table),
     /// The search goes in parts: at first, and again after each part that came.
     Plan(Plan),
 }
@@ -102,6 +104,7 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
                     handle.say(&format!("{rows} rows"), rows as u64, of);
                     on(Asked::Rows(table));
                 }
+                Event::Early(table) => on(Asked::Early(table)),
                 Event::Progress { stage, done, of } => handle.say(&stage, done, of.unwrap_or(0)),
                 Event::Note(text) => handle.say(&text, 0, 0),
                 Event::Job(url) => {

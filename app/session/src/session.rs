@@ -866,6 +866,13 @@ impl Session {
             let mut first_features = None;
             let outcome = ledger::ask(&ask, client.as_deref(), handle, waits, &mut |met| match met {
                 Asked::Plan(plan) => handle.fact(move |s| s.plan_changed(id, plan)),
+                // In sight; the page itself takes its place.
+                Asked::Early(rows) => {
+                    let mut table = so_far.clone();
+                    if table.append(&rows).is_ok() {
+                        handle.fact(move |s| s.rows_arrived(id, Arc::new(table), None));
+                    }
+                }
                 Asked::Rows(rows) => match so_far.append(&rows) {
                     Ok(()) => {
                         // The first rows say what a map could be made of, so that it can begin before the last.
@@ -1086,6 +1093,7 @@ impl Session {
             let mut plan = None;
             let answer = ledger::ask(&ask, client.as_deref(), handle, false, &mut |met| match met {
                 Asked::Plan(now) => plan = Some(now),
+                Asked::Early(_) => {}
                 Asked::Rows(page) => {
                     if let Err(e) = rows.append(&page) {
                         misfit = Some(e);

@@ -152,7 +152,11 @@ fn tail(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>, tile: TileId, rect:
     child.set_clip_rect(rect.intersect(ui.clip_rect()));
     if folded {
         let name = format!("Options of {}", pane.title(cx));
-        let button = kit::icon(&mut child, cx.theme, &name, kit::draw_sliders);
+        child.spacing_mut().item_spacing.x = 2.0;
+        let icon = kit::icon(&mut child, cx.theme, &name, kit::draw_sliders);
+        // An icon alone says too little where the controls were.
+        let text = egui::RichText::new("Options").font(theme::small()).color(cx.theme.second);
+        let button = icon | child.add(egui::Button::new(text).frame(false));
         egui::Popup::menu(&button).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
             ui.set_min_width(140.0);
             pane.tail_ui(ui, cx);
@@ -177,6 +181,8 @@ fn tail(tree: &mut Tree<Pane>, ui: &mut Ui, cx: &mut Cx<'_>, tile: TileId, rect:
 
 /// Beside its title a tab has its left edge and the place of its cross, points.
 const TAB_EDGES_PT: f32 = 26.0;
+/// The button that stands for folded controls, points.
+const FOLDED_PT: f32 = 72.0;
 /// A title is not made narrower than this for the sake of the controls beside it, points.
 const TITLE_LEAST_PT: f32 = 110.0;
 
@@ -312,7 +318,7 @@ impl Behavior<Pane> for Show<'_, '_> {
         let room = full.width() - 10.0 - 24.0 - 12.0;
         let narrowest = titles.iter().fold(0.0_f32, |a, w| a.max(*w)).min(TITLE_LEAST_PT);
         let folded = wanted > 30.0 && widest_title(&titles, room - wanted) < narrowest;
-        let width = if folded { 24.0 } else { wanted };
+        let width = if folded { FOLDED_PT } else { wanted };
         let widest = widest_title(&titles, room - width);
         self.wishes.widest.extend(tabs.children.iter().map(|id| (*id, widest)));
         let Some(active) = active else { return };

@@ -95,6 +95,8 @@ impl Session {
                         }
                         Err(e) => misfit = Some(e),
                     },
+                    // Rows behind many others are waited for.
+                    Asked::Early(_) => {}
                     Asked::Plan(plan) => handle.fact(move |s| s.plan_changed(id, plan)),
                 });
                 let answer = asked.and_then(|answer| misfit.map_or(Ok(answer), |e| Err(e.into())))?;

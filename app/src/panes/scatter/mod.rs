@@ -143,8 +143,22 @@ impl Placement {
     }
 }
 
-/// Two numeric columns that say something together: the ones features would take, else the sky.
+/// Two numeric columns that say something together: of a list of observations (CAOM, ObsCore) when and at which wavelengths, or
+/// where; else the ones features would take, else the sky.
 pub fn suggest_axes(dataset: &Dataset) -> Option<(String, String)> {
+    let table = &dataset.table;
+    if ["calib_level", "dataproduct_type"].iter().any(|c| table.column_index(c).is_some()) {
+        let varies = |name: &str| {
+            let values = table.f64s(name).unwrap_or_default();
+            let mut finite = values.iter().filter(|v| v.is_finite());
+            finite.next().is_some_and(|first| finite.any(|v| v != first))
+        };
+        for (x, y) in [("t_min", "em_min"), ("s_ra", "s_dec")] {
+            if varies(x) && varies(y) {
+                return Some((x.into(), y.into()));
+            }
+        }
+    }
     let usable: Vec<String> = (0..dataset.table.columns().len())
         .filter(|i| asterism_session::features::usable(dataset, *i))
         .map(|i| dataset.table.columns()[i].name.clone())

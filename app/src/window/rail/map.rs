@@ -63,7 +63,17 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
     let needs = reduce::memory(dataset.table.rows(), dims.max(1), &wanted);
     let mut fits = true;
     if needs > TOLD {
-        fits = reduce::fits(dataset.table.rows(), dims.max(1), &wanted, 0).is_ok();
+        // What is free is read from the system: once a second is enough.
+        let (now, id) = (ui.input(|i| i.time), ui.scope_id().with("memory that is free"));
+        let kept = ui.data(|d| d.get_temp::<(f64, u64, bool)>(id));
+        fits = match kept.filter(|(at, of, _)| *of == needs && (0.0..1.0).contains(&(now - at))) {
+            Some((.., fits)) => fits,
+            None => {
+                let fits = reduce::fits(dataset.table.rows(), dims.max(1), &wanted, 0).is_ok();
+                ui.data_mut(|d| d.insert_temp(id, (now, needs, fits)));
+                fits
+            }
+        };
         let size = crate::widgets::format::bytes(needs);
         if fits {
             kit::note(ui, theme.third, format!("Takes about {size} of memory."));

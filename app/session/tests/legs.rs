@@ -1,5 +1,7 @@
 //! Maps that were changed on their way or went on, written as a recipe and made again; searches in parts that are stopped and taken up.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +11,6 @@ use asterism_archive::{Request, Services};
 use asterism_reduce::{Method, Params};
 use asterism_session::{Ask, Command, Session, Settings};
 use serde_json::json;
-
-use crate::drive::home;
 
 fn table_in(session: &mut Session, folder: &Path) {
     let path = folder.join("clouds.csv");
@@ -38,7 +38,8 @@ fn coords(session: &Session, name: &str) -> Vec<f32> {
 
 #[test]
 fn a_map_that_was_changed_and_went_on_is_made_again_bit_for_bit() {
-    let home = home();
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
     let mut session = Session::new(Settings::default());
     table_in(&mut session, home);
     let params = Params { method: Method::Tsne, iterations: 4000, settle: false, perplexity: 20.0, seed: 3, ..Params::default() };
@@ -86,7 +87,8 @@ fn a_map_that_was_changed_and_went_on_is_made_again_bit_for_bit() {
 
 #[test]
 fn only_a_failure_of_its_own_step_stops_a_recipe() {
-    let home = home();
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
     let mut session = Session::new(Settings::default());
     let recipe = "asterism = 1\n[[search]]\nname = \"s\"\nservice = \"sample:ogle3\"\nmax_rows = 400\n[[features]]\nname = \"f\"\nof = \"s\"\ncolumns = [\"i_mag\", \"v_i\"]\n[[map]]\nname = \"m\"\nof = \"f\"\nmethod = \"pca\"\n";
     let file = home.join("beside.toml");
@@ -138,7 +140,8 @@ fn ids(session: &Session) -> Vec<i64> {
 
 #[test]
 fn a_search_in_parts_waits_stops_and_is_taken_up_in_a_later_session() {
-    let home = home();
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
     let broken = Arc::new(AtomicBool::new(true));
     let server = mast(&broken);
     let services = Services {
