@@ -78,13 +78,34 @@ pub(crate) fn joint(
     order: Option<&[u32]>,
     monitor: &dyn Monitor,
 ) -> Result<Joint, Error> {
+    let cond = conditional(near, n, perplexities, None, None, monitor)?;
+    Ok(joined(near, &cond, n, order))
+}
+
+/// Conditional probabilities of each row's neighbours, N × k: the mean over the perplexities. What is `known` from before, of
+/// as many neighbours of the first rows, stays for rows that have not `changed`.
+pub(crate) fn conditional(
+    near: &Neighbours,
+    n: usize,
+    perplexities: &[f64],
+    known: Option<Vec<f32>>,
+    changed: Option<&[bool]>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<f32>, Error> {
     let k = near.k;
     check_memory((n * k * 32) as u64)?;
-    let mut cond = vec![0.0f32; n * k];
     let k = k.max(1);
+    let (mut cond, changed) = match (known, changed) {
+        (Some(known), Some(changed)) if known.len().is_multiple_of(k) && perplexities.len() == 1 => (known, Some(changed)),
+        _ => (Vec::new(), None),
+    };
+    cond.resize(n * near.k, 0.0);
     for (w, (cond, distances2)) in cond.chunks_mut(WAVE * k).zip(near.distances2.chunks(WAVE * k)).enumerate() {
         step(monitor, "affinities", w * WAVE, n)?;
-        cond.par_chunks_mut(k).zip(distances2.par_chunks(k)).for_each(|(p, d)| {
+        cond.par_chunks_mut(k).zip(distances2.par_chunks(k)).enumerate().for_each(|(i, (p, d))| {
+            if changed.is_some_and(|c| !c[w * WAVE + i]) {
+                return;
+            }
             if let [one] = perplexities {
                 calibrate(d, *one, p);
                 return;
@@ -96,8 +117,13 @@ pub(crate) fn joint(
             }
         });
     }
+    Ok(cond)
+}
+
+/// The joint matrix of conditional probabilities. With an `order` row i of it is row `order[i]` of the neighbours.
+pub(crate) fn joined(near: &Neighbours, cond: &[f32], n: usize, order: Option<&[u32]>) -> Joint {
     let scale = 1.0 / (2.0 * n as f64);
-    Ok(join(&near.ids, &cond, n, near.k, order, |p, q| (p + q) * scale))
+    join(&near.ids, cond, n, near.k, order, |p, q| (p + q) * scale)
 }
 
 /// A matrix with the entries `with(p_ij, p_ji)` of a sparse one that has `k` entries in each of `n` rows; with an `order`

@@ -1,14 +1,14 @@
 //! Maps of the rows: one call for every method.
 
-use crate::affinity::{Joint, joint};
 use crate::autoencoder::{Plan, train};
+use crate::feed::{self, Fed};
 use crate::kernel;
 use crate::memory::fits;
 use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
-use crate::tsne::{self, EXACT_3D, Schedule};
+use crate::tsne::EXACT_3D;
 use crate::umap::{self, Curve};
-use crate::{Error, Graph, Neighbours, Progress, Search, cells, gpu, pacmap, pca};
+use crate::{Error, Graph, Neighbours, Search, gpu, pacmap, pca};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -145,10 +145,10 @@ impl Default for Params {
 /// A map of the rows.
 #[derive(Debug, Clone)]
 pub struct Embedding {
-    /// Places, rows × dims.
+    /// Places, rows × dims; rows that joined while it was made ([`Monitor::arrived`]) stand behind the others.
     pub coords: Array2<f32>,
     /// Figures by name: "kl", "iterations", "explained_1", "explained", "loss", "held_out", "epochs", "information" (nats
-    /// a row, variational), "recall_of_search".
+    /// a row, variational), "recall_of_search", "joined" (rows that arrived while it was made).
     pub figures: BTreeMap<String, f64>,
     /// Wall-clock seconds by stage.
     pub seconds: BTreeMap<String, f64>,
@@ -161,7 +161,8 @@ pub struct Embedding {
     pub complete: bool,
     /// The neighbour graph that was used, for the next map, outlier scores or groups of the same rows.
     pub graph: Option<Arc<Graph>>,
-    /// Where the layout ran if a device was offered ([`embed_on`]), and why not there if it did not. Empty otherwise.
+    /// Where the layout or the training ran if a device was offered ([`embed_on`]), and why not there if it did not; rows that
+    /// arrived and were not taken in. Empty otherwise.
     pub notes: Vec<String>,
 }
 
@@ -200,7 +201,7 @@ pub fn embed_with_graph(
 }
 
 /// As [`embed_with_graph`] (and with `from`, N × dims, as [`go_on`]), with a graphics processor on which a t-SNE layout runs if it is
-/// fit for that ([`gpu::usable`]), in two dimensions. Otherwise, and also when the device fails in the middle, the processor
+/// fit for that ([`gpu::usable`]), in two dimensions, and an autoencoder (not the variational kind) learns if its steps are large. Otherwise, and also when the device fails in the middle, the processor
 /// does it or goes on from the last places read back; [`Embedding::notes`] says so. Other methods take no notice of it.
 ///
 /// # Errors
@@ -235,7 +236,7 @@ pub fn embed_on(
             let params = Params { iterations, ..params.clone() };
             neighbour_map(gpu, x, weights, &params, graph, from, monitor)
         }
-        Method::Autoencoder => learned(x, weights, params, monitor),
+        Method::Autoencoder => learned(gpu, x, weights, params, monitor),
     }
 }
 
@@ -364,36 +365,6 @@ fn typical_distance(near: &Neighbours, n: usize) -> f32 {
     if typical > 0.0 { typical } else { 1.0 }
 }
 
-/// Rows from which t-SNE lays them out in the order of cells, so that neighbours' places are in cache together.
-const TURN: usize = 20_000;
-
-/// Places in the old order of the rows.
-fn back(order: &[u32], coords: &[f32], dims: usize) -> Vec<f32> {
-    let mut out = vec![0.0f32; coords.len()];
-    for (i, c) in order.iter().zip(coords.chunks_exact(dims)) {
-        out[*i as usize * dims..(*i as usize + 1) * dims].copy_from_slice(c);
-    }
-    out
-}
-
-/// Passes frames on in the old order of the rows.
-struct Back<'a> {
-    order: &'a [u32],
-    monitor: &'a dyn Monitor,
-}
-
-impl Monitor for Back<'_> {
-    fn progress(&self, p: Progress) {
-        self.monitor.progress(p);
-    }
-    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
-        self.monitor.frame(&back(self.order, coords, dims), dims, figures);
-    }
-    fn stop(&self) -> bool {
-        self.monitor.stop()
-    }
-}
-
 /// What the settings of a method must be like.
 fn fitting(params: &Params, n: usize) -> Result<(), Error> {
     let (dims, method) = (params.dims, params.method);
@@ -431,7 +402,7 @@ fn wanted(params: &Params) -> usize {
 }
 
 /// Perplexities whose mean t-SNE takes, the narrowest first.
-fn perplexities(params: &Params, n: usize) -> Vec<f64> {
+pub(crate) fn perplexities(params: &Params, n: usize) -> Vec<f64> {
     let own = params.perplexity.min(n.saturating_sub(1) as f64 / 3.0).max(1.0);
     let wide = (n as f64 / 100.0).min(100.0);
     if params.multiscale && wide > own { vec![own, wide] } else { vec![own] }
@@ -446,50 +417,6 @@ pub(crate) fn neighbours_of(params: &Params, n: usize) -> usize {
     }
     .min(n.saturating_sub(1))
     .max(1)
-}
-
-/// The layout of t-SNE, on the device if there is one, in the rows' own order; the matrix is in `order`.
-fn lay_out(
-    gpu: Option<&gpu::Context>,
-    joint: &Joint,
-    start: &[f32],
-    n: usize,
-    dims: usize,
-    order: Option<&[u32]>,
-    mut schedule: Schedule,
-    notes: &mut Vec<String>,
-    monitor: &dyn Monitor,
-) -> tsne::Layout {
-    let turn = |places: &[f32]| -> Vec<f32> {
-        match order {
-            None => places.to_vec(),
-            Some(order) => order.iter().flat_map(|i| &places[*i as usize * dims..][..dims]).copied().collect(),
-        }
-    };
-    let mut places = turn(start);
-    if let Some(context) = gpu {
-        match gpu::run(context, joint, &places, order, &schedule, monitor) {
-            gpu::Outcome::Done(layout) => {
-                notes.push(format!("laid out on {} ({})", context.info.name, context.info.backend));
-                return layout;
-            }
-            gpu::Outcome::Failed(why, last, done) => {
-                notes.push(format!("{} failed after {done} iterations and the processor went on: {why}", context.info.name));
-                if done > 0 {
-                    places = turn(last.as_flattened());
-                    schedule.done = done;
-                }
-            }
-        }
-    }
-    match order {
-        None => tsne::run(joint, &places, n, dims, &schedule, monitor),
-        Some(order) => {
-            let mut layout = tsne::run(joint, &places, n, dims, &schedule, &Back { order, monitor });
-            layout.coords = back(order, &layout.coords, dims);
-            layout
-        }
-    }
 }
 
 fn neighbour_map(
@@ -532,9 +459,8 @@ fn neighbour_map(
         // One row or two: nothing to arrange.
         (start, 1.0)
     } else {
-        let perplexities = perplexities(params, n);
         let k = neighbours_of(params, n);
-        let g = graph_of(&r, n, k, given, monitor)?;
+        let mut g = graph_of(&r, n, k, given, monitor)?;
         lap("neighbours", &mut seconds);
         figures.insert("recall_of_search".into(), g.recall());
         let own;
@@ -544,7 +470,6 @@ fn neighbour_map(
             own = g.first(k);
             &own
         };
-        let typical = typical_distance(near, n);
         let coords = match params.method {
             Method::Umap => {
                 let epochs = if params.epochs == 0 { umap::epochs(n) } else { params.epochs };
@@ -571,35 +496,35 @@ fn neighbour_map(
                 layout.coords
             }
             _ => {
-                let order = if n >= TURN { Some(cells::order(&r.rows, n, r.width, monitor)?) } else { None };
-                let joint = joint(near, n, &perplexities, order.as_deref(), monitor)?;
-                lap("affinities", &mut seconds);
-                let schedule = Schedule {
-                    iterations: params.iterations,
-                    settle: params.settle,
-                    momentum: params.momentum,
-                    exaggeration: params.exaggeration,
-                    seed: params.seed,
-                    spacing: 0.0,
+                let fed = Fed {
+                    gpu,
+                    rows: std::mem::take(&mut r.rows),
+                    width: r.width,
+                    before: r.before.as_ref(),
+                    graph: g.clone(),
+                    params,
                     go_on: from.is_some(),
-                    done: 0,
                 };
-                let fit = gpu.filter(|gpu| match if dims == 2 { gpu.usable(n, k) } else { Err(format!("{dims} dimensions")) } {
-                    Ok(()) => true,
-                    Err(why) => {
-                        notes.push(format!("laid out on the processor: {why}"));
-                        false
-                    }
-                });
-                let layout = lay_out(fit, &joint, &start, n, dims, order.as_deref(), schedule, &mut notes, monitor);
+                let made = feed::run(fed, start, &mut notes, monitor)?;
+                let layout = made.layout;
+                (r.rows, g) = (made.rows, made.graph);
+                seconds.insert("affinities".into(), made.affinities);
                 figures.insert("kl".into(), layout.kl);
                 figures.insert("iterations".into(), layout.iterations as f64);
-                figures.insert("perplexity".into(), perplexities[0]);
+                figures.insert("perplexity".into(), made.perplexity);
+                if made.joined > 0 {
+                    figures.insert("joined".into(), made.joined as f64);
+                }
                 complete = layout.complete;
                 layout.coords
             }
         };
         lap("layout", &mut seconds);
+        if params.method == Method::Tsne {
+            let before = seconds.get("affinities").copied().unwrap_or_default();
+            seconds.entry("layout".into()).and_modify(|s| *s -= before);
+        }
+        let typical = typical_distance(g.neighbours(), g.rows());
         graph = Some(g);
         (coords, typical)
     };
@@ -610,7 +535,7 @@ fn neighbour_map(
         _ => Kind::Tsne(reference),
     };
     Ok(Embedding {
-        coords: Array2::from_shape_vec((n, dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
+        coords: Array2::from_shape_vec((coords.len() / dims, dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
         figures,
         seconds,
         row_error: None,
@@ -622,6 +547,7 @@ fn neighbour_map(
 }
 
 fn learned(
+    gpu: Option<&gpu::Context>,
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
     params: &Params,
@@ -652,7 +578,7 @@ fn learned(
         variational: params.variational.then_some(params.beta),
         seed: params.seed,
     };
-    let trained = train(data, w.as_deref(), d, &plan, monitor);
+    let trained = train(gpu, data, w.as_deref(), d, &plan, monitor);
     let (net, coords, errors) = (trained.net, trained.coords, trained.errors);
     let typical = kernel::median(&mut errors.clone()).max(1e-3 * net.scale).max(f32::MIN_POSITIVE);
     let mut figures = BTreeMap::from([
@@ -673,6 +599,6 @@ fn learned(
         model: Model::new(Kind::Autoencoder { net, typical }),
         complete: trained.complete,
         graph: None,
-        notes: Vec::new(),
+        notes: trained.notes,
     })
 }

@@ -31,6 +31,19 @@ pub trait Monitor: Sync {
         true
     }
 
+    /// Asked between the iterations of a t-SNE map: rows that arrived since the last call (the columns and scaling of the others,
+    /// finite; any number of them). They join the map behind the others, without a restart: frames and the map that comes back
+    /// have that many rows more. The same rows at the same iterations give the same map. After rows
+    /// that could not be taken in ([`crate::Embedding::notes`] says why) it is not asked again.
+    fn arrived(&self) -> Option<ndarray::Array2<f32>> {
+        None
+    }
+
+    /// Whether [`Self::arrived`] may ever give anything: then some more memory is kept, so that less is computed anew.
+    fn feeds(&self) -> bool {
+        false
+    }
+
     /// Called between steps; `true` means stop now and keep what there is. It may block to pause.
     fn stop(&self) -> bool {
         false

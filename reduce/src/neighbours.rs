@@ -84,9 +84,9 @@ pub(crate) fn within(
 /// A neighbour graph of some rows, computed once and shared by maps, outlier scores, groups and figures of trust.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
-    near: Neighbours,
-    recall: f64,
-    mark: u64,
+    pub(crate) near: Neighbours,
+    pub(crate) recall: f64,
+    pub(crate) mark: u64,
 }
 
 impl Graph {
@@ -153,7 +153,7 @@ impl Graph {
 }
 
 /// A number that tells one matrix from another: mixed bits of all cells, chunk by chunk.
-fn mark(x: &[f32], d: usize) -> u64 {
+pub(crate) fn mark(x: &[f32], d: usize) -> u64 {
     let parts: Vec<u64> =
         x.par_chunks(1 << 16).map(|c| c.iter().fold(0, |h, v| kernel::mix(h, u64::from(v.to_bits())))).collect();
     parts.into_iter().fold(d as u64, kernel::mix)

@@ -28,9 +28,9 @@ pub(crate) const TILE: usize = 64;
 /// Rows between two looks at the monitor.
 const WAVE: usize = 1_024;
 /// t-SNE: neighbours, steps and perplexity of a new row.
-const NEAR: usize = 25;
+pub(crate) const NEAR: usize = 25;
 const STEPS: usize = 250;
-const PERPLEXITY: f64 = 5.0;
+pub(crate) const PERPLEXITY: f64 = 5.0;
 /// Reference rows below which all of them are summed instead of a mesh.
 const MESH: usize = 300;
 
@@ -299,7 +299,7 @@ impl<'a> Field<'a> {
 }
 
 /// The value with half of the weight on either side.
-fn weighted_median(k: usize, of: impl Fn(usize) -> (f32, f32)) -> f32 {
+pub(crate) fn weighted_median(k: usize, of: impl Fn(usize) -> (f32, f32)) -> f32 {
     let mut all: Vec<(f32, f32)> = (0..k).map(of).collect();
     all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let mut sum = 0.0;

@@ -24,6 +24,7 @@ pub mod field;
 pub mod grid;
 pub mod headless;
 pub mod image;
+mod on_device;
 pub mod orbit;
 pub mod points;
 pub mod reference;

@@ -30,6 +30,8 @@ pub(crate) struct Chunk {
     pub rows: usize,
     /// Room for one layout, or for two once one was a target.
     pub xy: wgpu::Buffer,
+    /// First byte of this chunk's positions where another's buffer holds those of all chunks.
+    pub lent: Option<u64>,
     pub rgba: Option<wgpu::Buffer>,
     pub sizes: Option<wgpu::Buffer>,
     /// Selection, then hidden, `words(rows)` each.
@@ -75,7 +77,7 @@ impl std::fmt::Debug for Points {
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-fn buffer(device: &wgpu::Device, label: &str, bytes: usize) -> wgpu::Buffer {
+pub(crate) fn buffer(device: &wgpu::Device, label: &str, bytes: usize) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
         size: (bytes.max(16) as u64).next_multiple_of(16),
@@ -140,7 +142,7 @@ impl Points {
         points
     }
 
-    fn empty(device: &wgpu::Device, tier: Tier, origin: [f64; 2], unit: [f64; 2]) -> Self {
+    pub(crate) fn empty(device: &wgpu::Device, tier: Tier, origin: [f64; 2], unit: [f64; 2]) -> Self {
         Self {
             device: device.clone(),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -201,7 +203,8 @@ impl Points {
     }
 
     /// Makes room for new positions.
-    fn start(&mut self, device: &wgpu::Device, rows: usize) {
+    pub(crate) fn start(&mut self, device: &wgpu::Device, rows: usize) {
+        self.give_back(device, None);
         self.generation += 1;
         self.glide = None;
         if let Some(kept) = &mut self.kept {
@@ -222,6 +225,7 @@ impl Points {
             .map(|i| Chunk {
                 rows: rows_of(i),
                 xy: buffer(device, "points xy", rows_of(i) * 8),
+                lent: None,
                 rgba: None,
                 sizes: None,
                 bits: None,
@@ -245,6 +249,7 @@ impl Points {
         if self.kept.is_some() {
             return self.set_target_shared(device, queue, Arc::new(xy.to_vec()));
         }
+        self.give_back(device, Some(queue));
         self.make_room_for_two(device, queue);
         self.write_layout(queue, xy, !self.is_second);
         self.glide = Some(0.0);

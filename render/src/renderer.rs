@@ -654,7 +654,7 @@ impl Renderer {
         let Some((_, sums)) = scratch.sums.iter().find(|(px, _)| *px == canvas.allocated) else { return };
 
         // One uniform and one bind group a chunk; the first also serves the kernels that see no rows.
-        let none = Chunk { rows: 0, xy: full.dummy.clone(), rgba: None, sizes: None, bits: None };
+        let none = Chunk { rows: 0, xy: full.dummy.clone(), lent: None, rgba: None, sizes: None, bits: None };
         let chunks: Vec<&Chunk> = if points.chunks.is_empty() { vec![&none] } else { points.chunks.iter().collect() };
         let made: Vec<_> = chunks
             .iter()
@@ -666,7 +666,7 @@ impl Renderer {
                     &full.field_layout,
                     &[
                         uniform.as_entire_binding(),
-                        chunk.xy.as_entire_binding(),
+                        chunk.positions(),
                         or(&chunk.rgba).as_entire_binding(),
                         or(&chunk.sizes).as_entire_binding(),
                         or(&chunk.bits).as_entire_binding(),
@@ -778,7 +778,7 @@ impl Renderer {
             &full.hover_layout,
             &[
                 uniform.as_entire_binding(),
-                chunk.xy.as_entire_binding(),
+                chunk.positions(),
                 chunk.rgba.as_ref().unwrap_or(&full.dummy).as_entire_binding(),
                 chunk.sizes.as_ref().unwrap_or(&full.dummy).as_entire_binding(),
             ],

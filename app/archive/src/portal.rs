@@ -215,7 +215,7 @@ impl Client {
                     "removenullcolumns": false, "timeout": 20, "cachebreaker": breaker,
                 });
                 // What came before a cut is not told apart from the rest: the part is asked again as a whole.
-                let came = self.invoke(&text.to_string(), cancelled, Some(out), &|_| Ok(()))?;
+                let came = self.invoke(&text.to_string(), cancelled, Some(out), &|_| Ok(()), &|_| None)?;
                 let (pages, rows) = (came.paging("pagesFiltered").unwrap_or(1), came.rows());
                 let mut table = self.page_table(came, known.name, known.config, cancelled)?;
                 let left = limit.saturating_sub(out.rows());

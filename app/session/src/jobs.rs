@@ -89,6 +89,8 @@ struct Shared {
     live: Mutex<Option<Live>>,
     /// Parameters of the map being computed, and those it is to go on with.
     params: Mutex<(Option<reduce::Params>, Option<reduce::Params>)>,
+    /// The dataset with rows that came since.
+    grown: Mutex<Option<Arc<crate::document::Dataset>>>,
     generation: AtomicU64,
     state: Mutex<Option<JobState>>,
     ended: Mutex<Option<Instant>>,
@@ -151,6 +153,10 @@ impl Job {
     pub fn ends_soon(&self) -> bool {
         self.shared.ends_soon.load(Ordering::Relaxed)
     }
+    /// Say that its dataset has more rows now: a map that is being made may take them in.
+    pub fn grow(&self, dataset: Arc<crate::document::Dataset>) {
+        *self.shared.grown.lock() = Some(dataset);
+    }
     /// Ask it to end.
     pub fn cancel(&self) {
         self.shared.cancel.store(true, Ordering::Relaxed);
@@ -199,6 +205,10 @@ impl Handle {
     /// Say which parameters the map being computed has.
     pub fn has_params(&self, params: &reduce::Params) {
         self.shared.params.lock().0 = Some(params.clone());
+    }
+    /// The dataset with the rows that came last, if any came.
+    pub fn grown(&self) -> Option<Arc<crate::document::Dataset>> {
+        self.shared.grown.lock().clone()
     }
     /// The parameters that a person wants instead, once.
     pub fn changed(&self) -> Option<reduce::Params> {

@@ -6,6 +6,7 @@
 
 mod parts;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use asterism_reduce as reduce;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::arrivals::{Arrivals, Newest, Taken, spread};
 use crate::command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 use crate::document::ndarray_like::Coords;
 use crate::document::{Dataset, Document, ImageLayer, LedgerEntry, Leg, Map, Selection, Subset};
@@ -1218,19 +1220,23 @@ impl Session {
         let label = method_label(params.method);
         let (graph, gpu) = (self.graphs.get(&dataset.id).cloned(), self.gpu.clone());
         let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
-        self.start(format!("{label} of {}", dataset.name), dataset.id, true, move |handle| {
+        let dataset_id = dataset.id;
+        self.start(format!("{label} of {}", dataset.name), dataset_id, true, move |handle| {
             let (map, graph, notes) = if repeat {
                 compute_legs(&dataset, &features, &legs, id, &name, (graph, gpu.as_ref()), handle)?
             } else {
-                compute_changing(&dataset, &features, params, id, &name, (graph, gpu.as_ref()), from, handle)?
+                compute_changing(dataset, &features, params, id, &name, (graph, gpu.as_ref()), from, handle)?
             };
-            let dataset_id = dataset.id;
             handle.fact(move |s| {
                 if let Some(graph) = graph {
                     s.graphs.insert(dataset_id, graph);
                 }
                 // Why the processor was taken is of interest only where there is something else.
-                let word = |n: &&String| !n.starts_with("laid out on the processor");
+                let word =
+                    |n: &&String| !n.starts_with("laid out on the processor") && !n.starts_with("trained on the processor");
+                if let Some(joined) = map.figures.get("joined") {
+                    s.notice(NoticeLevel::Info, format!("{}: {joined} rows joined it while it was made", map.name));
+                }
                 notes.iter().filter(word).for_each(|n| s.notice(NoticeLevel::Info, format!("{}: {n}", map.name)));
                 s.map_ended(dataset_id, map);
             });
@@ -1258,6 +1264,8 @@ impl Session {
     /// Rows that came after the map in front was made get their place on it.
     fn ensure_placed(&mut self, id: u32) {
         let Some(dataset) = self.dataset_by_id(id) else { return };
+        // A map that is being made takes them in by itself, if its method can.
+        self.jobs.iter().filter(|j| j.is_map && j.dataset == id && j.alive()).for_each(|j| j.grow(dataset.clone()));
         let Some(map) = dataset.map().cloned() else { return };
         let from = map.xy.len();
         // One at a time: the next begins when this one has ended.
@@ -1774,36 +1782,6 @@ pub fn method_label(method: reduce::Method) -> &'static str {
     }
 }
 
-/// Reports of a computation on the rows that have vectors, spread over all rows of the table.
-struct Spread<'a> {
-    handle: &'a dyn reduce::Monitor,
-    rows: &'a [usize],
-    total: usize,
-}
-
-impl reduce::Monitor for Spread<'_> {
-    fn progress(&self, p: reduce::Progress) {
-        self.handle.progress(p);
-    }
-    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
-        if self.rows.len() == self.total {
-            return self.handle.frame(coords, dims, figures);
-        }
-        self.handle.frame(&spread(coords, dims, self.rows, self.total), dims, figures);
-    }
-    fn stop(&self) -> bool {
-        self.handle.stop()
-    }
-}
-
-fn spread(values: &[f32], dims: usize, rows: &[usize], total: usize) -> Vec<f32> {
-    let mut all = vec![f32::NAN; total * dims];
-    for (from, row) in values.chunks_exact(dims).zip(rows) {
-        all[row * dims..(row + 1) * dims].copy_from_slice(from);
-    }
-    all
-}
-
 /// Vectors, map and quality of a dataset, in one go. The command line calls it too.
 ///
 /// # Errors
@@ -1816,7 +1794,15 @@ pub fn compute_map(
     name: String,
     handle: &dyn reduce::Monitor,
 ) -> Result<Map> {
-    compute_map_with(dataset, features, params, id, name, (None, None), None, handle).map(|(map, ..)| map)
+    compute_map_with(dataset, features, params, id, name, (None, None), (None, None), handle).map(|m| m.map)
+}
+
+/// A map, the graph that was used, what is to be said, and the dataset with the rows that joined meanwhile.
+pub(crate) struct Computed {
+    pub map: Map,
+    graph: Option<Arc<reduce::Graph>>,
+    notes: Vec<String>,
+    pub dataset: Option<Arc<Dataset>>,
 }
 
 /// As [`compute_map`], with the neighbour graph of an earlier map of the dataset, which is used if it is of the same
@@ -1827,21 +1813,21 @@ pub fn compute_map(
 /// # Errors
 /// As [`compute_map`].
 #[expect(clippy::too_many_arguments, reason = "one call of jobs, and each is a different thing")]
-fn compute_map_with(
+pub(crate) fn compute_map_with(
     dataset: &Dataset,
     features: &features::Features,
     params: &reduce::Params,
     id: u32,
     name: String,
     (graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
-    from: Option<&Map>,
+    (from, newest): (Option<&Map>, Option<Newest<'_>>),
     handle: &dyn reduce::Monitor,
-) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
+) -> Result<Computed> {
     handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
     let features = &features::settled(dataset, features);
     let v = features::vectors(dataset, features, 0, None)?;
     let total = dataset.table.rows();
-    let monitor = Spread { handle, rows: &v.rows, total };
+    let monitor = Arrivals::new(handle, (features, &v.prepared), v.rows.clone(), total, newest, dataset.loading);
     let weights = v.weights.as_ref().map(|w| w.view());
     let e = match from.map(|map| places(map, &v.rows)) {
         // Rows that came later and were only placed go on with the others.
@@ -1850,18 +1836,26 @@ fn compute_map_with(
         None => reduce::embed_on(gpu, v.x.view(), weights, None, params, graph, &monitor)?,
     };
     let notes = e.notes;
+    let Taken { rows, total, later, dataset } = monitor.taken(e.coords.nrows());
+    let x: Cow<ndarray::Array2<f32>> = match later.is_empty() {
+        true => Cow::Borrowed(&v.x),
+        false => {
+            let all: Vec<_> = std::iter::once(&v.x).chain(&later).map(|x| x.view()).collect();
+            Cow::Owned(ndarray::concatenate(ndarray::Axis(0), &all).map_err(|e| Error::said(e.to_string()))?)
+        }
+    };
     let dims = e.coords.ncols();
     let packed: Vec<f32> = e.coords.iter().copied().collect();
-    let values = spread(&packed, dims, &v.rows, total);
+    let values = spread(&packed, dims, &rows, total);
     // The map is to be seen while it is judged.
     handle.frame(&values, dims, &[]);
     handle.progress(reduce::Progress { stage: "quality", done: 0, of: 0 });
     // Without a figure for trust a map is still a map.
-    let quality = (v.rows.len() >= 20)
-        .then(|| reduce::quality_with_graph(v.x.view(), e.coords.view(), e.graph.as_deref(), params.seed, &Unseen(handle)).ok())
+    let quality = (rows.len() >= 20)
+        .then(|| reduce::quality_with_graph(x.view(), e.coords.view(), e.graph.as_deref(), params.seed, &Unseen(handle)).ok())
         .flatten()
         .map(|mut q| {
-            q.row_trust = spread(&q.row_trust, 1, &v.rows, total);
+            q.row_trust = spread(&q.row_trust, 1, &rows, total);
             Arc::new(q)
         });
     let xy = values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
@@ -1877,7 +1871,7 @@ fn compute_map_with(
         figures: e.figures,
         seconds: e.seconds,
         quality,
-        row_error: e.row_error.map(|r| Arc::new(spread(&r, 1, &v.rows, total))),
+        row_error: e.row_error.map(|r| Arc::new(spread(&r, 1, &rows, total))),
         model: Some(Arc::new(e.model)),
         prepared: Some(Arc::new(v.prepared)),
         fitted: total,
@@ -1889,13 +1883,13 @@ fn compute_map_with(
             until: (!e.complete).then(|| iterations.unwrap_or(0.0) as usize).filter(|_| params.method == reduce::Method::Tsne),
         }],
     };
-    Ok((map, graph, notes))
+    Ok(Computed { map, graph, notes, dataset })
 }
 
 /// As [`compute_map_with`], and begins anew from where it is each time that a person changes the parameters.
 #[expect(clippy::too_many_arguments, reason = "as that of which it is a loop")]
 fn compute_changing(
-    dataset: &Dataset,
+    mut dataset: Arc<Dataset>,
     features: &features::Features,
     mut params: reduce::Params,
     id: u32,
@@ -1904,13 +1898,23 @@ fn compute_changing(
     mut from: Option<Arc<Map>>,
     handle: &Handle,
 ) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
+    let grown = || handle.grown();
+    let newest: Option<Newest<'_>> = Some(&grown);
     let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
     loop {
         handle.has_params(&params);
-        let made =
-            compute_map_with(dataset, features, &params, id, name.to_owned(), (graph.clone(), gpu), from.as_deref(), handle);
+        let made = compute_map_with(
+            &dataset,
+            features,
+            &params,
+            id,
+            name.to_owned(),
+            (graph.clone(), gpu),
+            (from.as_deref(), newest),
+            handle,
+        );
         let (made, next) = (made, handle.changed().filter(|_| !handle.cancelled()));
-        let (mut map, known, notes) = match (made, &next) {
+        let Computed { mut map, graph: known, notes, dataset: grown } = match (made, &next) {
             (Ok(made), _) => made,
             // It was ended before there was a first layout: there is nothing to go on from.
             (Err(_), Some(next)) => {
@@ -1927,6 +1931,8 @@ fn compute_changing(
             map.legs.splice(0..0, from.legs_or_params());
         }
         graph = known;
+        // It goes on with the rows that joined.
+        dataset = grown.unwrap_or(dataset);
         let Some(next) = next else { return Ok((map, graph, notes)) };
         let can = params.method == reduce::Method::Tsne && next.method == reduce::Method::Tsne && next.dims == map.coords.dims;
         params = next;
@@ -1954,8 +1960,8 @@ fn compute_legs(
     for leg in legs {
         handle.has_params(&leg.params);
         let monitor = Until { inner: handle, at: leg.until, done: std::sync::atomic::AtomicU64::new(u64::MAX) };
-        let (mut map, known, notes) =
-            compute_map_with(dataset, features, &leg.params, id, name.to_owned(), (graph, gpu), from.as_ref(), &monitor)?;
+        let Computed { mut map, graph: known, notes, .. } =
+            compute_map_with(dataset, features, &leg.params, id, name.to_owned(), (graph, gpu), (from.as_ref(), None), &monitor)?;
         all += map.figures.get("iterations").copied().unwrap_or(0.0);
         if let Some(from) = &from {
             map.params.iterations = all as usize;

@@ -12,7 +12,9 @@
 mod layers;
 mod train;
 
-pub(crate) use train::{Plan, train};
+#[cfg(test)]
+pub(crate) use train::Stepper;
+pub(crate) use train::{Moments, Plan, train};
 
 use crate::kernel::{Mat, Rng, mul};
 use crate::placer::{TILE, whole};
@@ -49,7 +51,7 @@ pub(crate) struct Net {
 const LOG_VARIANCE: (f32, f32) = (-10.0, 4.0);
 
 impl Net {
-    fn new(d: usize, hidden: &[usize], latent: usize, variational: bool, seed: u64) -> Self {
+    pub(crate) fn new(d: usize, hidden: &[usize], latent: usize, variational: bool, seed: u64) -> Self {
         let mut sizes = vec![d];
         sizes.extend(hidden.iter().map(|h| (*h).clamp(1, 4096)));
         sizes.push(latent);
@@ -81,7 +83,7 @@ impl Net {
     }
 
     /// The layer that gives the latent numbers.
-    fn middle(&self) -> usize {
+    pub(crate) fn middle(&self) -> usize {
         self.layers.len() / 2 - 1
     }
 

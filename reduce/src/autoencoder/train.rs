@@ -14,6 +14,7 @@
 
 use super::layers::{activate, activate_in_place, adam, column_sums, differ, differ_weighted, unactivate};
 use super::{LOG_VARIANCE, Layer, Net};
+use crate::gpu;
 use crate::kernel::{CHUNK, Mat, Rng, column_means, mix, mul};
 use crate::monitor::{Monitor, Progress};
 use rayon::prelude::*;
@@ -42,6 +43,8 @@ pub(crate) struct Trained {
     pub information: f64,
     pub epochs: usize,
     pub complete: bool,
+    /// Where it was trained if a device was offered, and why not there if it was not.
+    pub notes: Vec<String>,
 }
 
 /// Settings of the training; 0 = chosen here for `epochs`, `batch` and `rate`.
@@ -315,13 +318,13 @@ impl Net {
 }
 
 /// Gradient, first and second moments of a layer's weights and biases.
-struct Moments {
-    w: [Vec<f32>; 3],
-    b: [Vec<f32>; 3],
+pub(crate) struct Moments {
+    pub w: [Vec<f32>; 3],
+    pub b: [Vec<f32>; 3],
 }
 
 impl Moments {
-    fn of(layer: &Layer) -> Self {
+    pub fn of(layer: &Layer) -> Self {
         let zeros = |v: &Vec<f32>| std::array::from_fn(|_| vec![0.0; v.len()]);
         Self { w: zeros(&layer.w), b: zeros(&layer.b) }
     }
@@ -431,8 +434,150 @@ impl Frames<'_> {
     }
 }
 
-/// Trains on rows of `x` (N × d, own units, masked cells at anything finite); `w` are weights of 0..1 or none.
-pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, monitor: &dyn Monitor) -> Trained {
+/// Learning rates of the steps: a warm-up, then a cosine to its end, with Adam's correction of the moments.
+struct Tempo {
+    peak: f64,
+    warm: usize,
+    total: usize,
+}
+
+impl Tempo {
+    /// Adam's step and ε at a step, the first is 1.
+    fn at(&self, step: usize) -> (f32, f32) {
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / self.total as f64).cos());
+        let rate = (0.003 + 0.997 * cosine) * self.peak * (step as f64 / self.warm as f64).min(1.0);
+        let correction = (1.0 - 0.999f64.powi(step as i32)).sqrt();
+        ((rate * correction / (1.0 - 0.9f64.powi(step as i32))) as f32, (1e-8 * correction) as f32)
+    }
+}
+
+/// What the processor keeps from step to step.
+pub(crate) struct Stepper {
+    buffers: Buffers,
+    costs: Vec<[f64; 2]>,
+    parallel: bool,
+}
+
+impl Stepper {
+    pub fn new(net: &Net, batch: usize, parallel: bool) -> Self {
+        Self { buffers: Buffers::new(net, batch), costs: vec![[0.0; 2]; batch.div_ceil(part(batch))], parallel }
+    }
+
+    /// One step on some rows of `data`; their weighted squared error.
+    fn step(
+        &mut self,
+        net: &mut Net,
+        moments: &mut [Moments],
+        data: &Rows,
+        rows: &[u32],
+        [scale, pull, rate, eps]: [f32; 4],
+        key: u64,
+    ) -> f64 {
+        let parts = self.buffers.parts(rows, &mut self.costs);
+        each(parts, self.parallel, |mut p| net.pass(&mut p, data, scale, pull, key));
+        learn(net, moments, &self.buffers, rows.len(), rate, eps, self.parallel);
+        self.costs.iter().map(|c| c[0]).sum()
+    }
+
+    /// A step on rows of `x`, and what was left behind: inputs, slopes and derivatives of the layers.
+    #[cfg(test)]
+    pub fn look(
+        mut self,
+        net: &mut Net,
+        moments: &mut [Moments],
+        (x, w): (&[f32], Option<&[f32]>),
+        rows: &[u32],
+        [scale, rate, eps]: [f32; 3],
+    ) -> (f64, [Vec<Vec<f32>>; 3]) {
+        let data = Rows { x, w, d: net.mean.len() };
+        let cost = self.step(net, moments, &data, rows, [scale, 0.0, rate, eps], 0);
+        (cost, [self.buffers.inputs, self.buffers.sums, self.buffers.deltas])
+    }
+}
+
+/// The device for a training, if one is offered and fit for it; says what became of it.
+fn device_for(
+    context: Option<&gpu::Context>,
+    net: &Net,
+    moments: &[Moments],
+    data: &Rows,
+    batch: usize,
+    learned: usize,
+    notes: &mut Vec<String>,
+) -> Option<gpu::Trainer> {
+    let context = context?;
+    if net.spread.is_some() {
+        notes.push("trained on the processor: it is the variational kind".into());
+        return None;
+    }
+    if let Err(why) = gpu::fit(context, data.x.len() / data.d, data.d, net.parameters(), batch) {
+        notes.push(format!("trained on the processor: {why}"));
+        return None;
+    }
+    match gpu::Trainer::new(context, net, moments, data.x, data.w, batch, learned) {
+        Ok(trainer) => {
+            notes.push(format!("trained on {} ({})", context.info.name, context.info.backend));
+            Some(trainer)
+        }
+        Err(why) => {
+            notes.push(format!("trained on the processor: {} failed: {why}", context.info.name));
+            None
+        }
+    }
+}
+
+/// One pass over `turn` on the device, in slices that leave a window its frames; the sums of errors and weights, or `None`
+/// when it was stopped. Net and moments come back at the end.
+fn pass_on(
+    trainer: &mut gpu::Trainer,
+    net: &mut Net,
+    moments: &mut [Moments],
+    data: &Rows,
+    turn: &[u32],
+    tempo: impl Fn(usize) -> (f32, f32),
+    monitor: &dyn Monitor,
+) -> Result<Option<(f64, f64)>, String> {
+    let batch = trainer.batch();
+    trainer.order(turn);
+    let norms: Vec<f64> = turn.chunks_exact(batch).map(|rows| rows_weight(data, rows).max(1e-6)).collect();
+    let (mut done, mut slice, mut sum) = (0, 1, 0.0f64);
+    while done < norms.len() {
+        if monitor.stop() {
+            return Ok(None);
+        }
+        let count = slice.min(norms.len() - done);
+        let steps: Vec<gpu::Step> = (done..done + count)
+            .map(|s| {
+                let (rate, eps) = tempo(s + 1);
+                gpu::Step { first: (s * batch) as u32, scale: (2.0 / norms[s]) as f32, rate, eps }
+            })
+            .collect();
+        let clock = Instant::now();
+        sum += trainer.run(&steps)?.iter().map(|c| f64::from(*c)).sum::<f64>();
+        done += count;
+        match clock.elapsed() {
+            t if t > gpu::SLICE => slice = (slice / 2).max(1),
+            t if t < gpu::SLICE / 2 => slice = (slice * 2).min(gpu::MOST),
+            _ => {}
+        }
+    }
+    trainer.keep(net, moments)?;
+    if !sum.is_finite() {
+        return Err("the error is not finite".into());
+    }
+    Ok(Some((sum, norms.iter().sum())))
+}
+
+/// Trains on rows of `x` (N × d, own units, masked cells at anything finite); `w` are weights of 0..1 or none. Steps run on the
+/// device if one is offered and fit for them, and on the processor from the last whole pass on when it fails.
+pub(crate) fn train(
+    context: Option<&gpu::Context>,
+    mut x: Vec<f32>,
+    w: Option<&[f32]>,
+    d: usize,
+    plan: &Plan,
+    monitor: &dyn Monitor,
+) -> Trained {
     let n = x.len() / d;
     let mut net = Net::new(d, plan.hidden, plan.latent, plan.variational.is_some(), plan.seed);
     net.prepare(&mut x, w);
@@ -447,15 +592,16 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
     let epochs = if plan.epochs == 0 { sensible_epochs(net.parameters(), n) } else { plan.epochs };
     let total = (epochs * steps).max(1);
     let peak = if plan.rate > 0.0 { plan.rate } else { PEAK };
-    let warm = (total / 20).max(1);
+    let tempo = Tempo { peak, warm: (total / 20).max(1), total };
     // Before the rate has come down, nothing says that the best is behind.
     let patience = (epochs / 2).max(8);
     let work = 6.0 * net.parameters() as f64 * batch as f64;
     let parallel = work > SERIAL;
     let slice = ((SLICE / work) as usize).clamp(1, 64);
     let mut moments: Vec<Moments> = net.layers.iter().chain(&net.spread).map(Moments::of).collect();
-    let mut buffers = Buffers::new(&net, batch);
-    let mut costs = vec![[0.0f64; 2]; batch.div_ceil(part(batch))];
+    let mut notes = Vec::new();
+    let mut device = device_for(context, &net, &moments, &data, batch, turn.len(), &mut notes);
+    let mut stepper = Stepper::new(&net, batch, parallel);
     // What a state is worth: smaller is better.
     let cells = rows_weight(&data, judges) / judges.len() as f64;
     let worth = |mse: f64, information: f64| match plan.variational {
@@ -475,7 +621,25 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
             turn.swap(i, rng.below(i + 1));
         }
         let (mut sum, mut weight) = (0.0f64, 0.0f64);
-        for some in turn[..steps * batch].chunks(batch * slice) {
+        if let Some(trainer) = &mut device {
+            let learned = &turn[..steps * batch];
+            match pass_on(trainer, &mut net, &mut moments, &data, learned, |s| tempo.at(step + s), monitor) {
+                Ok(Some(sums)) => {
+                    (sum, weight) = sums;
+                    step += steps;
+                }
+                Ok(None) => {
+                    complete = false;
+                    break 'training;
+                }
+                Err(why) => {
+                    notes = vec![format!("{} after {epoch} passes and the processor went on: {why}", failed(context))];
+                    device = None;
+                }
+            }
+        }
+        let rest = if device.is_some() { &[] } else { &turn[..steps * batch] };
+        for some in rest.chunks(batch * slice) {
             if monitor.stop() {
                 complete = false;
                 break 'training;
@@ -483,21 +647,16 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
             let mut run = || {
                 for rows in some.chunks_exact(batch) {
                     step += 1;
-                    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / total as f64).cos());
-                    let rate = (0.003 + 0.997 * cosine) * peak * (step as f64 / warm as f64).min(1.0);
                     let norm = rows_weight(&data, rows).max(1e-6);
                     let grown = (5.0 * step as f64 / total as f64).min(1.0);
                     let pull = plan.variational.map_or(0.0, |beta| beta * grown * 2.0 * noise / norm);
                     let key = mix(plan.seed ^ 0x7a65, step as u64);
-                    let parts = buffers.parts(rows, &mut costs);
-                    each(parts, parallel, |mut p| net.pass(&mut p, &data, (2.0 / norm) as f32, pull as f32, key));
-                    let cost = costs.iter().map(|c| c[0]).sum::<f64>();
+                    let (rate, eps) = tempo.at(step);
+                    let numbers = [(2.0 / norm) as f32, pull as f32, rate, eps];
+                    let cost = stepper.step(&mut net, &mut moments, &data, rows, numbers, key);
                     sum += cost;
                     weight += norm;
                     noise += 0.05 * (cost / norm - noise);
-                    let correction = (1.0 - 0.999f64.powi(step as i32)).sqrt();
-                    let (rate, eps) = ((rate * correction / (1.0 - 0.9f64.powi(step as i32))) as f32, (1e-8 * correction) as f32);
-                    learn(&mut net, &mut moments, &buffers, batch, rate, eps, parallel);
                 }
             };
             if parallel {
@@ -526,7 +685,12 @@ pub(crate) fn train(mut x: Vec<f32>, w: Option<&[f32]>, d: usize, plan: &Plan, m
     let (mut coords, errors) = net.encode_and_judge(&x, w);
     net.set_latent(&coords);
     net.to_map(&mut coords);
-    Trained { net, coords, errors, loss, held_out, information, epochs: done, complete }
+    Trained { net, coords, errors, loss, held_out, information, epochs: done, complete, notes }
+}
+
+/// Names a device that failed.
+fn failed(context: Option<&gpu::Context>) -> String {
+    format!("{} failed", context.map_or("the device", |c| c.info.name.as_str()))
 }
 
 /// Sum of all weights of some rows.

@@ -107,7 +107,7 @@ pub(crate) struct Layout {
 }
 
 /// Runs what talks to the device and turns what it complains of into words.
-fn guarded<T>(device: &wgpu::Device, job: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn guarded<T>(device: &wgpu::Device, job: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
         .map(|filter| device.push_error_scope(filter));
     let answer = job();
@@ -121,7 +121,7 @@ fn guarded<T>(device: &wgpu::Device, job: impl FnOnce() -> Result<T, String>) ->
     }
 }
 
-fn storage(device: &wgpu::Device, label: &str, bytes: u64) -> wgpu::Buffer {
+pub(super) fn storage(device: &wgpu::Device, label: &str, bytes: u64) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
         size: bytes.max(16).next_multiple_of(4),
@@ -133,8 +133,52 @@ fn storage(device: &wgpu::Device, label: &str, bytes: u64) -> wgpu::Buffer {
     })
 }
 
+/// Waits for the device and copies the first `count` values of a buffer; `staging` is made when there is none or too little.
+///
+/// # Errors
+/// What the device complains of.
+pub(super) fn read_back<T: bytemuck::AnyBitPattern>(
+    context: &Context,
+    staging: &mut Option<wgpu::Buffer>,
+    buffer: &wgpu::Buffer,
+    count: usize,
+) -> Result<Vec<T>, String> {
+    let (device, queue) = (&context.device, &context.queue);
+    let bytes = (count * size_of::<T>()) as u64;
+    guarded(device, || {
+        if staging.as_ref().is_none_or(|s| s.size() < bytes) {
+            *staging = Some(device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("read-back"),
+                size: bytes.next_multiple_of(256),
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            }));
+        }
+        let Some(staging) = staging else { return Err("there is no room for reading back".into()) };
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+        encoder.copy_buffer_to_buffer(buffer, 0, staging, 0, bytes);
+        let submission = queue.submit([encoder.finish()]);
+        let (send, receive) = sync_channel(1);
+        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |r| {
+            let _ = send.send(r);
+        });
+        device
+            .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
+            .map_err(|e| format!("the device was lost: {e}"))?;
+        let mapped = receive.recv().map_err(|_| "the device was lost".to_owned())?;
+        mapped.map_err(|e| format!("the device was lost or gave nothing back ({e})"))?;
+        let values = {
+            let range = staging.get_mapped_range(0..bytes).map_err(|e| e.to_string())?;
+            range.to_vec()
+        };
+        staging.unmap();
+        Ok(values.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
+    })
+}
+
 impl Layout {
-    /// Buffers and kernels for the places `y` with the matrix `joint`, which have seen `done` iterations. Row i of both is row `order[i]` of what
+    /// Buffers and kernels for the places `y` with the matrix `joint`, which have seen `done` iterations and have velocities and
+    /// gains (x, y each; at rest without). Row i of all is row `order[i]` of what
     /// [`Self::positions`] holds.
     ///
     /// # Errors
@@ -143,6 +187,7 @@ impl Layout {
         context: &Context,
         joint: &Joint,
         y: &[[f32; 2]],
+        moves: Option<&[[f32; 4]]>,
         order: Option<&[u32]>,
         spacing: f32,
         pace: &Pace,
@@ -224,7 +269,7 @@ impl Layout {
                 staging: None,
                 entropy: 0.0,
             };
-            this.fill(joint, y, order, done);
+            this.fill(joint, y, moves, order, done);
             this.mesh(64);
             Ok(this)
         })
@@ -234,10 +279,13 @@ impl Layout {
         self.context.queue.write_buffer(&self.buffers[buffer], 0, bytemuck::cast_slice(values));
     }
 
-    fn fill(&mut self, joint: &Joint, y: &[[f32; 2]], order: Option<&[u32]>, done: usize) {
+    fn fill(&mut self, joint: &Joint, y: &[[f32; 2]], moves: Option<&[[f32; 4]]>, order: Option<&[u32]>, done: usize) {
         self.write(Y, y);
         self.write(NEXT, y);
-        self.write(MOVES, &vec![[0.0f32, 0.0, 1.0, 1.0]; y.len()]);
+        match moves {
+            Some(moves) => self.write(MOVES, moves),
+            None => self.write(MOVES, &vec![[0.0f32, 0.0, 1.0, 1.0]; y.len()]),
+        }
         self.write(STARTS, &joint.starts.iter().map(|s| *s as u32).collect::<Vec<u32>>());
         // In pieces, so that the copy in the program's memory stays small.
         const PIECE: usize = 1 << 20;
@@ -391,37 +439,7 @@ impl Layout {
 
     /// Waits for the device and copies the first `count` values of a buffer.
     fn read<T: bytemuck::AnyBitPattern>(&mut self, buffer: usize, count: usize) -> Result<Vec<T>, String> {
-        let (device, queue) = (self.context.device.clone(), &self.context.queue);
-        let bytes = (count * size_of::<T>()) as u64;
-        guarded(&device, || {
-            if self.staging.as_ref().is_none_or(|s| s.size() < bytes) {
-                self.staging = Some(device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("t-SNE read-back"),
-                    size: bytes.next_multiple_of(256),
-                    usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                    mapped_at_creation: false,
-                }));
-            }
-            let Some(staging) = &self.staging else { return Err("there is no room for reading back".into()) };
-            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("t-SNE read-back") });
-            encoder.copy_buffer_to_buffer(&self.buffers[buffer], 0, staging, 0, bytes);
-            let submission = queue.submit([encoder.finish()]);
-            let (send, receive) = sync_channel(1);
-            staging.map_async(wgpu::MapMode::Read, 0..bytes, move |r| {
-                let _ = send.send(r);
-            });
-            device
-                .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
-                .map_err(|e| format!("the device was lost: {e}"))?;
-            let mapped = receive.recv().map_err(|_| "the device was lost".to_owned())?;
-            mapped.map_err(|e| format!("the device was lost or gave nothing back ({e})"))?;
-            let values = {
-                let range = staging.get_mapped_range(0..bytes).map_err(|e| e.to_string())?;
-                range.to_vec()
-            };
-            staging.unmap();
-            Ok(values.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
-        })
+        read_back(&self.context, &mut self.staging, &self.buffers[buffer], count)
     }
 
     /// Where the places are on the device.
@@ -440,6 +458,14 @@ impl Layout {
     /// What the device complains of.
     pub fn places(&mut self) -> Result<Vec<[f32; 2]>, String> {
         self.read(POSITIONS, self.plan.n as usize)
+    }
+
+    /// Velocities and gains in the order of the matrix.
+    ///
+    /// # Errors
+    /// What the device complains of.
+    pub fn moves(&mut self) -> Result<Vec<[f32; 4]>, String> {
+        self.read(MOVES, self.plan.n as usize)
     }
 
     /// What tests look into.

@@ -1,13 +1,11 @@
 //! The iterations on the device, as the monitor and the schedule want them.
 
-use super::{Context, Layout};
+use super::{Context, Layout, SLICE};
 use crate::affinity::Joint;
 use crate::monitor::{Monitor, Progress};
-use crate::tsne::{self, Calm, Schedule, initial, spacing};
+use crate::tsne::{self, Calm, Moves, Schedule, initial, spacing};
 use std::time::{Duration, Instant};
 
-/// Work handed to the device at a time, so that a window on the same device keeps its frame rate.
-const SLICE: Duration = Duration::from_millis(8);
 /// Iterations between two looks at the divergence.
 const LOOK: usize = 50;
 
@@ -37,18 +35,18 @@ pub(crate) fn run(
     }
     let mut seen = s.done;
     match iterate(context, joint, &y, order, s, monitor, &mut last, &mut seen) {
-        Ok((kl, complete)) => {
+        Ok((kl, moves)) => {
             let coords = last.into_flattened();
             let iterations = s.pace(n).iterations;
             monitor.frame(&coords, 2, &[("iteration", seen as f64), ("kl", kl)]);
             monitor.progress(Progress { stage: "layout", done: seen as u64, of: iterations as u64 });
-            Outcome::Done(tsne::Layout { coords, kl, iterations: seen, complete })
+            Outcome::Done(tsne::Layout { coords, kl, iterations: seen, complete: moves.is_none(), moves })
         }
         Err(why) => Outcome::Failed(why, last, seen),
     }
 }
 
-/// The divergence at the end, and whether all was done. `last` and `seen` are kept up to date for those who go on.
+/// The divergence at the end, and velocities and gains where not all was done. `last` and `seen` are kept up to date for those who go on.
 fn iterate(
     context: &Context,
     joint: &Joint,
@@ -58,11 +56,24 @@ fn iterate(
     monitor: &dyn Monitor,
     last: &mut Vec<[f32; 2]>,
     seen: &mut usize,
-) -> Result<(f64, bool), String> {
+) -> Result<(f64, Option<Moves>), String> {
     let n = y.len();
     let pace = s.pace(n);
     let of = pace.iterations;
-    let mut layout = Layout::new(context, joint, y, order, if s.spacing > 0.0 { s.spacing } else { spacing(n) }, &pace, s.done)?;
+    let moves: Option<Vec<[f32; 4]>> = s.moves.as_ref().map(|m| {
+        let (update, gains) = (m.update.as_chunks::<2>().0, m.gains.as_chunks::<2>().0);
+        update.iter().zip(gains).map(|(u, g)| [u[0], u[1], g[0], g[1]]).collect()
+    });
+    let mut layout = Layout::new(
+        context,
+        joint,
+        y,
+        moves.as_deref(),
+        order,
+        if s.spacing > 0.0 { s.spacing } else { spacing(n) },
+        &pace,
+        s.done,
+    )?;
     monitor.on_device(&layout.positions());
     let (mut kl, mut complete, mut calm) = (f64::NAN, true, Calm::new());
     let mut shown: Option<Instant> = None;
@@ -118,5 +129,10 @@ fn iterate(
     if !kl.is_finite() {
         return Err("the device's map has no finite divergence".into());
     }
-    Ok((kl, complete))
+    let moves = if complete { None } else { Some(layout.moves()?) };
+    let flat = |moves: Vec<[f32; 4]>| Moves {
+        update: moves.iter().flat_map(|m| [m[0], m[1]]).collect(),
+        gains: moves.iter().flat_map(|m| [m[2], m[3]]).collect(),
+    };
+    Ok((kl, moves.map(flat)))
 }

@@ -1,4 +1,6 @@
-//! Layouts on a graphics processor, the one place in this crate that knows wgpu.
+//! Layouts and the autoencoder's steps on a graphics processor, the one place in this crate that knows wgpu.
+//!
+//! [`Trainer`] (`net.rs`) trains the autoencoder; what follows is about t-SNE.
 //!
 //! [`Layout`] runs the iterations of t-SNE in compute kernels, by the same spline mesh, schedule and start as the processor
 //! ([`crate::embed`]). Places stay in a buffer on the device that a renderer on the same device can draw
@@ -21,16 +23,22 @@
 
 mod device;
 mod layout;
+mod net;
+#[cfg(test)]
+mod net_tests;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use device::Layout;
 pub(crate) use layout::{Outcome, run};
+pub(crate) use net::{MOST, Step, Trainer, fit};
 
 use crate::tsne::ALL_PAIRS;
 
 /// Largest line of a transform: 16 KB of workgroup memory, what every device of WebGPU has.
 pub(crate) const LINE: usize = 2048;
+/// Work handed to the device at a time, so that a window on the same device keeps its frame rate.
+pub(crate) const SLICE: std::time::Duration = std::time::Duration::from_millis(8);
 
 /// A device to compute on, for instance the window's. Cheap to clone: handles.
 #[derive(Debug, Clone)]
@@ -97,15 +105,20 @@ impl Places {
 /// # Errors
 /// Why not, in plain words.
 pub fn usable(info: &wgpu::AdapterInfo, limits: &wgpu::Limits, rows: usize, neighbours: usize) -> Result<(), String> {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu => {}
-        wgpu::DeviceType::Cpu => return Err(format!("{} is software: the processor's own code is faster", info.name)),
-        wgpu::DeviceType::Other => return Err(format!("{} does not say that it is a graphics processor", info.name)),
-    }
+    usable_adapter(info)?;
     if rows < ALL_PAIRS {
         return Err(format!("fewer than {ALL_PAIRS} rows: the processor sums all pairs exactly and is as fast"));
     }
     room(limits, rows, neighbours)
+}
+
+/// Whether the adapter is a real graphics processor.
+fn usable_adapter(info: &wgpu::AdapterInfo) -> Result<(), String> {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu => Ok(()),
+        wgpu::DeviceType::Cpu => Err(format!("{} is software: the processor's own code is faster", info.name)),
+        wgpu::DeviceType::Other => Err(format!("{} does not say that it is a graphics processor", info.name)),
+    }
 }
 
 /// Bytes of the probabilities: an edge is a row number and a number, and joining both ways makes about 1.43 of one; 1.6 are

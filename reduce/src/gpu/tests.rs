@@ -12,7 +12,7 @@ use ndarray::Array2;
 use std::path::PathBuf;
 
 /// The best adapter; `None`, said aloud, where there is none.
-fn context() -> Option<Context> {
+pub(super) fn context() -> Option<Context> {
     let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::PRIMARY);
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
@@ -50,7 +50,7 @@ fn pace() -> Pace {
 }
 
 /// Relative root mean square difference.
-fn off(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn off(a: &[f32], b: &[f32]) -> f64 {
     let square = |v: f64| v * v;
     let (mut off, mut all) = (0.0, 0.0);
     for (a, b) in a.iter().zip(b) {
@@ -67,7 +67,7 @@ fn the_devices_mesh_is_the_processors() {
         [(2500, 1e-3, 0.5), (2500, 0.19, 0.5), (3000, 1.0, 0.5), (2500, 30.0, 1.0 / 3.0), (2500, 300.0, 0.5)]
     {
         let y = cloud(n, span);
-        let mut layout = Layout::new(&context, &matrix(n), &y, None, spacing, &pace(), 0).unwrap();
+        let mut layout = Layout::new(&context, &matrix(n), &y, None, None, spacing, &pace(), 0).unwrap();
         layout.widen((span / spacing) as usize + 10).unwrap();
         let inside = layout.inside().unwrap();
         let mut want = vec![[0.0f32; 2]; n];
@@ -120,8 +120,10 @@ fn iterations_and_divergence_are_the_processors() {
             spacing: 0.5,
             go_on: false,
             done,
+            early: None,
+            moves: None,
         };
-        let mut layout = Layout::new(&context, &joint, &y, None, 0.5, &schedule.pace(n), done).unwrap();
+        let mut layout = Layout::new(&context, &joint, &y, None, None, 0.5, &schedule.pace(n), done).unwrap();
         layout.widen(100).unwrap();
         let start = layout.divergence().unwrap();
         let state = layout.iterate(iterations + 5, done + iterations).unwrap();

@@ -35,7 +35,15 @@ const MANY: usize = 300_000;
 /// Relative gain in 50 iterations below which a map has settled.
 const SETTLED: f64 = 0.005;
 
+/// Velocities and gains of a layout that goes on, N × dims each.
+#[derive(Clone)]
+pub(crate) struct Moves {
+    pub update: Vec<f32>,
+    pub gains: Vec<f32>,
+}
+
 /// Settings of the optimiser.
+#[derive(Clone)]
 pub(crate) struct Schedule {
     /// Iterations at most; 0 = 500, 750 for fewer than [`FEW`] rows, 1,000 for more than [`MANY`].
     pub iterations: usize,
@@ -53,6 +61,10 @@ pub(crate) struct Schedule {
     pub go_on: bool,
     /// Iterations that were done before, elsewhere: the start is the map they led to.
     pub done: usize,
+    /// Iterations of the early phase, if that is settled already.
+    pub early: Option<usize>,
+    /// Velocities and gains of the start; at rest without.
+    pub moves: Option<Moves>,
 }
 
 /// A schedule with its numbers chosen.
@@ -97,7 +109,7 @@ impl Schedule {
         };
         Pace {
             iterations,
-            early: if self.go_on { 0 } else { EARLY.min(iterations * 3 / 10) },
+            early: self.early.unwrap_or(if self.go_on { 0 } else { EARLY.min(iterations * 3 / 10) }),
             late: match self.exaggeration {
                 e if e.is_finite() && e > 0.0 => e.clamp(1.0, 12.0),
                 _ => 1.0,
@@ -121,6 +133,8 @@ pub(crate) struct Layout {
     pub iterations: usize,
     /// All wanted iterations were done.
     pub complete: bool,
+    /// Of a layout that was halted: what it needs to go on as if it had not been.
+    pub moves: Option<Moves>,
 }
 
 /// Mesh spacing for a number of rows.
@@ -226,8 +240,12 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
     };
     let mut next = y.clone();
     let mut rep = vec![[0.0f32; W]; n];
-    let mut update = vec![[0.0f32; W]; n];
-    let mut gains = vec![[1.0f32; W]; n];
+    let wide =
+        |values: &[f32]| values.chunks_exact(dims).map(|r| std::array::from_fn(|a| r.get(a).copied().unwrap_or(0.0))).collect();
+    let (mut update, mut gains): (Vec<[f32; W]>, Vec<[f32; W]>) = match &s.moves {
+        Some(moves) => (wide(&moves.update), wide(&moves.gains)),
+        None => (vec![[0.0; W]; n], vec![[1.0; W]; n]),
+    };
     let mut repulsion = if W == 2 && n >= ALL_PAIRS {
         Repulsion::Mesh(Box::new(Mesh::new(if s.spacing > 0.0 { s.spacing } else { spacing(n) })))
     } else {
@@ -303,10 +321,12 @@ fn optimise<const W: usize>(joint: &Joint, start: &[f32], n: usize, dims: usize,
         std::mem::swap(&mut y, &mut next);
         done = it + 1;
     }
-    let z = if n <= 10_000 { exact::forces(&y, &mut rep) } else { repulsion.forces(&y, &mut rep) };
+    // A halted layout is wanted at once.
+    let z = if n <= 10_000 && complete { exact::forces(&y, &mut rep) } else { repulsion.forces(&y, &mut rep) };
     kl = divergence(joint, &y, z);
     let coords = flat(&y, dims);
     monitor.frame(&coords, dims, &[("iteration", done as f64), ("kl", kl)]);
     monitor.progress(Progress { stage: "layout", done: done as u64, of: iterations as u64 });
-    Layout { coords, kl, iterations: done, complete }
+    let moves = (!complete).then(|| Moves { update: flat(&update, dims), gains: flat(&gains, dims) });
+    Layout { coords, kl, iterations: done, complete, moves }
 }
