@@ -28,6 +28,7 @@ pub mod picture;
 pub mod product;
 pub mod quality;
 pub mod read;
+pub mod reproject;
 pub mod rowset;
 pub mod sniff;
 mod source_columns;
