@@ -19,6 +19,8 @@ use crate::select::column_or_expression;
 const LEVELS: usize = 20;
 /// Values by which a column of fractions is judged, about.
 const JUDGED: usize = 400_000;
+/// Values beyond those that are taken as well, at most.
+const RARE: usize = 1_000;
 /// Correlation from which on two columns say the same.
 const TWINS: f64 = 0.999;
 /// Rows that are looked at for columns that say the same.
@@ -93,8 +95,13 @@ fn looked_at(values: &[f64]) -> std::borrow::Cow<'_, [f64]> {
     let mut some: Vec<f64> = values.iter().copied().step_by(step).collect();
     let finite = some.iter().filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
-    let beyond = |i: usize, v: &f64| !i.is_multiple_of(step) && v.is_finite() && (*v < low || *v > high);
-    some.extend(values.iter().enumerate().filter(|(i, v)| beyond(*i, v)).map(|(_, v)| *v).take(JUDGED));
+    let others =
+        move || values.iter().enumerate().filter(move |(i, v)| !i.is_multiple_of(step) && v.is_finite()).map(|(_, v)| *v);
+    // A number at an end may be one that stands for none: that it is there more than once is what matters, not how often.
+    let beyond = others().filter(|v| *v < low || *v > high).take(RARE);
+    let ends: Vec<f64> =
+        beyond.chain(others().filter(|v| *v == low).take(2)).chain(others().filter(|v| *v == high).take(2)).collect();
+    some.extend(ends);
     some.into()
 }
 
