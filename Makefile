@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz screenshots
+.PHONY: help run test lint bench soak fuzz screenshots
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ lint: ## Formatting, clippy with warnings as errors, licences where cargo-deny i
 bench: ## Measure this machine: start, reading, maps, lasso
 	@sh scripts/system-packages.sh run
 	$(CARGO) run --release -- bench all
+
+soak: ## Use a window off screen for five minutes and watch its memory (ASTERISM_SOAK: seconds)
+	@sh scripts/system-packages.sh test
+	ASTERISM_SOAK=$${ASTERISM_SOAK:-300} $(CARGO) test --release -p asterism -p asterism-tests --test program \
+		a_long_use_of_the_window_holds -- --nocapture
 
 fuzz: ## Hand broken files and words to everything that reads them, a minute each
 	@sh scripts/system-packages.sh build

@@ -642,88 +642,17 @@ impl<'a> Fits<'a> {
         BinTable::new(self, hdu)
     }
 
-    #[allow(clippy::needless_range_loop)] // one axis number runs through several lists
     fn decompress(&self, hdu: &Hdu, total: usize) -> Result<Vec<f64>> {
-        let h = &hdu.header;
-        let fail = |why: String| Error::format(&self.what, format!("HDU {} (tile-compressed image): {why}", hdu.number));
+        let fail = |why: String| tiles_wrong(&self.what, hdu, why);
         let table = BinTable::new(self, hdu)?;
-        let axes = hdu.axes();
-        if axes.is_empty() {
-            return Err(fail("it has no axes".into()));
-        }
-        let tile: Vec<usize> = (1..=axes.len())
-            .map(|i| {
-                let default = if i == 1 { axes[0] } else { 1 };
-                h.int(&format!("ZTILE{i}")).and_then(|v| usize::try_from(v).ok()).unwrap_or(default).max(1)
-            })
-            .collect();
-        let grid: Vec<usize> = axes.iter().zip(&tile).map(|(n, t)| n.div_ceil(*t)).collect();
-        let tiles: usize = grid.iter().product();
-        if table.rows < tiles {
-            return Err(fail(format!("{} tiles of {tiles} are there; fetch the file again", table.rows)));
-        }
-        let codec = Codec::of(h).map_err(&fail)?;
-        let column = |name: &str| table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name));
-        let data = column("COMPRESSED_DATA").ok_or_else(|| fail("there is no column COMPRESSED_DATA".into()))?;
-        let gzip = column("GZIP_COMPRESSED_DATA");
-        let plain = column("UNCOMPRESSED_DATA");
-        let per_tile = |name: &str| column(name).map(|c| table.floats(c));
-        let (zscale, zzero, zblank) = (per_tile("ZSCALE"), per_tile("ZZERO"), per_tile("ZBLANK"));
-        let (key_scale, key_zero) = (h.float("ZSCALE"), h.float("ZZERO"));
-        let float = codec.bitpix < 0;
-        let key_blank = h.int("ZBLANK").or_else(|| h.int("BLANK"));
-        let scaling = Scaling::of(h, codec.bitpix);
-        let decode = |t: usize| -> std::result::Result<(Vec<f64>, Vec<usize>, usize), String> {
-            let mut rest = t;
-            let mut origin = 0;
-            let mut stride = 1;
-            let mut dims = Vec::with_capacity(axes.len());
-            for a in 0..axes.len() {
-                let c = rest % grid[a];
-                rest /= grid[a];
-                dims.push(tile[a].min(axes[a] - c * tile[a]));
-                origin += c * tile[a] * stride;
-                stride *= axes[a];
-            }
-            let n: usize = dims.iter().product();
-            let packed = table.raw(t, data);
-            let scale = zscale.as_ref().and_then(|v| v.get(t).copied()).or(key_scale);
-            let zero = zzero.as_ref().and_then(|v| v.get(t).copied()).or(key_zero);
-            let blank = match zblank.as_ref().and_then(|v| v.get(t)) {
-                Some(v) => Some(*v as i64),
-                None => key_blank.or(float.then_some(-2_147_483_648)),
-            };
-            let values = if packed.is_empty() {
-                let raw: Cow<[u8]> = if let Some(bytes) = gzip.map(|c| table.raw(t, c)).filter(|b| !b.is_empty()) {
-                    Cow::Owned(gunzip(bytes)?)
-                } else if let Some(bytes) = plain.map(|c| table.raw(t, c)).filter(|b| !b.is_empty()) {
-                    Cow::Borrowed(bytes)
-                } else {
-                    return Err(format!("tile {t} is empty"));
-                };
-                plain_values(&raw, n, codec.bitpix, &scaling, blank)?
-            } else if float && codec.is_lossless() && scale.is_none_or(|s| s == 0.0) {
-                let raw = codec.bytes(packed, n)?;
-                plain_values(&raw, n, codec.bitpix, &scaling, blank)?
-            } else {
-                let ints = codec.ints(packed, &dims)?;
-                if ints.len() < n {
-                    return Err(format!("tile {t} holds {} of {n} pixels", ints.len()));
-                }
-                if float {
-                    codec.unquantise(&ints[..n], t, scale.unwrap_or(1.0), zero.unwrap_or(0.0), blank)
-                } else {
-                    ints[..n].iter().map(|v| if Some(*v) == blank { f64::NAN } else { scaling.apply(*v as f64) }).collect()
-                }
-            };
-            Ok((values, dims, origin))
-        };
+        let tiles = Tiles::new(&self.what, hdu, &table)?;
+        let axes = &tiles.axes;
         let mut out = vec![f64::NAN; total];
         let batch = 4096;
-        for first in (0..tiles).step_by(batch) {
-            let decoded: Vec<_> = (first..(first + batch).min(tiles))
+        for first in (0..tiles.count).step_by(batch) {
+            let decoded: Vec<_> = (first..(first + batch).min(tiles.count))
                 .into_par_iter()
-                .map(decode)
+                .map(|t| tiles.decode(t, tiles.columns.map(|c| c.map_or(&[][..], |c| table.raw(t, c)))))
                 .collect::<std::result::Result<_, String>>()
                 .map_err(&fail)?;
             for (values, dims, origin) in decoded {
@@ -861,7 +790,7 @@ fn unshuffled(raw: Vec<u8>, n: usize) -> Vec<u8> {
     out
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Method {
     Rice,
     Gzip1,
@@ -871,7 +800,127 @@ enum Method {
     Plain,
 }
 
+pub(crate) fn tiles_wrong(what: &str, hdu: &Hdu, why: String) -> Error {
+    Error::format(what, format!("HDU {} (tile-compressed image): {why}", hdu.number))
+}
+
+/// Values of a tile, its length along each axis, and the first of its pixels in the image.
+pub(crate) type Tile = (Vec<f64>, Vec<usize>, usize);
+
+/// How an image is cut into tiles and how each is unpacked; the packed bytes are handed over.
+#[derive(Debug)]
+pub(crate) struct Tiles {
+    /// Pixels along each axis of the image.
+    pub axes: Vec<usize>,
+    /// Pixels along each axis of a tile that is not cut off at an edge.
+    pub tile: Vec<usize>,
+    /// Tiles along each axis.
+    pub grid: Vec<usize>,
+    /// All of them.
+    pub count: usize,
+    /// Columns of what is compressed, what only gzip has compressed, and what is not.
+    pub columns: [Option<usize>; 3],
+    codec: Codec,
+    scale: Option<Vec<f64>>,
+    zero: Option<Vec<f64>>,
+    blank: Option<Vec<f64>>,
+    key_scale: Option<f64>,
+    key_zero: Option<f64>,
+    key_blank: Option<i64>,
+    scaling: Scaling,
+}
+
+impl Tiles {
+    /// Of a unit and its table, whose heap need not be there.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when a tile has no row, or the compression is not known.
+    pub fn new(what: &str, hdu: &Hdu, table: &BinTable<'_>) -> Result<Self> {
+        let h = &hdu.header;
+        let fail = |why: String| tiles_wrong(what, hdu, why);
+        let axes = hdu.axes();
+        if axes.is_empty() {
+            return Err(fail("it has no axes".into()));
+        }
+        let tile: Vec<usize> = (1..=axes.len())
+            .map(|i| {
+                let default = if i == 1 { axes[0] } else { 1 };
+                h.int(&format!("ZTILE{i}")).and_then(|v| usize::try_from(v).ok()).unwrap_or(default).max(1)
+            })
+            .collect();
+        let grid: Vec<usize> = axes.iter().zip(&tile).map(|(n, t)| n.div_ceil(*t)).collect();
+        let count: usize = grid.iter().product();
+        if table.rows < count {
+            return Err(fail(format!("{} tiles of {count} are there; fetch the file again", table.rows)));
+        }
+        let codec = Codec::of(h).map_err(&fail)?;
+        let data = table.column("COMPRESSED_DATA").ok_or_else(|| fail("there is no column COMPRESSED_DATA".into()))?;
+        let per_tile = |name: &str| table.column(name).map(|c| table.floats(c));
+        Ok(Self {
+            columns: [Some(data), table.column("GZIP_COMPRESSED_DATA"), table.column("UNCOMPRESSED_DATA")],
+            scale: per_tile("ZSCALE"),
+            zero: per_tile("ZZERO"),
+            blank: per_tile("ZBLANK"),
+            key_scale: h.float("ZSCALE"),
+            key_zero: h.float("ZZERO"),
+            key_blank: h.int("ZBLANK").or_else(|| h.int("BLANK")),
+            scaling: Scaling::of(h, codec.bitpix),
+            axes,
+            tile,
+            grid,
+            count,
+            codec,
+        })
+    }
+
+    /// Unpack tile `t` from the bytes of its cells in [`Tiles::columns`].
+    ///
+    /// # Errors
+    /// A sentence, when they cannot be.
+    pub fn decode(&self, t: usize, [packed, gzip, plain]: [&[u8]; 3]) -> std::result::Result<Tile, String> {
+        let (mut rest, mut origin, mut stride) = (t, 0, 1);
+        let mut dims = Vec::with_capacity(self.axes.len());
+        for ((axis, tile), grid) in self.axes.iter().zip(&self.tile).zip(&self.grid) {
+            let c = rest % grid;
+            rest /= grid;
+            dims.push((*tile).min(axis - c * tile));
+            origin += c * tile * stride;
+            stride *= axis;
+        }
+        let n: usize = dims.iter().product();
+        let own = |of: &Option<Vec<f64>>| of.as_ref().and_then(|v| v.get(t).copied());
+        let (codec, float) = (&self.codec, self.codec.bitpix < 0);
+        let (scale, zero) = (own(&self.scale).or(self.key_scale), own(&self.zero).or(self.key_zero));
+        let blank = match own(&self.blank) {
+            Some(v) => Some(v as i64),
+            None => self.key_blank.or(float.then_some(-2_147_483_648)),
+        };
+        let values = if packed.is_empty() {
+            let raw: Cow<[u8]> = match (gzip, plain) {
+                ([], []) => return Err(format!("tile {t} is empty")),
+                ([], plain) => Cow::Borrowed(plain),
+                (gzip, _) => Cow::Owned(gunzip(gzip)?),
+            };
+            plain_values(&raw, n, codec.bitpix, &self.scaling, blank)?
+        } else if float && codec.is_lossless() && scale.is_none_or(|s| s == 0.0) {
+            plain_values(&codec.bytes(packed, n)?, n, codec.bitpix, &self.scaling, blank)?
+        } else {
+            let ints = codec.ints(packed, &dims)?;
+            if ints.len() < n {
+                return Err(format!("tile {t} holds {} of {n} pixels", ints.len()));
+            }
+            if float {
+                codec.unquantise(&ints[..n], t, scale.unwrap_or(1.0), zero.unwrap_or(0.0), blank)
+            } else {
+                ints[..n].iter().map(|v| if Some(*v) == blank { f64::NAN } else { self.scaling.apply(*v as f64) }).collect()
+            }
+        };
+        Ok((values, dims, origin))
+    }
+}
+
 /// How tiles are packed.
+#[derive(Debug)]
 struct Codec {
     method: Method,
     bitpix: i64,
@@ -1118,18 +1167,29 @@ impl<'a> BinTable<'a> {
 
     /// The bytes of a cell; for P and Q those on the heap. Empty where they are not there.
     pub fn raw(&self, row: usize, column: usize) -> &'a [u8] {
+        match self.on_heap(row, column) {
+            Some((from, bytes)) => self.heap.get(from..from.saturating_add(bytes)).unwrap_or(&[]),
+            None => self.in_row(row, column),
+        }
+    }
+
+    fn in_row(&self, row: usize, column: usize) -> &'a [u8] {
         let c = &self.columns[column];
         let at = row * self.row_len + c.offset;
         let len = if c.code == b'X' { c.repeat.div_ceil(8) } else { element_width(c.code) * c.repeat };
-        let cell = self.data.get(at..at + len).unwrap_or(&[]);
+        self.data.get(at..at + len).unwrap_or(&[])
+    }
+
+    /// First byte on the heap and number of bytes of a cell of P or Q; `None` of other columns.
+    pub(crate) fn on_heap(&self, row: usize, column: usize) -> Option<(usize, usize)> {
+        let (c, cell) = (&self.columns[column], self.in_row(row, column));
         let (count, from) = match (c.code, cell.len()) {
             (b'P', 8..) => (be_u32(cell) as usize, be_u32(&cell[4..]) as usize),
             (b'Q', 16..) => (be_u64(cell) as usize, be_u64(&cell[8..]) as usize),
             (b'P' | b'Q', _) => (0, 0),
-            _ => return cell,
+            _ => return None,
         };
-        let bytes = count.saturating_mul(element_width(c.element));
-        self.heap.get(from..from.saturating_add(bytes)).unwrap_or(&[])
+        Some((from, count.saturating_mul(element_width(c.element))))
     }
 
     /// Numbers of a cell after TSCAL, TZERO; NaN for TNULL.

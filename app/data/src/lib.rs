@@ -30,6 +30,7 @@ pub mod picture;
 pub mod product;
 pub mod quality;
 pub mod read;
+pub mod reproject;
 pub mod rowset;
 pub mod scan;
 pub mod sniff;

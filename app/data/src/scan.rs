@@ -159,7 +159,7 @@ impl Source {
 
     fn open_fits(path: &Path, file: &mut File) -> Result<Option<Self>> {
         let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
-        let Some(places) = crate::image_rows::units(file, len) else { return Ok(None) };
+        let Some(places) = crate::image_rows::units(file, len, usize::MAX) else { return Ok(None) };
         let rows_of = |p: &crate::image_rows::Place| match p.hdu.axes()[..] {
             [width, rows] => width as u64 * rows as u64,
             _ => 0,

@@ -188,7 +188,7 @@ pub fn positions(dataset: &Dataset, plot: &Plot) -> Result<Vec<[f64; 2]>> {
         Plot::Columns { x, y } => {
             let x = column_or_expression(dataset, x)?;
             let y = column_or_expression(dataset, y)?;
-            Ok(x.into_iter().zip(y).map(|(x, y)| [x, y]).collect())
+            Ok(x.into_par_iter().zip(y).map(|(x, y)| [x, y]).collect())
         }
         Plot::Image(index) => image_positions(dataset, *index),
         Plot::Sky { ra, dec, centre, projection, frame } => {
@@ -240,7 +240,7 @@ pub fn image_positions(dataset: &Dataset, index: usize) -> Result<Vec<[f64; 2]>>
         .pixel_columns()
         .ok_or_else(|| Error::said("the rows have no position on this image: it has no WCS, and the table no columns x and y"))?;
     let (x, y) = (dataset.table.f64s(&x)?, dataset.table.f64s(&y)?);
-    Ok(x.into_iter().zip(y).map(|(x, y)| [x, y]).collect())
+    Ok(x.into_par_iter().zip(y).map(|(x, y)| [x, y]).collect())
 }
 
 /// The rows that a provenance finds in a dataset as it is now.

@@ -1,11 +1,11 @@
 //! `asterism bench`: measure this machine.
 
+mod drawing;
 mod frames;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use asterism_render::grid::PointGrid;
 use asterism_session::data::{self, ColumnMeta, Table};
 use asterism_session::reduce::{self, Params, Quiet};
 use asterism_session::{Ask, Command, Session, Settings};
@@ -20,10 +20,10 @@ pub struct Bench {
     /// render, read, reduce, window or all.
     #[arg(default_value = "all", value_parser = ["all", "render", "read", "reduce", "window"])]
     what: String,
-    /// Only the case of this name (a format, a method, `points`, `lasso`, `start`, `select`).
+    /// Only the case of this name (a format, a method, `points`, `sky`, `image`, `ensemble`, `start`, `select`).
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Rows.
+    /// Rows; by default 100,000, a million and ten million of `render`.
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
     /// Keep the files of `read` in this folder, so that other programs can be timed on them.
@@ -49,7 +49,7 @@ pub fn bench(a: &Bench, common: &Common) -> Outcome {
         reduce_cases(a.rows.unwrap_or(10_000), common, &wants, &mut cases)?;
     }
     if all || a.what == "render" {
-        render(a.rows.unwrap_or(1_000_000), &wants, &mut cases)?;
+        drawing::cases(a.rows, &wants, &mut cases)?;
     }
     if all || a.what == "window" {
         frames::cases(a.rows.unwrap_or(frames::ROWS), common, &wants, &mut cases)?;
@@ -157,63 +157,4 @@ fn cpu_seconds() -> f64 {
     let ticks = |i: usize| fields.get(i).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
     // Clock ticks are 1/100 s on every Linux that Rust runs on.
     (ticks(11) + ticks(12)) / 100.0
-}
-
-fn render(rows: usize, wants: &dyn Fn(&str) -> bool, cases: &mut Vec<Value>) -> Result<(), Ended> {
-    let mut mix = Mix(2);
-    let xy: Vec<[f32; 2]> = (0..rows)
-        .map(|i| [(mix.unit() + mix.unit() + (i % 5) as f64) as f32, (mix.unit() + mix.unit() + (i % 3) as f64) as f32])
-        .collect();
-    if wants("lasso") {
-        let start = Instant::now();
-        let grid = PointGrid::from_xy(xy.clone());
-        let build_ms = start.elapsed().as_secs_f64() * 1e3;
-        let polygon: Vec<[f64; 2]> = (0..200)
-            .map(|i| f64::from(i) / 200.0 * std::f64::consts::TAU)
-            .map(|a| [2.5 + 1.4 * a.cos() * (1.0 + 0.2 * (5.0 * a).sin()), 1.8 + a.sin()])
-            .collect();
-        let start = Instant::now();
-        let words = grid.in_polygon(&polygon);
-        let lasso_ms = start.elapsed().as_secs_f64() * 1e3;
-        let picked: u32 = words.iter().map(|w| w.count_ones()).sum();
-        let start = Instant::now();
-        for i in 0..1000 {
-            std::hint::black_box(grid.nearest(f64::from(i) * 0.005, 1.5, [0.1, 0.1]));
-        }
-        cases.push(json!({"name": "lasso", "n": rows, "build_ms": build_ms, "lasso_ms": lasso_ms, "picked": picked, "hover_us": start.elapsed().as_secs_f64() * 1e3}));
-    }
-    if wants("points") {
-        cases.push(points(&xy).unwrap_or_else(|e| json!({"name": "points", "n": rows, "error": e.to_string()})));
-    }
-    Ok(())
-}
-
-/// Upload, first frame and 20 later ones (each with a view of its own) of a scatter, off screen.
-fn points(xy: &[[f32; 2]]) -> Result<Value, asterism_render::Error> {
-    use asterism_render::{Canvas, Points, Renderer, Style, View, headless, wgpu};
-    let (device, queue, _) = headless::device()?;
-    let start = Instant::now();
-    let points = Points::from_xy(&device, &queue, xy, [0.0; 2], [1.0; 2]);
-    let wait = || device.poll(wgpu::PollType::wait_indefinitely()).is_ok();
-    queue.submit([]);
-    wait();
-    let upload_ms = start.elapsed().as_secs_f64() * 1e3;
-    let mut renderer = Renderer::new(&device, &queue, wgpu::TextureFormat::Rgba8Unorm)?;
-    let mut canvas = Canvas::new(&device);
-    let mut frame = |shift: f64| {
-        let start = Instant::now();
-        let view = View { x: [shift, 6.0 + shift], y: [0.0, 4.0], px: [1280, 760] };
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        renderer.draw_points(&device, &queue, &mut encoder, &mut canvas, &points, &view, &Style::default(), None);
-        queue.submit([encoder.finish()]);
-        wait();
-        start.elapsed().as_secs_f64() * 1e3
-    };
-    let first_ms = frame(0.0);
-    let mut times: Vec<f64> = (1..=20).map(|i| frame(f64::from(i) * 0.01)).collect();
-    times.sort_by(f64::total_cmp);
-    Ok(
-        json!({"name": "points", "n": xy.len(), "upload_ms": upload_ms, "first_ms": first_ms, "frame_ms": {"p50": times[9], "p95": times[18]},
-        "gpu_bytes": points.gpu_bytes() + renderer.gpu_bytes(), "process_bytes": peak_bytes()}),
-    )
 }

@@ -22,6 +22,7 @@ use asterism_session::select::{Plot, image_positions, positions};
 use asterism_session::{Dataset, Document, Error, Layer, Result};
 use base64::Engine as _;
 use egui::Color32;
+use rayon::prelude::*;
 
 use crate::gpu::Part;
 use crate::panes::image::tiles::{Tiled, is_large, limits};
@@ -326,14 +327,19 @@ struct Colours {
 }
 
 impl Colours {
+    fn is_lit(&self, row: usize) -> bool {
+        self.lit.get(row).copied().unwrap_or(false)
+    }
     fn none(theme: &Theme) -> Self {
         Self { context: theme.context, rows: Vec::new(), lit: Vec::new(), legend: Vec::new(), groups: Vec::new() }
     }
     fn new(dataset: &Dataset, selection: &RowSet, theme: &Theme) -> Self {
         let len = dataset.table.rows();
         let any = !selection.is_empty();
-        let mut rows = vec![theme.context; len];
-        let mut lit = vec![false; len];
+        // Where nothing stands out nothing is kept of the rows.
+        let len_lit = if any || dataset.subsets.iter().any(|s| s.visible) { len } else { 0 };
+        let mut rows = vec![theme.context; len_lit];
+        let mut lit = vec![false; len_lit];
         let mut legend = Vec::new();
         let mut groups = Vec::new();
         for subset in dataset.subsets.iter().filter(|s| s.visible) {
@@ -341,7 +347,7 @@ impl Colours {
             let colour = Color32::from_rgb(r, g, b);
             let mut shown = 0;
             for row in subset.rows.iter().filter(|row| !any || selection.contains(*row)) {
-                if row < len {
+                if row < len_lit {
                     rows[row] = colour;
                     lit[row] = true;
                     shown += 1;
@@ -443,7 +449,17 @@ fn axes(
 
 /// Smallest and largest finite value, with a margin.
 fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
-    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    around(values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v))))
+}
+
+/// The same of places, by all threads.
+fn range_of(at: &[[f64; 2]], axis: usize) -> [f64; 2] {
+    let none = || (f64::INFINITY, f64::NEG_INFINITY);
+    let one = |(a, b): (f64, f64), p: &[f64; 2]| if p[axis].is_finite() { (a.min(p[axis]), b.max(p[axis])) } else { (a, b) };
+    around(at.par_iter().fold(none, one).reduce(none, |a, b| (a.0.min(b.0), a.1.max(b.1))))
+}
+
+fn around((low, high): (f64, f64)) -> [f64; 2] {
     if low > high {
         return [0.0, 1.0];
     }
@@ -454,8 +470,10 @@ fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
 fn raster(s: &mut String, rgba: Vec<u8>, [w, h]: [u32; 2], at: Frame) -> Result<()> {
     let buffer = image::RgbaImage::from_raw(w, h, rgba).ok_or_else(|| Error::said("the picture could not be drawn"))?;
     let mut bytes = Cursor::new(Vec::new());
+    // Drawings of millions wait for this, and a picture is packed again in the end.
+    use image::codecs::png::{CompressionType, FilterType, PngEncoder};
     buffer
-        .write_to(&mut bytes, image::ImageFormat::Png)
+        .write_with_encoder(PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Up))
         .map_err(|e| Error::said(format!("the picture could not be drawn: {e}")))?;
     let data = base64::engine::general_purpose::STANDARD.encode(bytes.into_inner());
     let _ = writeln!(
@@ -469,10 +487,14 @@ fn raster(s: &mut String, rgba: Vec<u8>, [w, h]: [u32; 2], at: Frame) -> Result<
 fn points(s: &mut String, axes: &Axes, at: &[[f64; 2]], colours: &Colours, radius: f64, faint: bool) -> Result<()> {
     if at.len() > SINGLE {
         let px = [(axes.inner[2] * 2.0) as u32, (axes.inner[3] * 2.0) as u32];
-        let xy: Vec<[f32; 2]> = at.iter().map(|p| [p[0] as f32, p[1] as f32]).collect();
-        let rgba: Vec<u32> = colours.rows.iter().map(|c| u32::from_le_bytes([c.r(), c.g(), c.b(), 255])).collect();
-        let words = RowSet::from_fn(at.len(), |row| colours.lit[row]).words().to_vec();
-        let any = colours.lit.iter().any(|l| *l);
+        let xy: Vec<[f32; 2]> = at.par_iter().map(|p| [p[0] as f32, p[1] as f32]).collect();
+        let any = colours.lit.par_iter().any(|l| *l);
+        // Without a colour a row has that of the context.
+        let rgba: Vec<u32> = match any {
+            true => colours.rows.par_iter().map(|c| u32::from_le_bytes([c.r(), c.g(), c.b(), 255])).collect(),
+            false => vec![0; at.len()],
+        };
+        let words = if any { RowSet::from_fn(at.len(), |row| colours.is_lit(row)).words().to_vec() } else { Vec::new() };
         let mut columns = reference::Columns::new(&xy);
         columns.rgba = Some(&rgba);
         columns.selection = any.then_some(&words);
@@ -490,7 +512,7 @@ fn points(s: &mut String, axes: &Axes, at: &[[f64; 2]], colours: &Colours, radiu
     }
     for pass in [false, true] {
         for (row, p) in at.iter().enumerate() {
-            if colours.lit[row] != pass || !(p[0].is_finite() && p[1].is_finite()) || (faint && !pass) {
+            if colours.is_lit(row) != pass || !(p[0].is_finite() && p[1].is_finite()) || (faint && !pass) {
                 continue;
             }
             let [x, y] = axes.px(*p);
@@ -502,7 +524,7 @@ fn points(s: &mut String, axes: &Axes, at: &[[f64; 2]], colours: &Colours, radiu
                 let _ = writeln!(
                     s,
                     "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{}\" fill-opacity=\"{}\"/>",
-                    hex(colours.rows[row]),
+                    hex(colours.rows.get(row).copied().unwrap_or(colours.context)),
                     if faint { 0.6 } else { 0.9 }
                 );
             }
@@ -552,7 +574,7 @@ fn scatter(s: &mut String, dataset: &Dataset, plot: &Plot, frame: Frame, colours
         Plot::Sky { .. } => ("sky".into(), "east (°)".into(), "north (°)".into()),
         Plot::Image(_) => ("image".into(), "x (pixel)".into(), "y (pixel)".into()),
     };
-    let axes = axes(s, frame, &title, range(at.iter().map(|p| p[0])), range(at.iter().map(|p| p[1])), &x, &y, theme);
+    let axes = axes(s, frame, &title, range_of(&at, 0), range_of(&at, 1), &x, &y, theme);
     points(s, &axes, &at, colours, if at.len() > 5000 { 1.5 } else { 2.5 }, false)?;
     legend(s, [axes.inner[0] + 12.0, axes.inner[1] + 8.0], colours, theme);
     Ok(())
@@ -718,7 +740,7 @@ fn histogram(s: &mut String, dataset: &Dataset, column: &str, frame: Frame, colo
     let (mut all, mut lit) = (vec![0_u32; bins as usize], vec![0_u32; bins as usize]);
     for (row, v) in values.iter().enumerate().filter(|(_, v)| v.is_finite()) {
         all[bin(*v)] += 1;
-        if colours.lit[row] {
+        if colours.is_lit(row) {
             lit[bin(*v)] += 1;
         }
     }

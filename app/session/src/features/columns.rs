@@ -17,6 +17,10 @@ use crate::select::column_or_expression;
 
 /// Values that a column may have to be one of classes.
 const LEVELS: usize = 20;
+/// Values by which a column of fractions is judged, about.
+const JUDGED: usize = 400_000;
+/// Values beyond those that are taken as well, at most.
+const RARE: usize = 1_000;
 /// Correlation from which on two columns say the same.
 const TWINS: f64 = 0.999;
 /// Rows that are looked at for columns that say the same.
@@ -50,7 +54,7 @@ pub fn of_columns(dataset: &Dataset) -> Features {
     let suggest = |i: &usize| {
         let meta = &table.columns()[*i];
         let values = table.f64s(&meta.name).ok()?;
-        let profile = prepare::profile(&values);
+        let profile = prepare::profile(&looked_at(&values));
         let treatment = prepare::suggest(&profile, kind_of(meta));
         let transform = match treatment.bend {
             Bend::Off => return None,
@@ -78,6 +82,27 @@ pub fn of_columns(dataset: &Dataset) -> Features {
         blanks: Blanks::Median,
         weights: Weights::None,
     }
+}
+
+/// Values by which a column of very many is judged: of one with fractions every n-th, and all that lie beyond those, so that a number
+/// that stands for none is there however rare. Whole numbers may be ids or classes, which only all of them tell.
+fn looked_at(values: &[f64]) -> std::borrow::Cow<'_, [f64]> {
+    let step = values.len() / JUDGED;
+    let fraction = |v: &f64| v.is_finite() && v.fract() != 0.0;
+    if step < 2 || !values.iter().step_by(step * 64).any(fraction) {
+        return values.into();
+    }
+    let mut some: Vec<f64> = values.iter().copied().step_by(step).collect();
+    let finite = some.iter().filter(|v| v.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    let others =
+        move || values.iter().enumerate().filter(move |(i, v)| !i.is_multiple_of(step) && v.is_finite()).map(|(_, v)| *v);
+    // A number at an end may be one that stands for none: that it is there more than once is what matters, not how often.
+    let beyond = others().filter(|v| *v < low || *v > high).take(RARE);
+    let ends: Vec<f64> =
+        beyond.chain(others().filter(|v| *v == low).take(2)).chain(others().filter(|v| *v == high).take(2)).collect();
+    some.extend(ends);
+    some.into()
 }
 
 /// What a column's unit, UCD and name tell of it.
@@ -417,4 +442,24 @@ fn treatment(column: &FeatureColumn, values: &[f64], softening: Option<f64>) -> 
         }
     };
     Ok(Treatment { bend, sentinels: column.missing.clone(), within: None, why: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_values_some_are_judged_and_what_is_rare_and_far_off_is_among_them() {
+        let mut values: Vec<f64> = (0..2_000_000_i64).map(|i| (i * 7919 % 1_000_003) as f64 / 1e5).collect();
+        values[77_777] = -999.0;
+        values[1_555_555] = -999.0;
+        let some = looked_at(&values);
+        assert!(some.len() < 500_000 && some.iter().filter(|v| **v == -999.0).count() == 2);
+        let (all, part) = (prepare::profile(&values), prepare::profile(&some));
+        assert_eq!(all.sentinels, part.sentinels);
+        assert!((all.median - part.median).abs() < 0.02 && (all.skew - part.skew).abs() < 0.02);
+        // Ids are told by all of them.
+        let ids: Vec<f64> = (0..2_000_000_i64).map(|i| (i * 7919 % 2_000_003) as f64).collect();
+        assert_eq!(looked_at(&ids).len(), ids.len());
+    }
 }

@@ -2,8 +2,7 @@
 //!
 //! The hue-preserving asinh of Lupton et al. (2004), [`asterism_render::composite`]. Each band is first brought to 0 … 1 between the
 //! limits in force (the menu of cuts), so that bands in different units meet and the sky is grey; *stretch* and *Q* are the paper's, in
-//! that scale. The three must lie on one grid of pixels. Choice not taken: reprojecting bands onto each other, which resamples noise
-//! and is a tool's work of its own. Cost: 25 ns a pixel and band for scaling and picture, off the frame.
+//! that scale. Bands on other pixels are laid on those of the red one by their places on the sky (`source.rs`). Cost: 25 ns a pixel and band for scaling and picture, off the frame.
 
 use std::sync::Arc;
 
@@ -66,17 +65,9 @@ pub fn layers(dataset: &Dataset, bands: &Bands) -> Option<Result<Layers, String>
             _ => return Some(Err("Choose an image of values for each of red, green and blue, under 'bands'".into())),
         }
     }
-    let shape = images[0].shape;
-    if let Some(other) = images.iter().find(|i| i.shape != shape) {
-        let say = |s: [usize; 2]| format!("{} × {}", s[1], s[0]);
-        return Some(Err(format!(
-            "{} has {} pixels, {} has {}: the bands of a colour picture must lie on one grid. Reproject one onto the other first \
-             (reproject, SWarp)",
-            other.name,
-            say(other.shape),
-            images[0].name,
-            say(shape)
-        )));
+    let apart = |other: &&Arc<Image>| (other.wcs.is_none() || images[0].wcs.is_none()) && other.shape != images[0].shape;
+    if let Some(other) = images.iter().find(apart) {
+        return Some(Err(super::source::apart(&images[0], other)));
     }
     Some(Ok(Layers { first: bands.layers[0], images }))
 }

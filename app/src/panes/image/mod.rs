@@ -97,6 +97,8 @@ struct State {
     source: Source,
     /// When the next image takes its turn, in egui's seconds.
     turn: f64,
+    /// Dataset and number of the image in front when blinking began.
+    first: Option<(u32, usize)>,
 }
 
 /// Name of a stretch in a menu.
@@ -271,8 +273,11 @@ impl ImagePane {
         if let Some(Ok(of)) = &composed {
             self.index = of.first;
         }
-        let layer = dataset.images.get(self.index).cloned().unwrap_or(layer);
-        let shown = (dataset.id, self.index);
+        let painted = dataset.images.get(self.index).cloned().unwrap_or(layer);
+        // While images of other pixels take turns, each is laid on the first, and nothing but the picture changes.
+        let base = self.base(&dataset);
+        let layer = dataset.images.get(base).cloned().unwrap_or_else(|| painted.clone());
+        let shown = (dataset.id, base);
         if let Some(before) = self.state.shown.filter(|s| *s != shown) {
             let same = before.0 == shown.0;
             self.view = self.view.filter(|_| same).and_then(|v| same_place(dataset.images.get(before.1)?, &layer, v));
@@ -288,7 +293,7 @@ impl ImagePane {
         // All of it, filling the pane: a margin of nothing would waste the sky.
         let fit = f64::from((rect.width() / width.max(1) as f32).max(rect.height() / height.max(1) as f32));
         let whole = ([(width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0], fit);
-        let at = self.places(ui, &dataset);
+        let at = self.places(ui, &dataset, base);
         // At first, and after a double click, the part of the image that holds the rows.
         let home = match at.as_deref() {
             Some(Ok(at)) if self.view.is_none() || response.double_clicked() => around(at, rect, whole),
@@ -302,8 +307,8 @@ impl ImagePane {
 
         let trouble = match composed {
             Some(Err(why)) => Some(why),
-            Some(Ok(of)) => self.paint_image(ui, cx, &layer, frame, Some(of)),
-            None => self.paint_image(ui, cx, &layer, frame, None),
+            Some(Ok(of)) => self.paint_image(ui, cx, &layer, None, frame, Some(of)),
+            None => self.paint_image(ui, cx, &painted, Some(&layer), frame, None),
         };
         let mut brushed = super::brush::Brushed::default();
         if let Some(Ok(at)) = at.as_deref() {
@@ -324,14 +329,14 @@ impl ImagePane {
                 };
                 gpu::paint_scatter(ui, cx.render, cx.theme, rect, scatter);
             }
-            let plot = Plot::Image(self.index);
+            let plot = Plot::Image(base);
             let on = On { dataset: &dataset, at, plot: Some(&plot), transform: &frame, x_column: None };
             brushed = self.state.brush.update(ui, cx, &on, &response);
         }
         self.mouse(ui, &response, &frame, home, up, brushed.takes_drag);
         badges::paint(ui, cx, &layer, &frame, &response);
         if self.blink && dataset.images.len() > 1 && trouble.is_none() {
-            badge(ui, cx, rect.left_top() + vec2(8.0, 8.0), Align2::LEFT_TOP, &layer.title);
+            badge(ui, cx, rect.left_top() + vec2(8.0, 8.0), Align2::LEFT_TOP, &painted.title);
         }
         if let Some(why) = trouble {
             badge(ui, cx, rect.center(), Align2::CENTER_CENTER, &why);
@@ -399,6 +404,27 @@ impl ImagePane {
         ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64((self.state.turn - now).max(0.01)));
     }
 
+    /// Number of the image whose pixels are those of the view: while images of other pixels blink, the one that was in front.
+    fn base(&mut self, dataset: &Dataset) -> usize {
+        if !self.blink || self.bands.on {
+            self.state.first = None;
+            return self.index;
+        }
+        let first = *self.state.first.get_or_insert((dataset.id, self.index));
+        let image = |i: usize| match dataset.images.get(i).map(|l| &l.pixels) {
+            Some(Layer::Fits(image)) if image.wcs.is_some() => Some(image),
+            _ => None,
+        };
+        match (image(first.1), image(self.index)) {
+            _ if first.0 != dataset.id => {
+                self.state.first = None;
+                self.index
+            }
+            (Some(a), Some(b)) if !source::one_grid(a, b) => first.1,
+            _ => self.index,
+        }
+    }
+
     /// Limits of an image by the cuts in force, once they are known.
     fn limits(&mut self, ui: &Ui, image: &Arc<asterism_data::Image>) -> Option<Option<(f64, f64)>> {
         let (of, cuts) = (image.clone(), self.cuts);
@@ -424,6 +450,7 @@ impl ImagePane {
         ui: &Ui,
         cx: &Cx<'_>,
         layer: &Arc<ImageLayer>,
+        under: Option<&Arc<ImageLayer>>,
         frame: Frame,
         composed: Option<bands::Layers>,
     ) -> Option<String> {
@@ -442,6 +469,11 @@ impl ImagePane {
                 return self.state.source.paint(ui, cx, self.slots.0, &of.images, Some(mix), &look, frame);
             }
         }
+        if let (Layer::Fits(image), Some(Layer::Fits(under))) = (&layer.pixels, under.map(|l| &l.pixels))
+            && !Arc::ptr_eq(image, under)
+        {
+            return self.state.source.paint(ui, cx, self.slots.0, &[under.clone(), image.clone()], None, &look, frame);
+        }
         match &layer.pixels {
             Layer::Fits(image) => self.state.source.paint(ui, cx, self.slots.0, std::slice::from_ref(image), None, &look, frame),
             Layer::Picture(_) => {
@@ -451,8 +483,8 @@ impl ImagePane {
         }
     }
 
-    fn places(&mut self, ui: &Ui, dataset: &Arc<Dataset>) -> Option<Arc<Result<Stored, String>>> {
-        let (of, index) = (dataset.clone(), self.index);
+    fn places(&mut self, ui: &Ui, dataset: &Arc<Dataset>, index: usize) -> Option<Arc<Result<Stored, String>>> {
+        let of = dataset.clone();
         let image = dataset.images.get(index).map_or(0, |l| Arc::as_ptr(l) as usize);
         let key = (DataKey::of(dataset), index, image);
         self.state.places.get(ui.ctx(), "image-places", &key, move || {
