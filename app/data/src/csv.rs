@@ -74,7 +74,7 @@ fn blank_separated(header: &[u8], body: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// [`Error::Format`] with the line.
 pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Result<Table> {
-    let text = match crate::votable::text_of(&bytes) {
+    let mut text = match crate::votable::text_of(&bytes) {
         std::borrow::Cow::Borrowed(_) => bytes,
         std::borrow::Cow::Owned(text) => text.into_bytes(),
     };
@@ -108,8 +108,9 @@ pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Res
             return read_separated(what, body, separator, None);
         }
     }
-    let body = &text[skip..];
-    read_separated(what, body.to_vec(), separator, None)
+    // In place: a copy of a large file would count.
+    text.drain(..skip);
+    read_separated(what, text, separator, None)
 }
 
 /// The first line of UTF-8 text.
@@ -138,7 +139,7 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
                         ["null", "NULL", "NaN", "nan", "--"].iter().map(|s| PlSmallStr::from_static(s)).collect(),
                     )))
             })
-            .into_reader_with_file_handle(Cursor::new(body.clone()))
+            .into_reader_with_file_handle(Cursor::new(body.as_slice()))
             .finish()
     };
     let mut warnings = Vec::new();
@@ -199,6 +200,9 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
         columns.push(column.with_name(name.as_str().into()));
     }
     let height = frame.height();
+    // The text and the pieces that polars read are given back before the pieces become one, column by column.
+    drop(frame);
+    drop(body);
     let mut frame = DataFrame::new(height, columns)?;
     frame.rechunk_mut();
     let metas = names.into_iter().map(|name| ColumnMeta { name, ..ColumnMeta::default() }).collect();

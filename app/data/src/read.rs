@@ -42,8 +42,38 @@ pub fn read_with_warnings(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
     if let Some(found) = crate::image_rows::read_large(path)? {
         return Ok(found);
     }
+    if let Some(tables) = read_streamed(path)? {
+        return Ok((tables, Vec::new()));
+    }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     read_named(path, bytes, path.parent())
+}
+
+/// Files larger than this are read as they come where the format allows it, without holding their bytes as well.
+const STREAMED: u64 = 16 << 20;
+
+/// The tables of a large plain VOTable; `None` for every other file.
+fn read_streamed(path: &Path) -> Result<Option<Vec<Part>>> {
+    use std::io::{Read, Seek};
+    let mut file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    if file.metadata().map_or(0, |m| m.len()) < STREAMED {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    (&mut file).take(4096).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+    let name = path.display().to_string();
+    // UTF-16 and a mark of UTF-8 are taken off elsewhere.
+    if !head.trim_ascii_start().starts_with(b"<") || !matches!(sniff(&name, &head), Ok(Format::Votable)) {
+        return Ok(None);
+    }
+    file.rewind().map_err(|e| Error::io(path, e))?;
+    let reader = std::io::BufReader::with_capacity(1 << 20, file);
+    let mut tables = crate::votable::read_votable(reader, &name, path.parent())?;
+    if tables.is_empty() {
+        return Err(Error::format(name, "is a VOTable without a table in it"));
+    }
+    fill_names(&mut tables, path);
+    Ok(Some(tables.into_iter().map(Part::Table).collect()))
 }
 
 /// As [`read`], from bytes; `name` is for messages and the file ending, `beside` the folder that

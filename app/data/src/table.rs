@@ -373,7 +373,7 @@ impl Table {
             }
             out.frame.vstack_mut_owned(table.frame)?;
         }
-        out.frame.rechunk_mut_par();
+        out.frame.rechunk_mut();
         Ok(out)
     }
     /// A column more (or in the place of one of that name).

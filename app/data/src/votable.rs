@@ -94,10 +94,12 @@ pub(crate) fn read_votable(reader: impl BufRead, what: &str, beside: Option<&Pat
     let walked = walk(reader, what, beside, 1 << 18, &mut sink)?;
     for (table, frames) in tables.iter_mut().zip(parts) {
         if frames.len() > 1 {
-            let mut whole = frames[0].clone();
-            for frame in &frames[1..] {
-                whole.vstack_mut(frame)?;
+            let mut frames = frames.into_iter();
+            let mut whole = frames.next().unwrap_or_default();
+            for frame in frames {
+                whole.vstack_mut_owned(frame)?;
             }
+            // One after the other, and each column's pieces are given back before the next is copied.
             whole.rechunk_mut();
             let mut fresh = Table::new(table.name.clone(), whole, table.columns().to_vec())?;
             fresh.description = std::mem::take(&mut table.description);

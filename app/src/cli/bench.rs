@@ -29,6 +29,9 @@ pub struct Bench {
     /// Keep the files of `read` in this folder, so that other programs can be timed on them.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Read this file alone, whatever it is, once.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
     /// What a process that this command starts measures in itself.
     #[arg(long, hide = true, value_enum)]
     inside: Option<frames::Inside>,
@@ -38,6 +41,9 @@ pub struct Bench {
 pub fn bench(a: &Bench, common: &Common) -> Outcome {
     if let Some(inside) = a.inside {
         return frames::inside(inside, a.rows.unwrap_or(frames::ROWS));
+    }
+    if let Some(path) = &a.file {
+        return read_one(path);
     }
     let mut cases = Vec::new();
     let wants = |name: &str| a.only.as_deref().is_none_or(|o| o == name);
@@ -127,6 +133,21 @@ fn read(rows: usize, keep: Option<&Path>, wants: &dyn Fn(&str) -> bool, cases: &
         }
     }
     Ok(())
+}
+
+/// One file: seconds, CPU seconds, the table's own bytes and the most memory beyond what the process began with.
+fn read_one(path: &Path) -> Outcome {
+    let (start, cpu, before) = (Instant::now(), cpu_seconds(), peak_bytes());
+    let table = data::read_table(path)?;
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let (bytes, peak) = (table.frame_bytes(), peak_bytes() - before);
+    let ratio = peak as f64 / bytes.max(1) as f64;
+    Ok(Done {
+        json: json!({"rows": table.rows(), "columns": table.columns().len(), "seconds": seconds, "cpu_seconds": cpu, "table_bytes": bytes,
+            "peak_over_start": peak, "peak_over_table": ratio}),
+        text: format!("{} rows in {seconds:.2} s, {cpu:.2} s CPU, {ratio:.1} times the table's {bytes} bytes", table.rows()),
+        truncated: false,
+    })
 }
 
 fn reduce_cases(rows: usize, common: &Common, wants: &dyn Fn(&str) -> bool, cases: &mut Vec<Value>) -> Result<(), Ended> {
