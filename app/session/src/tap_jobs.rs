@@ -134,6 +134,8 @@ impl Session {
 
     /// Remember a job from the moment that its address is known.
     pub(crate) fn keep_job(&mut self, base: &str, url: String, query: String) {
+        // Another window may have written in the meantime.
+        self.tap_jobs.kept.take();
         self.remembered_jobs();
         let job = KeptJob { base: plain_base(base), url, query, unix_time: unix_time() };
         let Some(kept) = self.tap_jobs.kept.get_mut() else { return };
@@ -207,6 +209,7 @@ impl Session {
                 client.tap_job_delete(&url, &|| handle.cancelled())?;
             }
             handle.fact(move |s| {
+                s.tap_jobs.kept.take();
                 s.remembered_jobs();
                 if let Some(kept) = s.tap_jobs.kept.get_mut() {
                     kept.retain(|k| k.url != url);
@@ -225,7 +228,7 @@ impl Session {
     pub(crate) fn fetch_tap_job(&mut self, base: String, url: String) -> Result<()> {
         let name = format!("Job {}", short(&url));
         let request = Request::Tap { base, adql: url, asynchronous: true, max_rows: None, uploads: Vec::new() };
-        self.apply(Command::Search { name, ask: Ask::Archive { request } })
+        self.search(name, Ask::Archive { request })
     }
 }
 
