@@ -231,6 +231,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     shortcuts(app, ui);
     about(app, ui);
     super::matching::show(app, ui);
+    super::token::show(app, ui);
 }
 
 pub(super) fn modal(ui: &Ui, name: &str, theme: &theme::Theme, width: f32, body: impl FnOnce(&mut Ui)) -> bool {
