@@ -84,7 +84,7 @@ impl Client {
         format!("{}/{path}", self.services().mast.trim_end_matches('/'))
     }
 
-    fn small_json(&self, url: &str, cancelled: &dyn Fn() -> bool) -> Result<(Value, String, Vec<u8>)> {
+    pub(crate) fn small_json(&self, url: &str, cancelled: &dyn Fn() -> bool) -> Result<(Value, String, Vec<u8>)> {
         let url = self.http.url(url)?;
         let response = self.http.send(&Call::get(url).accept("application/json"), cancelled)?;
         let service = response.service.clone();

@@ -57,6 +57,25 @@ impl std::fmt::Display for Token {
     }
 }
 
+impl crate::Client {
+    /// Whose token is in use, as MAST says it (`/whoami`); `None` for a token that MAST does not know, or none.
+    ///
+    /// # Errors
+    /// As [`crate::Client::search`].
+    pub fn whoami(&self, cancelled: &dyn Fn() -> bool) -> crate::Result<Option<String>> {
+        let url = format!("{}/whoami", self.services().mast.trim_end_matches('/'));
+        let (answer, service, bytes) = self.small_json(&url, cancelled)?;
+        match answer["anon"].as_bool() {
+            Some(true) => Ok(None),
+            Some(false) => {
+                let name = ["display_name", "email", "eppn"].iter().find_map(|key| answer["attrib"][*key].as_str());
+                Ok(Some(name.unwrap_or("a MAST account").to_owned()))
+            }
+            None => Err(crate::Error::not_a_table(&service, crate::text::describe_other(&bytes))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -8,6 +8,7 @@
 //!
 //! The window, the command line and the tests all drive this crate and nothing beside it.
 
+pub mod account;
 mod arrivals;
 pub mod behind;
 pub mod command;

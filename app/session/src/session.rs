@@ -117,6 +117,7 @@ pub struct Session {
     pub(crate) lookups: crate::lookups::Lookups,
     pub(crate) behind: crate::behind::State,
     pub(crate) tap_jobs: crate::tap_jobs::State,
+    pub(crate) account: crate::account::State,
     gpu: Option<reduce::gpu::Context>,
     /// The last neighbour graph of each dataset: the next map, density groups and outlier scores of the same vectors
     /// begin with it.
@@ -176,6 +177,7 @@ impl Session {
             lookups: Default::default(),
             behind: crate::behind::State::default(),
             tap_jobs: crate::tap_jobs::State::default(),
+            account: crate::account::State::default(),
             gpu: None,
         }
     }
@@ -254,6 +256,9 @@ impl Session {
             return Ok(client.clone());
         }
         let client = Arc::new(Client::new(self.settings.services.clone())?);
+        if let Some(token) = self.account.token() {
+            client.set_token(Some(token));
+        }
         self.client = Some(client.clone());
         Ok(client)
     }

@@ -82,6 +82,8 @@ pub enum Action {
     Say(String),
     /// Show the view of what is behind the selected row.
     Behind,
+    /// Show the dialog for the token of a MAST account.
+    Token,
     /// Show the view of the jobs of TAP services.
     TapJobs,
     /// Show the dialog that matches the table in front, with a service or with another table.
@@ -279,7 +281,8 @@ pub fn entries(app: &App) -> Vec<Entry> {
     l.add("Edit", "Jobs of TAP services", None, data, Action::TapJobs);
     l.add("Edit", "Fit rule", Some((CTRL, Key::R)), selected, Action::FitRule);
     l.add("Edit", "Search again", Some((CTRL_SHIFT, Key::R)), rule, Action::Do(Command::SearchAgain));
-    l.add("Edit", "Settings…", Some((CTRL, Key::Comma)), true, Action::Settings).line = true;
+    l.add("Edit", "MAST token…", None, true, Action::Token).line = true;
+    l.add("Edit", "Settings…", Some((CTRL, Key::Comma)), true, Action::Settings);
 
     l.add("View", "Find any command…", Some((CTRL, Key::K)), true, Action::Palette);
     for (i, name) in ["Search", "Features", "Map", "Subsets", "Refine", "Take"].iter().enumerate() {

@@ -231,6 +231,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     shortcuts(app, ui);
     about(app, ui);
     super::matching::show(app, ui);
+    super::token::show(app, ui);
 }
 
 /// A box over the window; whether a click beside it or Escape closes it.

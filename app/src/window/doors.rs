@@ -15,6 +15,8 @@ pub struct State {
     saving: Option<(String, String)>,
     /// The form of a match.
     pub(super) matching: Option<super::matching::Form>,
+    /// The form for the token.
+    pub(super) token: Option<super::token::Form>,
 }
 
 impl App {
@@ -35,7 +37,17 @@ impl App {
 
     /// Whether a dialog stands before everything else.
     pub(super) fn modal(&self) -> bool {
-        self.dialogs.modal() || self.doors.matching.is_some() || self.large.modal()
+        self.dialogs.modal() || self.doors.matching.is_some() || self.doors.token.is_some() || self.large.modal()
+    }
+
+    pub(super) fn show_token(&mut self) {
+        self.doors.token = Some(super::token::Form::new());
+        // Whose the token in use is, is asked when somebody looks.
+        if *self.session.account() == asterism_session::account::Account::Unknown
+            && let Err(e) = self.session.ask_account()
+        {
+            self.session.notice(NoticeLevel::Error, e.to_string());
+        }
     }
 
     pub(super) fn show_tap_jobs(&mut self) {

@@ -18,6 +18,7 @@ pub mod rail;
 mod settings;
 mod start_page;
 mod tiles;
+mod token;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -406,6 +407,7 @@ impl App {
             }
             Action::Say(text) => self.session.notice(NoticeLevel::Warning, text),
             Action::Behind => self.wish(ctx, crate::cx::Wish::Behind),
+            Action::Token => self.show_token(),
             Action::TapJobs => self.show_tap_jobs(),
             Action::Match(service) => {
                 self.doors.matching = Some(matching::Form::new(service, self.session.doc().selection.any()))
@@ -953,6 +955,8 @@ pub fn run_as(
         has_display(),
         "there is no display; use `asterism run RECIPE.toml -o DIR` for the same loop without a window"
     );
+    let mut session = session;
+    session.recall_token();
     let icon = icon(&theme::of(false));
     let viewport = egui::ViewportBuilder::default()
         .with_title("Asterism")
