@@ -92,6 +92,8 @@ pub struct Scatter {
     pub slot: ViewId,
     /// Where the rows are.
     pub at: Stored,
+    /// Where they are by now, in the buffer of a layout on this device: the same rows, in map units.
+    pub places: Option<asterism_session::reduce::gpu::Places>,
     /// Colours by subset, and which rows are lit.
     pub look: Arc<RowLook>,
     /// Colours by column in their place.
@@ -248,7 +250,12 @@ impl CallbackTrait for PointsCallback {
             used: Instant::now(),
         });
         slot.used = Instant::now();
-        if slot.at != s.at.key {
+        // A layout on this device is drawn from its own buffer once the slot counts in its units and rows; afterwards, from frames again.
+        let plain = slot.units == ([0.0; 2], [1.0; 2]) && slot.xy.len() == s.at.xy.len();
+        let places = s.places.as_ref().filter(|p| plain && p.rows() == s.at.xy.len());
+        if places.is_some_and(|p| slot.points.follow(device, p.positions(), p.rows())) {
+            (slot.at, slot.xy, slot.glide) = (s.at.key, s.at.xy.clone(), Duration::ZERO);
+        } else if slot.at != s.at.key || slot.points.follows() {
             slot.lay_out(device, queue, &s.at);
         }
         if slot.go_on() {

@@ -94,6 +94,9 @@ impl Monitor for Listening<'_> {
     fn on_device(&self, places: &gpu::Places) {
         self.monitor.on_device(places);
     }
+    fn off_device(&self) {
+        self.monitor.off_device();
+    }
     fn watches(&self) -> bool {
         self.monitor.watches()
     }

@@ -26,6 +26,9 @@ pub trait Monitor: Sync {
     /// asked for.
     fn on_device(&self, _places: &crate::gpu::Places) {}
 
+    /// The places that [`Self::on_device`] told are renewed no longer: the layout ended, or the processor goes on with it.
+    fn off_device(&self) {}
+
     /// Whether [`Self::frame`] does anything with maps: where one has to be computed for it, that is left out otherwise.
     fn watches(&self) -> bool {
         true

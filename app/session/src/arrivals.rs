@@ -98,6 +98,9 @@ impl reduce::Monitor for Arrivals<'_> {
     fn on_device(&self, places: &reduce::gpu::Places) {
         self.handle.on_device(places);
     }
+    fn off_device(&self) {
+        self.handle.off_device();
+    }
     fn watches(&self) -> bool {
         self.handle.watches()
     }

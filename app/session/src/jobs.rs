@@ -87,6 +87,8 @@ struct Shared {
     wake: Condvar,
     progress: Mutex<(String, u64, u64)>,
     live: Mutex<Option<Live>>,
+    /// Where a map that is laid out on a device has its rows.
+    places: Mutex<Option<reduce::gpu::Places>>,
     /// Parameters of the map being computed, and those it is to go on with.
     params: Mutex<(Option<reduce::Params>, Option<reduce::Params>)>,
     /// The dataset with rows that came since.
@@ -124,6 +126,10 @@ impl Job {
     /// The newest frame of a map being computed.
     pub fn live(&self) -> Option<Live> {
         self.shared.live.lock().clone()
+    }
+    /// The rows of a map that is being laid out on a graphics processor, in the memory that is drawn; newer than [`Job::live`].
+    pub fn places(&self) -> Option<reduce::gpu::Places> {
+        self.shared.places.lock().clone()
     }
     /// Ask it to wait.
     pub fn pause(&self) {
@@ -225,6 +231,14 @@ impl reduce::Monitor for Handle {
         let xy = coords.chunks_exact(dims.max(1)).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
         let generation = self.shared.generation.fetch_add(1, Ordering::Relaxed) + 1;
         *self.shared.live.lock() = Some(Live { xy: Arc::new(xy), figures: figures.iter().copied().collect(), generation });
+        (self.waker)();
+    }
+    fn on_device(&self, places: &reduce::gpu::Places) {
+        *self.shared.places.lock() = Some(places.clone());
+        (self.waker)();
+    }
+    fn off_device(&self) {
+        *self.shared.places.lock() = None;
         (self.waker)();
     }
     fn stop(&self) -> bool {

@@ -2004,6 +2004,12 @@ impl reduce::Monitor for Until<'_> {
     fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
         self.inner.frame(coords, dims, figures);
     }
+    fn on_device(&self, places: &reduce::gpu::Places) {
+        self.inner.on_device(places);
+    }
+    fn off_device(&self) {
+        self.inner.off_device();
+    }
     fn stop(&self) -> bool {
         let done = self.done.load(std::sync::atomic::Ordering::Relaxed);
         self.inner.stop() || (done != u64::MAX && self.at.is_some_and(|at| done >= at as u64))

@@ -218,6 +218,7 @@ impl LightCurvePane {
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(*home) };
         let scatter = Scatter {
             slot: *self.slot,
+            places: None,
             at: at.clone(),
             context: look.context(cx.theme),
             look,

@@ -34,7 +34,9 @@ pub(crate) fn run(
         order.iter().zip(&y).for_each(|(i, p)| last[*i as usize] = *p);
     }
     let mut seen = s.done;
-    match iterate(context, joint, &y, order, s, monitor, &mut last, &mut seen) {
+    let made = iterate(context, joint, &y, order, s, monitor, &mut last, &mut seen);
+    monitor.off_device();
+    match made {
         Ok((kl, moves)) => {
             let coords = last.into_flattened();
             let iterations = s.pace(n).iterations;

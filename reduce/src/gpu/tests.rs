@@ -194,6 +194,8 @@ fn on(context: &Context, x: &Array2<f32>, params: &Params, monitor: &dyn Monitor
 struct Told {
     frames: std::sync::atomic::AtomicUsize,
     rows: std::sync::atomic::AtomicUsize,
+    /// Times that the places were there, less those that they were taken back.
+    lent: std::sync::atomic::AtomicIsize,
 }
 
 impl Monitor for Told {
@@ -204,6 +206,10 @@ impl Monitor for Told {
     fn on_device(&self, places: &Places) {
         assert_eq!(places.positions().size(), 8 * places.rows() as u64);
         self.rows.fetch_add(places.rows(), std::sync::atomic::Ordering::Relaxed);
+        self.lent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+    fn off_device(&self) {
+        assert_eq!(self.lent.fetch_sub(1, std::sync::atomic::Ordering::Relaxed), 1);
     }
 }
 
@@ -217,7 +223,7 @@ fn a_map_of_digits_is_as_good_as_the_processors() {
     let params = Params { iterations: 200, settle: false, ..Params::default() };
     let told = Told::default();
     let a = on(&context, &x, &params, &told);
-    assert_eq!(told.rows.into_inner(), MANY);
+    assert_eq!((told.rows.into_inner(), told.lent.into_inner()), (MANY, 0));
     assert!(told.frames.into_inner() > 5);
     let here = embed(x.view(), None, &params, &Quiet).unwrap();
     assert!(a.complete && a.figures["iterations"] == 200.0 && a.notes.len() == 1 && a.notes[0].starts_with("laid out on "));

@@ -315,6 +315,7 @@ impl ImagePane {
             if self.rows {
                 let scatter = Scatter {
                     slot: self.slots.1,
+                    places: None,
                     at: at.clone(),
                     look: look.clone(),
                     colours: None,

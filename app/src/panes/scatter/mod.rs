@@ -383,6 +383,7 @@ impl ScatterPane {
         let own = if statistic.is_some() { None } else { own };
         let scatter = Scatter {
             slot: *self.slot,
+            places: live.as_ref().and_then(|(job, _)| job.places()),
             at: placement.at.clone(),
             look: look.clone(),
             colours: own.as_ref().map(|c| c.own.clone()),

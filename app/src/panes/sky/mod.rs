@@ -436,6 +436,7 @@ impl SkyPane {
         }
         let scatter = Scatter {
             slot: *self.slot,
+            places: None,
             at: placed.plane.clone(),
             context: on_survey.unwrap_or_else(|| look.context(cx.theme)),
             look,
