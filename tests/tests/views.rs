@@ -202,7 +202,13 @@ fn every_view_is_drawn_in_both_themes() {
     let (dark, light) = (check(false, sample(), views()), check(true, sample(), views()));
     for (name, picture) in &dark {
         let by = differ(picture, &light[name]);
-        assert!(by > if matches!(*name, "Image" | "Gallery") { 0.02 } else { 0.5 }, "{name}: light and dark differ in {by:.3}");
+        // Pictures fill these views and are the same in both; what is laid over and around them is not.
+        let least = match *name {
+            "Image" => 0.004,
+            "Gallery" => 0.02,
+            _ => 0.5,
+        };
+        assert!(by > least, "{name}: light and dark differ in {by:.3}");
     }
     let curves = || vec![("Light curves", Pane::LightCurve(Box::default()), [0.01, 0.7])];
     let (dark, light) = (check(false, curve(), curves()), check(true, curve(), curves()));
