@@ -206,7 +206,8 @@ impl Plan {
             words.push(format!("{radius:.4}° around {ra:.4} {dec:+.4}"));
         }
         let number = |v: f64| format!("{:.4}", v).trim_end_matches('0').trim_end_matches('.').to_owned();
-        for (axis, range) in self.axes.iter().zip(&part.ranges) {
+        // What was parted last tells parts from their neighbours, so it stands first.
+        for (axis, range) in self.axes.iter().zip(&part.ranges).rev() {
             if *range != axis.whole {
                 words.push(format!("{} {}..{}{}", axis.name, number(range[0]), number(range[1]), axis.unit));
             }

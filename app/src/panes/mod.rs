@@ -184,6 +184,10 @@ fn no_rows(dataset: &Dataset) -> Option<(String, String)> {
         let more = "Change the search at the left and press Search again. Earlier tables are under Table at the top left.";
         return Some(("This search failed".into(), format!("{error}\n\n{more}")));
     }
+    if dataset.plan().is_some() {
+        let how = "The service sends fewer rows at once than there are. The plan stands under Search at the left: Get all parts starts it.";
+        return Some(("This search goes in parts".into(), how.into()));
+    }
     Some(("No rows answer this search".into(), "Widen the radius, loosen the filters, or check the spelling of values.".into()))
 }
 
