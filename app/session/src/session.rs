@@ -4,7 +4,11 @@
 //! `Arc`s. Rows that arrive from a service are facts, not steps: undoing a selection never takes
 //! back rows that came in the meantime.
 
+mod files;
+mod groups;
+mod maps;
 mod parts;
+mod search;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,6 +37,11 @@ use crate::run::Play;
 use crate::select::{self, Plot, Provenance, Shape};
 use crate::settings::Settings;
 use crate::store;
+
+pub use groups::outlier_scores;
+use groups::{Cluster, DensityKey, matrix};
+pub use maps::{compute_map, method_label, place_spread};
+use search::Found;
 
 /// Colours given to subsets in turn: Okabe and Ito's, without black, the loudest first; then those of Glasbey's set that
 /// stand apart from them and from both grounds.
@@ -262,7 +271,6 @@ impl Session {
         self.client = Some(client.clone());
         Ok(client)
     }
-
     pub(crate) fn fresh_id(&mut self) -> u32 {
         self.next_id += 1;
         self.next_id - 1
@@ -311,7 +319,6 @@ impl Session {
             self.failures.push((id, text));
         }
     }
-
     /// Take in what jobs found. True when anything changed.
     pub fn poll(&mut self) -> bool {
         let mut any = false;
@@ -391,7 +398,6 @@ impl Session {
             None => Ok(()),
         }
     }
-
     /// Carry out a command. What goes wrong stands in the log as well.
     ///
     /// # Errors
@@ -403,7 +409,6 @@ impl Session {
         }
         outcome
     }
-
     fn carry_out(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Search { name, ask } => self.search(name, ask),
@@ -643,14 +648,12 @@ impl Session {
             }
         }
     }
-
     fn with_job(&self, id: JobId, f: impl Fn(&Job)) -> Result<()> {
         if let Some(job) = self.jobs.iter().find(|j| j.id == id) {
             f(job);
         }
         Ok(())
     }
-
     fn travel(&mut self, forth: bool) {
         let (from, to) = if forth { (&mut self.redo, &mut self.undo) } else { (&mut self.undo, &mut self.redo) };
         let Some(step) = from.pop() else { return };
@@ -677,13 +680,11 @@ impl Session {
         to.push(Step { name: step.name, document: std::mem::replace(&mut self.doc, document), data: step.data });
         self.changes += 1;
     }
-
     pub(crate) fn clear_selection(&mut self) {
         let rows = self.doc.dataset().map_or(0, |d| d.table.rows());
         self.doc.selection =
             Selection { rows: Arc::new(RowSet::empty(rows)), steps: Vec::new(), generation: self.doc.selection.generation + 1 };
     }
-
     fn select(&mut self, rows: &RowSet, why: Provenance, mode: Option<SelectMode>) -> Result<()> {
         let dataset = self.front()?;
         let mode = mode.unwrap_or(self.doc.mode);
@@ -702,7 +703,6 @@ impl Session {
         }
         Ok(())
     }
-
     /// Small tables at once, so that a frame later the rows are lit; large ones in a job, so that no
     /// frame waits.
     fn select_where(&mut self, expr: String, mode: Option<SelectMode>) -> Result<()> {
@@ -727,7 +727,6 @@ impl Session {
         });
         Ok(())
     }
-
     /// The rows nearest to the mean of the selected ones.
     fn select_alike(&mut self, k: usize) -> Result<()> {
         let dataset = self.front()?;
@@ -763,7 +762,6 @@ impl Session {
         });
         Ok(())
     }
-
     /// Fetch the products behind rows into columns of the table.
     fn read_products(&mut self, column: String, kind: ProductKind, rows: ExportRows) -> Result<()> {
         let dataset = self.front()?;
@@ -786,7 +784,6 @@ impl Session {
         });
         Ok(())
     }
-
     fn products_read(&mut self, id: u32, on: &Arc<Table>, made: Table, found: &products::Found) {
         let Some(now) = self.dataset_by_id(id) else { return };
         // Rows that came in the meantime: the columns are put together once more.
@@ -811,7 +808,6 @@ impl Session {
         let level = if found.failed.is_empty() { NoticeLevel::Info } else { NoticeLevel::Warning };
         self.notice(level, found.sentence());
     }
-
     pub(crate) fn add_subset(
         &mut self,
         dataset: u32,
@@ -832,91 +828,6 @@ impl Session {
         });
         id
     }
-
-    // ------------------------------------------------------------------ search
-
-    pub(crate) fn search(&mut self, name: String, ask: Ask) -> Result<()> {
-        let client = if matches!(ask, Ask::Archive { .. }) { Some(self.client()?) } else { None };
-        self.step("search", false);
-        let id = self.fresh_id();
-        let name = if name.trim().is_empty() { ledger::name_of(&ask) } else { name };
-        let entry = LedgerEntry {
-            title: ledger::title_of(&ask),
-            service: ledger::service_of(&ask),
-            unix_time: unix_time(),
-            ..LedgerEntry::default()
-        };
-        let dataset = Dataset {
-            id,
-            name: name.clone(),
-            ask: ask.clone(),
-            table: Arc::default(),
-            spectra: None,
-            images: Vec::new(),
-            ledger: vec![entry],
-            latest: Arc::default(),
-            features: features::Features::default(),
-            maps: Vec::new(),
-            current_map: None,
-            subsets: Vec::new(),
-            rule: None,
-            loading: true,
-            credit: String::new(),
-        };
-        self.doc.datasets.push(Arc::new(dataset));
-        self.doc.active = self.doc.datasets.len() - 1;
-        self.clear_selection();
-        let waits = self.waits_with_plan();
-        self.start(format!("Search {name}"), id, false, move |handle| {
-            let mut so_far = Table::default();
-            let mut misfit = None;
-            let mut first_features = None;
-            let outcome = ledger::ask(&ask, client.as_deref(), handle, waits, &mut |met| match met {
-                Asked::Plan(plan) => handle.fact(move |s| s.plan_changed(id, plan)),
-                // In sight; the page itself takes its place.
-                Asked::Early(rows) => {
-                    let mut table = so_far.clone();
-                    if table.append(&rows).is_ok() {
-                        handle.fact(move |s| s.rows_arrived(id, Arc::new(table), None));
-                    }
-                }
-                Asked::Rows(rows) => match so_far.append(&rows) {
-                    Ok(()) => {
-                        // The first rows say what a map could be made of, so that it can begin before the last.
-                        let first = (so_far.rows() == rows.rows()).then(|| {
-                            let spectra = SpectraColumn::find(&so_far).map(Arc::new);
-                            let probe = ledger::probe(&ask, so_far.clone(), spectra.clone(), Vec::new());
-                            let features = features::suggest(&probe);
-                            first_features = Some(features.clone());
-                            (spectra, features)
-                        });
-                        let table = Arc::new(so_far.clone());
-                        handle.fact(move |s| s.rows_arrived(id, table, first));
-                    }
-                    Err(e) => misfit = Some(e),
-                },
-            });
-            // A page that does not fit the ones before is a failure too; what fitted stays.
-            let answer = match outcome.and_then(|answer| misfit.map_or(Ok(answer), |e| Err(e.into()))) {
-                Ok(answer) => answer,
-                Err(e) => {
-                    // What came before the failure stays.
-                    let text = e.to_string();
-                    handle.fact(move |s| s.search_ended(id, Err(text)));
-                    return Err(e);
-                }
-            };
-            handle.say("reading columns", 0, 0);
-            let spectra = SpectraColumn::find(&so_far).map(Arc::new);
-            let mut probe = ledger::probe(&ask, so_far, spectra.clone(), answer.images.clone());
-            probe.features = features::suggest(&probe);
-            let found = Found { spectra, first: first_features.unwrap_or_default(), features: probe.features, answer };
-            handle.fact(move |s| s.search_ended(id, Ok(found)));
-            Ok(())
-        });
-        Ok(())
-    }
-
     /// Light curves of the file in front with other quality bits or pixels; one step of undo.
     fn set_photometry(&mut self, chosen: Photometry) -> Result<()> {
         let dataset = self.front()?;
@@ -940,740 +851,6 @@ impl Session {
         });
         Ok(())
     }
-
-    fn rows_arrived(&mut self, id: u32, table: Arc<Table>, first: Option<(Option<Arc<SpectraColumn>>, features::Features)>) {
-        let rows = table.rows();
-        self.edit(id, |d| {
-            d.table = table;
-            if let Some((spectra, features)) = first {
-                (d.spectra, d.features) = (spectra, features);
-            }
-            d.latest = Arc::new(RowSet::full(rows));
-            if let Some(entry) = d.ledger.last_mut() {
-                entry.rows = rows;
-                entry.gained = rows;
-            }
-        });
-        if self.doc.dataset().is_some_and(|d| d.id == id) {
-            let selection = &mut self.doc.selection;
-            selection.rows = Arc::new(selection.rows.resized(rows));
-            selection.generation += 1;
-        }
-        self.ensure_placed(id);
-    }
-
-    fn search_ended(&mut self, id: u32, found: std::result::Result<Found, String>) {
-        let mut notes = Vec::new();
-        let alive = self.edit(id, |d| {
-            d.loading = false;
-            let found = match found {
-                Ok(found) => found,
-                Err(text) => {
-                    if let Some(entry) = d.ledger.last_mut() {
-                        entry.error = Some(text);
-                    }
-                    return;
-                }
-            };
-            d.spectra = found.spectra;
-            // Features that a person chose, or that a map was made with, stay.
-            if d.maps.is_empty() && d.features == found.first {
-                d.features = found.features;
-            }
-            d.images = found.answer.images;
-            d.credit = found.answer.credit;
-            if let Some(entry) = d.ledger.last_mut() {
-                entry.text = found.answer.text;
-                entry.seconds = found.answer.seconds;
-                entry.truncated = found.answer.truncated;
-            }
-            let table = Arc::make_mut(&mut d.table);
-            table.truncated |= found.answer.truncated;
-            if d.table.truncated {
-                let text = match d.plan() {
-                    Some(plan) => format!("{}: {plan}; 'Get the rest' asks for the parts that are not here", d.name),
-                    None => format!(
-                        "{}: the answer was cut off by a limit after {} rows; 'Get the rest' asks for all",
-                        d.name,
-                        d.table.rows()
-                    ),
-                };
-                notes.push((NoticeLevel::Warning, text));
-            }
-            notes.extend(found.answer.warnings.into_iter().map(|w| (NoticeLevel::Warning, w)));
-            notes.push((NoticeLevel::Info, format!("{}: {} rows", d.name, d.table.rows())));
-        });
-        for (level, text) in notes {
-            self.notice(level, text);
-        }
-        if alive && self.dataset_by_id(id).is_some_and(|d| d.table.rows() > 0) {
-            for then in self.when_loaded.remove(&id).unwrap_or_default() {
-                then(self);
-            }
-        }
-    }
-
-    /// Open the sample that a first start shows.
-    pub fn open_first(&mut self) {
-        if let Err(e) = self.open_sample("a478") {
-            self.notice(NoticeLevel::Error, e.to_string());
-        }
-    }
-
-    /// Open a sample: t-SNE of it (PCA where there are many rows), and the group it is about
-    /// selected, by a lasso on the map where the group is an island of it.
-    fn open_sample(&mut self, name: &str) -> Result<()> {
-        let sample = crate::sample::by_name(name)
-            .ok_or_else(|| Error::said(format!("there is no sample '{name}'; there are {}", crate::sample::names())))?;
-        self.search(String::new(), Ask::Sample { name: name.into(), filter: None, max_rows: None })?;
-        let id = self.front()?.id;
-        self.when_loaded.entry(id).or_default().push(Box::new(move |s: &mut Self| {
-            let Some(dataset) = s.dataset_by_id(id) else { return };
-            let method = if dataset.table.rows() <= SAMPLE_TSNE { reduce::Method::Tsne } else { reduce::Method::Pca };
-            if s.doc.dataset().is_some_and(|d| d.id == id)
-                && s.start_map(String::new(), reduce::Params { method, ..Default::default() }, None).is_ok()
-            {
-                s.when_mapped.entry(id).or_default().push(Box::new(move |s: &mut Self| s.highlight(id, sample)));
-            }
-        }));
-        Ok(())
-    }
-
-    /// Select the group that a sample is about, keep it as a subset and fit a rule to it.
-    fn highlight(&mut self, id: u32, sample: &crate::sample::Sample) {
-        // A person who went on to something else is not disturbed.
-        if self.doc.selection.any() || self.doc.dataset().is_none_or(|d| d.id != id) || sample.highlight.is_empty() {
-            return;
-        }
-        let Some(dataset) = self.dataset_by_id(id) else { return };
-        let Ok(rows) = Expr::parse(&sample.highlight).and_then(|e| e.rows(&dataset.table)) else { return };
-        let mut why = Provenance::Where { expr: sample.highlight.clone() };
-        let mut chosen = rows.clone();
-        if let Some(map) = dataset.map() {
-            let at = |row: usize| map.xy.get(row).map_or([f64::NAN; 2], |p| p.map(f64::from));
-            let points: Vec<[f64; 2]> = rows.iter().map(at).filter(|p| p[0].is_finite() && p[1].is_finite()).collect();
-            if let Some(polygon) = select::island(&points) {
-                let lasso = Provenance::Shape { plot: Plot::Map(map.id), shape: Shape::Polygon(polygon) };
-                // An island holds most of the group and little else.
-                if let Ok(inside) = select::rows_of(&dataset, &lasso)
-                    && inside.and(&rows).count() * 10 >= rows.count() * 7
-                    && inside.and(&rows).count() * 10 >= inside.count() * 6
-                {
-                    (why, chosen) = (lasso, inside);
-                }
-            }
-        }
-        let steps = vec![(SelectMode::Replace, why.clone())];
-        if self.select(&chosen, why, Some(SelectMode::Replace)).is_ok() {
-            self.add_subset(id, sample.highlight_name.clone(), Arc::new(chosen), steps);
-            if let Err(e) = self.fit_rule(Vec::new(), 0.5) {
-                self.notice(NoticeLevel::Warning, e.to_string());
-            }
-        }
-    }
-
-    fn get_rest(&mut self) -> Result<()> {
-        let dataset = self.front()?;
-        if self.rest_in_parts(&dataset)?.is_some() {
-            return Ok(());
-        }
-        let ask = ledger::without_limit(&dataset.ask);
-        self.again(dataset, ask, "the rest")
-    }
-
-    fn search_again(&mut self) -> Result<()> {
-        let dataset = self.front()?;
-        let rule = dataset.rule.clone().ok_or_else(|| Error::said("fit a rule first: select rows and press Fit rule"))?;
-        let ask = ledger::narrowed(&dataset.ask, &rule)?;
-        self.again(dataset, ask, &rule.of)
-    }
-
-    fn again(&mut self, dataset: Arc<Dataset>, ask: Ask, of: &str) -> Result<()> {
-        let client = if matches!(ask, Ask::Archive { .. }) { Some(self.client()?) } else { None };
-        let id = dataset.id;
-        let title = format!("{} ({of})", ledger::title_of(&ask));
-        let rest = of == "the rest";
-        let of = of.to_owned();
-        self.start(format!("Search again for {of}"), id, false, move |handle| {
-            let mut rows = Table::default();
-            let mut misfit = None;
-            let mut plan = None;
-            let answer = ledger::ask(&ask, client.as_deref(), handle, false, &mut |met| match met {
-                Asked::Plan(now) => plan = Some(now),
-                Asked::Early(_) => {}
-                Asked::Rows(page) => {
-                    if let Err(e) = rows.append(&page) {
-                        misfit = Some(e);
-                    }
-                }
-            });
-            // What came of a search in parts is taken in, and the others stay to be got.
-            let left = plan.filter(|p| p.is_left() && rest);
-            let (answer, failed) = match answer {
-                Err(e) if left.is_some() && rows.rows() > 0 => {
-                    (ledger::Outcome { truncated: true, ..Default::default() }, Some(e))
-                }
-                answer => (answer?, None),
-            };
-            if let Some(e) = misfit {
-                return Err(e.into());
-            }
-            handle.say("comparing rows", 0, 0);
-            let met = ledger::meet(&dataset, &rows)?;
-            handle.fact(move |s| {
-                let id = dataset.id;
-                s.take_in(&dataset, met, &rows, title, &of, answer);
-                match left {
-                    Some(plan) => s.plan_changed(id, plan),
-                    // The question is from now on the one without the limit.
-                    None if rest => _ = s.edit(id, |d| d.ask = ask),
-                    None => {}
-                }
-            });
-            if let Some(e) = failed {
-                return Err(e);
-            }
-            Ok(())
-        });
-        Ok(())
-    }
-
-    /// Lay the rows of a later search beside those that are here. `asked` is the dataset as it was
-    /// when the rows were compared with it.
-    fn take_in(&mut self, asked: &Dataset, met: ledger::Meeting, rows: &Table, title: String, of: &str, answer: ledger::Outcome) {
-        let id = asked.id;
-        let Some(dataset) = self.dataset_by_id(id) else { return };
-        let met = if Arc::ptr_eq(&asked.table, &dataset.table) {
-            met
-        } else {
-            // Another search brought rows meanwhile: compare again with what is here now.
-            match ledger::meet(&dataset, rows) {
-                Ok(met) => met,
-                Err(e) => return self.notice(NoticeLevel::Error, format!("the new rows do not fit the table: {e}")),
-            }
-        };
-        let before = dataset.table.rows();
-        let mut table = met.table;
-        table.truncated = answer.truncated;
-        self.step("search again", true);
-        let len = table.rows();
-        let latest = RowSet::from_rows(len, met.here.iter().copied().chain(before..len));
-        let kept = latest.and(&dataset.latest.resized(len)).count();
-        let entry = LedgerEntry {
-            title,
-            text: answer.text.clone(),
-            service: ledger::service_of(&dataset.ask),
-            unix_time: unix_time(),
-            rows: rows.rows(),
-            gained: len - before,
-            lost: dataset.latest.count() - kept,
-            kept,
-            truncated: answer.truncated,
-            seconds: answer.seconds,
-            error: None,
-        };
-        let number = dataset.ledger.len() + 1;
-        let said =
-            format!("Search {number}: {} rows, {} gained, {} kept, {} lost", entry.rows, entry.gained, entry.kept, entry.lost);
-        self.edit(id, |d| {
-            d.table = Arc::new(table);
-            d.latest = Arc::new(latest.clone());
-            d.ledger.push(entry);
-        });
-        if len > before {
-            let new = RowSet::from_rows(len, before..len);
-            let steps =
-                vec![(SelectMode::Replace, Provenance::Rows { note: format!("new in search {number}"), rows: new.clone() })];
-            self.add_subset(id, format!("new in search {number} ({of})"), Arc::new(new), steps);
-        }
-        if self.doc.dataset().is_some_and(|d| d.id == id) {
-            let selection = &mut self.doc.selection;
-            selection.rows = Arc::new(selection.rows.resized(len));
-            selection.generation += 1;
-        }
-        self.notice(if answer.truncated { NoticeLevel::Warning } else { NoticeLevel::Info }, said);
-        self.ensure_placed(id);
-    }
-
-    // ------------------------------------------------------------------ map
-
-    /// The t-SNE map in front, or the one being computed, which ends with what it has.
-    fn go_on(&mut self, params: reduce::Params) -> Result<()> {
-        let dataset = self.front()?;
-        let map = dataset.map().cloned().filter(|m| m.params.method == reduce::Method::Tsne);
-        let map = map.ok_or_else(|| Error::said("only a t-SNE map goes on where it is: bring one to the front"))?;
-        // The vectors are those that the map was made of, whatever the features say now.
-        let params = reduce::Params { method: reduce::Method::Tsne, dims: map.coords.dims, ..params };
-        self.start_map(format!("{}, gone on", map.name.trim_end_matches(", gone on")), params, Some(map))
-    }
-
-    fn start_map(&mut self, name: String, params: reduce::Params, from: Option<Arc<Map>>) -> Result<()> {
-        self.lay_out(name, vec![Leg { params, until: None }], from, false)
-    }
-    /// Leg by leg as a map was made that was changed on its way or went on.
-    fn repeat_map(&mut self, name: String, legs: Vec<Leg>) -> Result<()> {
-        self.lay_out(name, legs, None, true)
-    }
-    fn lay_out(&mut self, name: String, legs: Vec<Leg>, from: Option<Arc<Map>>, repeat: bool) -> Result<()> {
-        let params = legs.first().map(|l| l.params.clone()).ok_or_else(|| Error::said("a map needs parameters"))?;
-        let dataset = self.front()?;
-        if dataset.table.rows() == 0 {
-            return Err(Error::said("there are no rows to map yet"));
-        }
-        let id = self.fresh_id();
-        let features = from.as_ref().map_or_else(|| dataset.features.clone(), |m| m.features.clone());
-        let label = method_label(params.method);
-        let (graph, gpu) = (self.graphs.get(&dataset.id).cloned(), self.gpu.clone());
-        let name = if name.trim().is_empty() { format!("{label} of {}", features.name) } else { name };
-        let dataset_id = dataset.id;
-        self.start(format!("{label} of {}", dataset.name), dataset_id, true, move |handle| {
-            let (map, graph, notes) = if repeat {
-                compute_legs(&dataset, &features, &legs, id, &name, (graph, gpu.as_ref()), handle)?
-            } else {
-                compute_changing(dataset, &features, params, id, &name, (graph, gpu.as_ref()), from, handle)?
-            };
-            handle.fact(move |s| {
-                if let Some(graph) = graph {
-                    s.graphs.insert(dataset_id, graph);
-                }
-                // Why the processor was taken is of interest only where there is something else.
-                let word =
-                    |n: &&String| !n.starts_with("laid out on the processor") && !n.starts_with("trained on the processor");
-                if let Some(joined) = map.figures.get("joined") {
-                    s.notice(NoticeLevel::Info, format!("{}: {joined} rows joined it while it was made", map.name));
-                }
-                notes.iter().filter(word).for_each(|n| s.notice(NoticeLevel::Info, format!("{}: {n}", map.name)));
-                s.map_ended(dataset_id, map);
-            });
-            Ok(())
-        });
-        Ok(())
-    }
-
-    fn map_ended(&mut self, dataset: u32, map: Map) {
-        if self.dataset_by_id(dataset).is_none() {
-            return;
-        }
-        self.step("map", false);
-        let id = map.id;
-        self.edit(dataset, |d| {
-            d.maps.push(Arc::new(map));
-            d.current_map = Some(id);
-        });
-        self.ensure_placed(dataset);
-        for then in self.when_mapped.remove(&dataset).unwrap_or_default() {
-            then(self);
-        }
-    }
-
-    /// Rows that came after the map in front was made get their place on it.
-    fn ensure_placed(&mut self, id: u32) {
-        let Some(dataset) = self.dataset_by_id(id) else { return };
-        // A map that is being made takes them in by itself, if its method can.
-        self.jobs.iter().filter(|j| j.is_map && j.dataset == id && j.alive()).for_each(|j| j.grow(dataset.clone()));
-        let Some(map) = dataset.map().cloned() else { return };
-        let from = map.xy.len();
-        // One at a time: the next begins when this one has ended.
-        if from >= dataset.table.rows() || self.jobs.iter().any(|j| j.alive() && j.dataset == id && j.name.starts_with(PLACE)) {
-            return;
-        }
-        let (Some(model), Some(prepared)) = (map.model.clone(), map.prepared.clone()) else { return };
-        let count = dataset.table.rows() - from;
-        self.start(format!("{PLACE} {count} new rows on {}", map.name), id, false, move |handle| {
-            let vectors = features::vectors(&dataset, &map.features, from, Some(&prepared))?;
-            let placed = model.place(vectors.x.view(), handle)?;
-            let dims = map.coords.dims;
-            let mut values = vec![f32::NAN; count * dims];
-            let mut unlike = vec![f32::NAN; count];
-            for (i, row) in vectors.rows.iter().enumerate() {
-                for d in 0..dims {
-                    values[(row - from) * dims + d] = placed.coords[[i, d]];
-                }
-                unlike[row - from] = placed.unlike[i];
-            }
-            let map_id = map.id;
-            handle.fact(move |s| {
-                s.edit(id, |d| {
-                    let Some(map) = d.maps.iter_mut().find(|m| m.id == map_id && m.xy.len() == from) else { return };
-                    let map = Arc::make_mut(map);
-                    Arc::make_mut(&mut map.coords).values.extend_from_slice(&values);
-                    Arc::make_mut(&mut map.xy)
-                        .extend(values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]));
-                    Arc::make_mut(&mut map.unlike).extend_from_slice(&unlike);
-                    map.generation += 1;
-                });
-                let strange = unlike.iter().filter(|u| **u > 3.0).count();
-                if s.dataset_by_id(id).is_some_and(|d| !d.loading) {
-                    s.notice(
-                        NoticeLevel::Info,
-                        format!("Placed {count} new rows on the map; {strange} are unlike anything it was made of"),
-                    );
-                }
-                s.place_next.push(id);
-            });
-            Ok(())
-        });
-    }
-
-    fn cluster(&mut self, how: Cluster, on: ClusterOn) -> Result<()> {
-        let dataset = self.front()?;
-        let map = dataset.map().cloned();
-        if on == ClusterOn::Map && map.is_none() {
-            return Err(Error::said("there is no map yet: make one, or cluster the vectors"));
-        }
-        let name = match how {
-            Cluster::KMeans(_) => "k-means",
-            Cluster::Hdbscan(..) => "HDBSCAN",
-            Cluster::Mixture(_) => "mixture",
-        };
-        let id = dataset.id;
-        let (graph, known) = (self.graphs.get(&id).cloned(), self.density.clone());
-        self.start(format!("{name} of {}", dataset.name), id, false, move |handle| {
-            handle.say("vectors", 0, 0);
-            let (x, rows) = matrix(&dataset, map.as_deref().filter(|_| on == ClusterOn::Map))?;
-            let labels = match how {
-                Cluster::KMeans(k) => reduce::kmeans(x.view(), k, 0, handle)?.labels,
-                Cluster::Mixture(0) => {
-                    let curve = reduce::mixtures(x.view(), 12, reduce::Covariance::Full, 0, handle)?;
-                    let best = curve.iter().min_by(|a, b| a.bic.total_cmp(&b.bic));
-                    let best = best.ok_or_else(|| Error::said("no mixture could be fitted to these rows"))?;
-                    best.predict(x.view())?.labels
-                }
-                Cluster::Mixture(k) => {
-                    reduce::mixture(x.view(), k, reduce::Covariance::Full, 0, handle)?.predict(x.view())?.labels
-                }
-                Cluster::Hdbscan(size, samples) => {
-                    let key = DensityKey::of(&dataset, map.as_deref(), on, if samples == 0 { size } else { samples });
-                    let tree = match known.filter(|(k, tree)| *k == key && tree.rows() == x.nrows()) {
-                        Some((_, tree)) => tree,
-                        None => {
-                            let graph = graph.filter(|_| on == ClusterOn::Vectors);
-                            Arc::new(reduce::Density::new(x.view(), key.samples, graph.as_deref(), handle)?)
-                        }
-                    };
-                    let cut = tree.cut(size, reduce::Selection::Mass);
-                    handle.fact(move |s| s.density = Some((key, tree)));
-                    cut.clusters.labels
-                }
-            };
-            handle.fact(move |s| s.clusters_found(id, name, &labels, &rows));
-            Ok(())
-        });
-        Ok(())
-    }
-
-    /// How odd each row is, as a column of the table.
-    fn score_outliers(&mut self, how: Outliers, on: ClusterOn) -> Result<()> {
-        let dataset = self.front()?;
-        let map = dataset.map().cloned();
-        if on == ClusterOn::Map && map.is_none() {
-            return Err(Error::said("there is no map yet: make one, or score the vectors"));
-        }
-        let (id, graph) = (dataset.id, self.graphs.get(&dataset.id).cloned().filter(|_| on == ClusterOn::Vectors));
-        self.start(format!("{} of {}", how.label(), dataset.name), id, false, move |handle| {
-            handle.say("vectors", 0, 0);
-            let (x, rows) = matrix(&dataset, map.as_deref().filter(|_| on == ClusterOn::Map))?;
-            let (scores, graph) = outlier_scores(x.view(), how, graph, handle)?;
-            let mut all = vec![f32::NAN; dataset.table.rows()];
-            rows.iter().zip(&scores).for_each(|(row, score)| all[*row] = *score);
-            handle.fact(move |s| {
-                if let Some(graph) = graph {
-                    s.graphs.insert(id, graph);
-                }
-                s.outliers_found(id, how, all);
-            });
-            Ok(())
-        });
-        Ok(())
-    }
-
-    fn outliers_found(&mut self, id: u32, how: Outliers, mut scores: Vec<f32>) {
-        let Some(dataset) = self.dataset_by_id(id) else { return };
-        // Rows that came in the meantime have no score.
-        scores.resize(dataset.table.rows(), f32::NAN);
-        let mut table = (*dataset.table).clone();
-        let meta = asterism_data::ColumnMeta { description: Some(how.description().into()), ..Default::default() };
-        if let Err(e) = table.with_f32_column(how.column(), scores, meta) {
-            return self.notice(NoticeLevel::Error, e.to_string());
-        }
-        self.step("score outliers", true);
-        self.edit(id, |d| d.table = Arc::new(table));
-        self.notice(
-            NoticeLevel::Info,
-            format!("Column '{}' says how odd each row is: colour by it, or sort the table", how.column()),
-        );
-    }
-
-    fn clusters_found(&mut self, id: u32, name: &'static str, labels: &[i32], rows: &[usize]) {
-        let Some(dataset) = self.dataset_by_id(id) else { return };
-        let len = dataset.table.rows();
-        let mut groups: HashMap<i32, Vec<usize>> = HashMap::new();
-        for (label, row) in labels.iter().zip(rows) {
-            if *label >= 0 {
-                groups.entry(*label).or_default().push(*row);
-            }
-        }
-        let mut groups: Vec<(i32, Vec<usize>)> = groups.into_iter().collect();
-        groups.sort_by_key(|(label, rows)| (std::cmp::Reverse(rows.len()), *label));
-        let noise = labels.iter().filter(|l| **l < 0).count();
-        let found = groups.len();
-        groups.truncate(24);
-        self.step("cluster", false);
-        // A new search for clusters takes the place of the old one's subsets.
-        self.edit(id, |d| d.subsets.retain(|s| !s.name.starts_with(name)));
-        for (n, (_, members)) in groups.into_iter().enumerate() {
-            let rows = RowSet::from_rows(len, members);
-            let steps = vec![(SelectMode::Replace, Provenance::Rows { note: name.into(), rows: rows.clone() })];
-            self.add_subset(id, format!("{name} {}", n + 1), Arc::new(rows), steps);
-        }
-        let more = if found > 24 { ", of which the 24 largest became subsets" } else { "" };
-        self.notice(NoticeLevel::Info, format!("{name}: {found} clusters{more}; {noise} rows belong to none"));
-    }
-
-    // ------------------------------------------------------------------ refine and take
-
-    fn fit_rule(&mut self, columns: Vec<String>, balance: f64) -> Result<()> {
-        let dataset = self.front()?;
-        if !self.doc.selection.any() {
-            return Err(Error::said("select some rows first: a rule describes a selection"));
-        }
-        let rows = self.doc.selection.rows.clone();
-        let of = dataset.subsets.iter().find(|s| *s.rows == *rows).map_or("selection".to_owned(), |s| s.name.clone());
-        let id = dataset.id;
-        self.start(format!("Rule for {of}"), id, false, move |handle| {
-            handle.say("fitting", 0, 0);
-            let rule = rule::fit_rule(&dataset, &of, &rows, &columns, balance)?;
-            handle.fact(move |s| {
-                s.step("fit rule", false);
-                s.edit(id, |d| d.rule = Some(Arc::new(rule)));
-            });
-            Ok(())
-        });
-        Ok(())
-    }
-
-    /// The rows that an export would write.
-    ///
-    /// # Errors
-    /// When nothing is selected or the subset is gone.
-    pub fn export_rows(&self, rows: ExportRows) -> Result<RowSet> {
-        let dataset = self.front()?;
-        let len = dataset.table.rows();
-        match rows {
-            ExportRows::All => Ok(RowSet::full(len)),
-            ExportRows::Selection if !self.doc.selection.any() => {
-                Err(Error::said("nothing is selected: select rows, or export all"))
-            }
-            ExportRows::Selection => Ok(self.doc.selection.rows.resized(len)),
-            ExportRows::Subset(id) => {
-                Ok(dataset.subset(id).ok_or_else(|| Error::said("that subset is not here any more"))?.rows.resized(len))
-            }
-        }
-    }
-
-    fn export(&mut self, rows: ExportRows, to: PathBuf) -> Result<()> {
-        let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
-        self.start(format!("Export {} rows", rows.count()), dataset.id, false, move |handle| {
-            handle.say("writing", 0, 0);
-            let count = rows.count();
-            let notes = crate::export::table(&dataset, &rows, &to)?;
-            handle.fact(move |s| {
-                s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display()));
-                notes.into_iter().for_each(|note| s.notice(NoticeLevel::Warning, note));
-            });
-            Ok(())
-        });
-        Ok(())
-    }
-
-    fn download(&mut self, rows: ExportRows, to: PathBuf) -> Result<()> {
-        let (dataset, rows, client) = (self.front()?, self.export_rows(rows)?, self.client()?);
-        self.start(format!("Download products of {}", dataset.name), dataset.id, false, move |handle| {
-            let stop = || handle.cancelled();
-            handle.say("list", 0, 0);
-            // Of observations the whole list, of products and other addresses the rows themselves.
-            let table = match products::obsids(&dataset.table, &rows) {
-                Ok(obsids) if dataset.table.column_index("dataURI").is_none() => client.products(&obsids, &stop)?,
-                _ => dataset.table.take(&rows)?,
-            };
-            let wanted = download::wanted(&table)?;
-            let total: u64 = wanted.iter().filter_map(|w| w.bytes).sum();
-            let mut here = vec![0u64; wanted.len()];
-            let mut ended = 0;
-            let options = download::DownloadOptions::new(&to);
-            let report = client.download(&wanted, &options, &stop, &mut |event| {
-                match event {
-                    download::DownloadEvent::Started { index, from } => here[index] = from,
-                    download::DownloadEvent::Progress { index, done, .. } => here[index] = done,
-                    download::DownloadEvent::Ended { .. } => ended += 1,
-                }
-                if total > 0 {
-                    handle.say("bytes", here.iter().sum::<u64>().min(total), total);
-                } else {
-                    handle.say("files", ended, wanted.len() as u64);
-                }
-            })?;
-            let (complete, failed, all) = (report.complete(), report.failed(), wanted.len());
-            let place = to.join("mastDownload");
-            let whole = complete == all;
-            let text = if whole {
-                format!("{all} file{} in {}", if all == 1 { "" } else { "s" }, place.display())
-            } else {
-                let rest = format!("{failed} did not come: {} says why", report.manifest.display());
-                format!("{complete} of {all} files in {}; {rest}. Download again to go on where it was", place.display())
-            };
-            handle.fact(move |s| s.notice(if whole { NoticeLevel::Info } else { NoticeLevel::Warning }, text));
-            Ok(())
-        });
-        Ok(())
-    }
-
-    // ------------------------------------------------------------------ session files
-
-    /// Save before the program ends; waits for the file, as no frame follows.
-    ///
-    /// # Errors
-    /// When it cannot be written; the file that was there before is untouched.
-    pub fn save_now(&mut self, to: PathBuf) -> Result<()> {
-        store::save(&self.doc, &to)?;
-        self.session_saved(to, self.changes);
-        Ok(())
-    }
-    fn session_saved(&mut self, to: PathBuf, changes: u64) {
-        self.saved = changes;
-        self.settings.opened(&to);
-        self.notice(NoticeLevel::Info, format!("Saved the session to {}", to.display()));
-        self.path = Some(to);
-    }
-    fn session_opened(&mut self, doc: Document, path: PathBuf) {
-        self.jobs.iter().for_each(|j| j.cancel());
-        // Of tables that are not in front any more; ids of the file may be the same ones.
-        self.graphs.clear();
-        self.density = None;
-        self.step("open session", true);
-        self.next_id = self.next_id.max(store::highest_id(&doc) + 1);
-        self.doc = doc;
-        self.doc.selection.generation = self.changes + 1_000_000;
-        self.opened += 1;
-        // What a crash left has no place of its own: the file goes away at a clean end, so saving asks where.
-        if path == Settings::folder().join(RECOVERY) {
-            self.path = None;
-            self.notice(NoticeLevel::Info, "Brought back what was kept; it is not saved yet".to_owned());
-            return;
-        }
-        self.settings.opened(&path);
-        self.saved = self.changes;
-        self.notice(NoticeLevel::Info, format!("Opened {}", path.display()));
-        self.path = Some(path);
-    }
-    /// How many session files were opened: when it grows, the panes are those of the file.
-    pub fn opened(&self) -> u64 {
-        self.opened
-    }
-    /// A session that a crash left behind.
-    pub fn recovery() -> Option<PathBuf> {
-        let path = Settings::folder().join(RECOVERY);
-        path.exists().then_some(path)
-    }
-    /// Forget it.
-    pub fn discard_recovery() {
-        // Nothing to do when it is gone already.
-        let _ = std::fs::remove_file(Settings::folder().join(RECOVERY));
-    }
-    /// Whether the session is being written for recovery.
-    pub fn keeping(&self) -> bool {
-        self.jobs.iter().any(|j| j.alive() && j.name == AUTOSAVE)
-    }
-    /// Keep the session as one works. Writes only when something changed and no rows are arriving.
-    pub fn autosave(&mut self) {
-        if self.changes == self.autosaved || self.doc.datasets.is_empty() || self.doc.datasets.iter().any(|d| d.loading) {
-            return;
-        }
-        if self.jobs.iter().any(|j| j.alive() && j.name == AUTOSAVE) {
-            return;
-        }
-        self.autosaved = self.changes;
-        let doc = self.doc.clone();
-        let path = Settings::folder().join(RECOVERY);
-        self.start(AUTOSAVE, 0, false, move |_| {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder).map_err(|e| asterism_data::Error::io(folder, e))?;
-            }
-            store::save(&doc, &path)
-        });
-    }
-    /// A clean end: jobs are told to stop, and no recovery file is left.
-    pub fn end(&mut self) {
-        self.jobs.iter().for_each(|j| j.cancel());
-        Self::discard_recovery();
-        if let Err(e) = self.settings.save() {
-            self.notice(NoticeLevel::Warning, e.to_string());
-        }
-    }
-
-    // ------------------------------------------------------------------ look-ups in the background
-
-    /// Tables and columns of a TAP service; `None` until they are here.
-    pub fn schema(&mut self, base: &str) -> Option<Arc<TapSchema>> {
-        if let Some(entry) = self.schemas.lock().get(base) {
-            return entry.clone();
-        }
-        self.schemas.lock().insert(base.to_owned(), None);
-        let (client, schemas, base) = (self.client().ok()?, self.schemas.clone(), base.to_owned());
-        self.start(format!("Tables of {base}"), 0, false, move |handle| {
-            let schema = client.tap_tables(&base, &|| handle.cancelled())?;
-            schemas.lock().insert(base, Some(Arc::new(schema)));
-            Ok(())
-        });
-        None
-    }
-    /// Look a name up; [`Session::resolved`] has the answer later.
-    pub fn resolve(&mut self, name: &str) {
-        *self.resolved.lock() = None;
-        let client = match self.client() {
-            Ok(client) => client,
-            Err(e) => return self.notice(NoticeLevel::Error, e.to_string()),
-        };
-        let (slot, name) = (self.resolved.clone(), name.to_owned());
-        self.start(format!("Look up {name}"), 0, false, move |handle| {
-            let answer = client.resolve(&name, &|| handle.cancelled());
-            *slot.lock() = Some(answer.map_err(|e| e.to_string()));
-            Ok(())
-        });
-    }
-    /// What the last look-up found.
-    pub fn resolved(&self) -> Option<std::result::Result<Resolved, String>> {
-        self.resolved.lock().clone()
-    }
-    /// A preview picture behind an address, fetched lazily and kept. At most four at a time.
-    pub fn preview(&self, url: &str) -> Fetched {
-        use std::sync::atomic::Ordering;
-        if let Some(known) = self.previews.lock().get(url) {
-            return known.clone();
-        }
-        let Some(client) = self.client.clone() else { return Fetched::Failed("no service is in use".into()) };
-        if self.preview_threads.load(Ordering::Relaxed) >= 4 {
-            return Fetched::Loading;
-        }
-        self.preview_threads.fetch_add(1, Ordering::Relaxed);
-        self.previews.lock().insert(url.to_owned(), Fetched::Loading);
-        let (slot, threads, waker, url) =
-            (self.previews.clone(), self.preview_threads.clone(), self.waker.clone(), url.to_owned());
-        let work = move || {
-            let fetched = client
-                .fetch(&url, &|| false, &mut |_, _| {})
-                .map_err(|e| e.to_string())
-                .and_then(|path| std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display())))
-                .and_then(|bytes| Picture::decode(&url, &bytes).map_err(|e| e.to_string()));
-            slot.lock().insert(url, fetched.map_or_else(Fetched::Failed, |p| Fetched::Ready(Arc::new(p))));
-            threads.fetch_sub(1, Ordering::Relaxed);
-            waker();
-        };
-        if std::thread::Builder::new().name("preview".into()).spawn(work).is_err() {
-            self.preview_threads.fetch_sub(1, Ordering::Relaxed);
-        }
-        Fetched::Loading
-    }
     /// Add an image to the dataset in front.
     ///
     /// # Errors
@@ -1694,368 +871,10 @@ const PLACE: &str = "Place";
 const RECOVERY: &str = "recovery.asterism";
 const AUTOSAVE: &str = "Keep the session";
 
-/// What a tree of density groups was made of.
-#[derive(Clone, Debug, PartialEq)]
-struct DensityKey {
-    table: usize,
-    features: features::Features,
-    /// Map and its generation; `None` for the vectors.
-    map: Option<(u32, u64)>,
-    samples: usize,
-}
-
-impl DensityKey {
-    fn of(dataset: &Dataset, map: Option<&Map>, on: ClusterOn, samples: usize) -> Self {
-        Self {
-            table: Arc::as_ptr(&dataset.table) as usize,
-            features: dataset.features.clone(),
-            map: map.filter(|_| on == ClusterOn::Map).map(|m| (m.id, m.generation)),
-            samples,
-        }
-    }
-}
-
-/// The places on a map of the rows that have one, or the vectors of the dataset's features; with their rows.
-fn matrix(dataset: &Dataset, map: Option<&Map>) -> Result<(ndarray::Array2<f32>, Vec<usize>)> {
-    let Some(map) = map else {
-        let v = features::vectors(dataset, &features::settled(dataset, &dataset.features), 0, None)?;
-        return Ok((v.x, v.rows));
-    };
-    let dims = map.coords.dims;
-    let rows: Vec<usize> =
-        (0..map.xy.len()).filter(|r| map.coords.values[r * dims..(r + 1) * dims].iter().all(|v| v.is_finite())).collect();
-    let x = ndarray::Array2::from_shape_fn((rows.len(), dims), |(i, d)| map.coords.values[rows[i] * dims + d]);
-    Ok((x, rows))
-}
-
-/// A score for each row of `x`, larger for odder ones, and the neighbour graph where one was made or used.
-///
-/// # Errors
-/// Fewer rows than a score needs, or stopped.
-pub fn outlier_scores(
-    x: ndarray::ArrayView2<f32>,
-    how: Outliers,
-    graph: Option<Arc<reduce::Graph>>,
-    handle: &dyn reduce::Monitor,
-) -> Result<(Vec<f32>, Option<Arc<reduce::Graph>>)> {
-    match how {
-        Outliers::Lof => {
-            let k = LOF_NEIGHBOURS.min(x.nrows().saturating_sub(1));
-            if k < 2 {
-                return Err(Error::said("a local outlier factor needs at least 3 rows"));
-            }
-            let graph = match graph.filter(|g| g.fits(x, k)) {
-                Some(graph) => graph,
-                None => Arc::new(reduce::Graph::new(x, k, reduce::Search::Auto, handle)?),
-            };
-            Ok((reduce::lof(&graph, k)?.factors, Some(graph)))
-        }
-        Outliers::Forest => Ok((reduce::Forest::fit(x, 100, 256, 0, handle)?.scores(x)?, None)),
-    }
-}
-
-/// Neighbours that the local outlier factor compares with, scikit-learn's default.
-const LOF_NEIGHBOURS: usize = 20;
-
-enum Cluster {
-    /// Gaussian mixture of so many parts; 0: as many as the BIC likes best, up to 12.
-    Mixture(usize),
-    KMeans(usize),
-    Hdbscan(usize, usize),
-}
-
-/// Iterations of a t-SNE map whose parameters leave them open, and those that it does at least after a change.
-const ITERATIONS: usize = 500;
-const AT_LEAST: usize = 100;
-
-struct Found {
-    spectra: Option<Arc<SpectraColumn>>,
-    /// What was suggested when the first rows were here.
-    first: features::Features,
-    features: features::Features,
-    answer: ledger::Outcome,
-}
-
-/// How a method is written for a person.
-pub fn method_label(method: reduce::Method) -> &'static str {
-    match method {
-        reduce::Method::Pca => "PCA",
-        reduce::Method::Tsne => "t-SNE",
-        reduce::Method::Autoencoder => "Autoencoder",
-        reduce::Method::Umap => "UMAP",
-        reduce::Method::Pacmap => "PaCMAP",
-    }
-}
-
-/// Vectors, map and quality of a dataset, in one go. The command line calls it too.
-///
-/// # Errors
-/// When there is nothing to make vectors of, or the method refuses.
-pub fn compute_map(
-    dataset: &Dataset,
-    features: &features::Features,
-    params: &reduce::Params,
-    id: u32,
-    name: String,
-    handle: &dyn reduce::Monitor,
-) -> Result<Map> {
-    compute_map_with(dataset, features, params, id, name, (None, None), (None, None), handle).map(|m| m.map)
-}
-
 /// A map, the graph that was used, what is to be said, and the dataset with the rows that joined meanwhile.
 pub(crate) struct Computed {
     pub map: Map,
     graph: Option<Arc<reduce::Graph>>,
     notes: Vec<String>,
     pub dataset: Option<Arc<Dataset>>,
-}
-
-/// As [`compute_map`], with the neighbour graph of an earlier map of the dataset, which is used if it is of the same
-/// vectors; gives the graph that was used, for the next one.
-///
-/// A t-SNE map goes on from `from`, if there is one.
-///
-/// # Errors
-/// As [`compute_map`].
-#[expect(clippy::too_many_arguments, reason = "one call of jobs, and each is a different thing")]
-pub(crate) fn compute_map_with(
-    dataset: &Dataset,
-    features: &features::Features,
-    params: &reduce::Params,
-    id: u32,
-    name: String,
-    (graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
-    (from, newest): (Option<&Map>, Option<Newest<'_>>),
-    handle: &dyn reduce::Monitor,
-) -> Result<Computed> {
-    handle.progress(reduce::Progress { stage: "features", done: 0, of: 0 });
-    let features = &features::settled(dataset, features);
-    let v = features::vectors(dataset, features, 0, None)?;
-    let total = dataset.table.rows();
-    let monitor = Arrivals::new(handle, (features, &v.prepared), v.rows.clone(), total, newest, dataset.loading);
-    let weights = v.weights.as_ref().map(|w| w.view());
-    let e = match from.map(|map| places(map, &v.rows)) {
-        // Rows that came later and were only placed go on with the others.
-        Some(Some(start)) => reduce::embed_on(gpu, v.x.view(), weights, Some(start.view()), params, graph, &monitor)?,
-        Some(None) => return Err(Error::said("some rows have no place on that map yet: wait until they are placed")),
-        None => reduce::embed_on(gpu, v.x.view(), weights, None, params, graph, &monitor)?,
-    };
-    let notes = e.notes;
-    let Taken { rows, total, later, dataset } = monitor.taken(e.coords.nrows());
-    let x: Cow<ndarray::Array2<f32>> = match later.is_empty() {
-        true => Cow::Borrowed(&v.x),
-        false => {
-            let all: Vec<_> = std::iter::once(&v.x).chain(&later).map(|x| x.view()).collect();
-            Cow::Owned(ndarray::concatenate(ndarray::Axis(0), &all).map_err(|e| Error::said(e.to_string()))?)
-        }
-    };
-    let dims = e.coords.ncols();
-    let packed: Vec<f32> = e.coords.iter().copied().collect();
-    let values = spread(&packed, dims, &rows, total);
-    // The map is to be seen while it is judged.
-    handle.frame(&values, dims, &[]);
-    handle.progress(reduce::Progress { stage: "quality", done: 0, of: 0 });
-    // Without a figure for trust a map is still a map.
-    let quality = (rows.len() >= 20)
-        .then(|| reduce::quality_with_graph(x.view(), e.coords.view(), e.graph.as_deref(), params.seed, &Unseen(handle)).ok())
-        .flatten()
-        .map(|mut q| {
-            q.row_trust = spread(&q.row_trust, 1, &rows, total);
-            Arc::new(q)
-        });
-    let xy = values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]).collect();
-    let graph = e.graph.clone();
-    let iterations = e.figures.get("iterations").copied();
-    let map = Map {
-        id,
-        name,
-        params: params.clone(),
-        features: features.clone(),
-        xy: Arc::new(xy),
-        coords: Arc::new(Coords { dims, values }),
-        figures: e.figures,
-        seconds: e.seconds,
-        quality,
-        row_error: e.row_error.map(|r| Arc::new(spread(&r, 1, &rows, total))),
-        model: Some(Arc::new(e.model)),
-        prepared: Some(Arc::new(v.prepared)),
-        fitted: total,
-        unlike: Arc::default(),
-        complete: e.complete,
-        generation: 1,
-        legs: vec![Leg {
-            params: params.clone(),
-            until: (!e.complete).then(|| iterations.unwrap_or(0.0) as usize).filter(|_| params.method == reduce::Method::Tsne),
-        }],
-    };
-    Ok(Computed { map, graph, notes, dataset })
-}
-
-/// As [`compute_map_with`], and begins anew from where it is each time that a person changes the parameters.
-#[expect(clippy::too_many_arguments, reason = "as that of which it is a loop")]
-fn compute_changing(
-    mut dataset: Arc<Dataset>,
-    features: &features::Features,
-    mut params: reduce::Params,
-    id: u32,
-    name: &str,
-    (mut graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
-    mut from: Option<Arc<Map>>,
-    handle: &Handle,
-) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
-    let grown = || handle.grown();
-    let newest: Option<Newest<'_>> = Some(&grown);
-    let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
-    loop {
-        handle.has_params(&params);
-        let made = compute_map_with(
-            &dataset,
-            features,
-            &params,
-            id,
-            name.to_owned(),
-            (graph.clone(), gpu),
-            (from.as_deref(), newest),
-            handle,
-        );
-        let (made, next) = (made, handle.changed().filter(|_| !handle.cancelled()));
-        let Computed { mut map, graph: known, notes, dataset: grown } = match (made, &next) {
-            (Ok(made), _) => made,
-            // It was ended before there was a first layout: there is nothing to go on from.
-            (Err(_), Some(next)) => {
-                params = next.clone();
-                continue;
-            }
-            (Err(e), None) => return Err(e),
-        };
-        if let Some(from) = &from {
-            // What a recipe says is the whole way, not its last part.
-            let all = done(from) + done(&map);
-            map.params.iterations = all as usize;
-            map.figures.insert("iterations".into(), all);
-            map.legs.splice(0..0, from.legs_or_params());
-        }
-        graph = known;
-        // It goes on with the rows that joined.
-        dataset = grown.unwrap_or(dataset);
-        let Some(next) = next else { return Ok((map, graph, notes)) };
-        let can = params.method == reduce::Method::Tsne && next.method == reduce::Method::Tsne && next.dims == map.coords.dims;
-        params = next;
-        from = can.then(|| {
-            let all = if params.iterations == 0 { ITERATIONS } else { params.iterations };
-            params.iterations = all.saturating_sub(done(&map) as usize).max(AT_LEAST);
-            Arc::new(map)
-        });
-    }
-}
-
-/// As [`compute_changing`], with what was changed told beforehand.
-fn compute_legs(
-    dataset: &Dataset,
-    features: &features::Features,
-    legs: &[Leg],
-    id: u32,
-    name: &str,
-    (mut graph, gpu): (Option<Arc<reduce::Graph>>, Option<&reduce::gpu::Context>),
-    handle: &Handle,
-) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
-    let mut from: Option<Map> = None;
-    let mut all = 0.0;
-    let mut last = None;
-    for leg in legs {
-        handle.has_params(&leg.params);
-        let monitor = Until { inner: handle, at: leg.until, done: std::sync::atomic::AtomicU64::new(u64::MAX) };
-        let Computed { mut map, graph: known, notes, .. } =
-            compute_map_with(dataset, features, &leg.params, id, name.to_owned(), (graph, gpu), (from.as_ref(), None), &monitor)?;
-        all += map.figures.get("iterations").copied().unwrap_or(0.0);
-        if let Some(from) = &from {
-            map.params.iterations = all as usize;
-            map.figures.insert("iterations".into(), all);
-            map.legs.splice(0..0, from.legs.iter().cloned());
-        }
-        graph = known;
-        from = Some(map);
-        last = Some(notes);
-        if handle.cancelled() {
-            break;
-        }
-    }
-    match (from, last) {
-        (Some(map), Some(notes)) => Ok((map, graph, notes)),
-        _ => Err(Error::said("a map needs parameters")),
-    }
-}
-
-/// Ends a layout after so many iterations.
-struct Until<'a> {
-    inner: &'a Handle,
-    at: Option<usize>,
-    /// Iterations that were done; the largest number before the layout.
-    done: std::sync::atomic::AtomicU64,
-}
-
-impl reduce::Monitor for Until<'_> {
-    fn progress(&self, p: reduce::Progress) {
-        if p.stage == "layout" {
-            self.done.store(p.done, std::sync::atomic::Ordering::Relaxed);
-        }
-        self.inner.progress(p);
-    }
-    fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
-        self.inner.frame(coords, dims, figures);
-    }
-    fn on_device(&self, places: &reduce::gpu::Places) {
-        self.inner.on_device(places);
-    }
-    fn off_device(&self) {
-        self.inner.off_device();
-    }
-    fn stop(&self) -> bool {
-        let done = self.done.load(std::sync::atomic::Ordering::Relaxed);
-        self.inner.stop() || (done != u64::MAX && self.at.is_some_and(|at| done >= at as u64))
-    }
-}
-
-/// How sure the places of rows on a variational autoencoder's map are: the root of the mean square, over the map's axes, of the
-/// standard deviation of each row's cloud, in map units; NaN for rows without vectors.
-///
-/// # Errors
-/// For other maps, and when the vectors cannot be made again.
-pub fn place_spread(dataset: &Dataset, map: &Map) -> Result<Vec<f64>> {
-    let (Some(model), Some(prepared)) = (&map.model, &map.prepared) else {
-        return Err(Error::said(format!("'{}' has no model to ask", map.name)));
-    };
-    let v = features::vectors(dataset, &map.features, 0, Some(prepared))?;
-    let spread = model.spread(v.x.view())?.ok_or_else(|| Error::said(format!("'{}' is no variational map", map.name)))?;
-    let mut all = vec![f64::NAN; dataset.table.rows()];
-    for (row, s) in v.rows.iter().zip(spread.outer_iter()) {
-        all[*row] = s.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>().sqrt() / (s.len().max(1) as f64).sqrt();
-    }
-    Ok(all)
-}
-
-/// Places of some rows on a map; `None` when one has none.
-fn places(map: &Map, rows: &[usize]) -> Option<ndarray::Array2<f32>> {
-    let dims = map.coords.dims;
-    let mut out = ndarray::Array2::zeros((rows.len(), dims));
-    for (i, row) in rows.iter().enumerate() {
-        let place = map.coords.values.get(row * dims..(row + 1) * dims)?;
-        if place.iter().any(|v| !v.is_finite()) {
-            return None;
-        }
-        out.row_mut(i).iter_mut().zip(place).for_each(|(o, v)| *o = *v);
-    }
-    Some(out)
-}
-
-/// Progress without frames, for what follows a map.
-struct Unseen<'a>(&'a dyn reduce::Monitor);
-
-impl reduce::Monitor for Unseen<'_> {
-    fn stop(&self) -> bool {
-        self.0.stop()
-    }
-    fn watches(&self) -> bool {
-        false
-    }
 }
