@@ -108,7 +108,7 @@ press 204 120
 xdotool mousemove 230 500
 xdotool click --repeat 45 --delay 50 5
 sleep 1
-press 196 204
+press 196 176
 press 150 180
 # No window manager here gives the keyboard to anyone.
 xdotool windowfocus --sync "$id"
@@ -116,7 +116,7 @@ sleep 0.5
 xdotool key ctrl+a
 xdotool type --delay 40 'SELECT TOP 60000 * FROM ogle3 '
 sleep 1
-press 42 311 8
+press 42 339 8
 # The map is started by its key, wherever its button lies.
 xdotool windowfocus --sync "$id"
 xdotool key ctrl+m
