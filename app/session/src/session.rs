@@ -565,7 +565,7 @@ impl Session {
             Command::SendImage => self.interop_image(),
             Command::PointOut => self.interop_point(),
             Command::ShareSelection { on } => self.interop_share(on),
-            Command::Export { rows, to } => self.export(rows, to),
+            Command::Export { rows, to, serialization } => self.export(rows, to, serialization),
             Command::ListProducts { rows } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
                 let obsids = products::obsids(&dataset.table, &rows)?;
@@ -1471,12 +1471,12 @@ impl Session {
         }
     }
 
-    fn export(&mut self, rows: ExportRows, to: PathBuf) -> Result<()> {
+    fn export(&mut self, rows: ExportRows, to: PathBuf, serialization: asterism_data::Serialization) -> Result<()> {
         let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
         self.start(format!("Export {} rows", rows.count()), dataset.id, false, move |handle| {
             handle.say("writing", 0, 0);
             let count = rows.count();
-            let notes = crate::export::table(&dataset, &rows, &to)?;
+            let notes = crate::export::table(&dataset, &rows, &to, serialization)?;
             handle.fact(move |s| {
                 s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display()));
                 notes.into_iter().for_each(|note| s.notice(NoticeLevel::Warning, note));
