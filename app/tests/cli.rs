@@ -81,6 +81,44 @@ fn convert_keeps_metadata_and_rows_through_every_format() {
 }
 
 #[test]
+fn a_votable_is_written_in_the_serialisation_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = sample(folder.path(), "spex");
+    let rows = json(&asterism(folder.path(), &["info", &table, "--json"]))["parts"][0]["rows"].clone();
+    for (word, element) in [("tabledata", "<TABLEDATA>"), ("binary", "<BINARY>"), ("binary2", "<BINARY2>")] {
+        let to = folder.path().join(format!("{word}.vot")).display().to_string();
+        let v = json(&asterism(folder.path(), &["convert", &table, &to, "--serialization", word, "--json"]));
+        assert_eq!(v["rows"], rows, "{word}");
+        assert!(std::fs::read_to_string(&to).expect("a document").contains(element), "{word}");
+        let back = json(&asterism(folder.path(), &["info", &to, "--json"]));
+        assert_eq!(back["parts"][0]["rows"], rows, "{word}");
+    }
+    let csv = folder.path().join("o.csv").display().to_string();
+    for (to, word) in [(csv.as_str(), "binary"), ("o.vot", "base64")] {
+        let out = asterism(folder.path(), &["convert", &table, to, "--serialization", word]);
+        assert_eq!(out.status.code(), Some(2), "{word} to {to}");
+    }
+    assert!(!Path::new(&csv).exists());
+
+    let recipe = |to: &str, word: &str| {
+        let path = folder.path().join("recipe.toml");
+        let text = format!(
+            "asterism = 1\n[[search]]\nname = 's'\nservice = 'sample:spex'\nmax_rows = 20\n[[export]]\nof = 's'\nto = ['{to}']\nserialization = '{word}'\n"
+        );
+        std::fs::write(&path, text).expect("a recipe");
+        asterism(folder.path(), &["run", &path.display().to_string(), "-o", &folder.path().join("out").display().to_string()])
+    };
+    assert_eq!(recipe("s.vot", "tabledata").status.code(), Some(0));
+    let text = std::fs::read_to_string(folder.path().join("out/s.vot")).expect("an export");
+    assert_eq!((text.matches("<TR>").count(), text.contains("<TABLEDATA>")), (20, true));
+    let said = |out: std::process::Output| (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned());
+    let (done, text) = said(recipe("s.csv", "binary"));
+    assert!(!done && text.contains(".vot"), "{text}");
+    let (done, text) = said(recipe("s.vot", "fits"));
+    assert!(!done && text.contains("tabledata"), "{text}");
+}
+
+#[test]
 fn wrong_words_are_status_2_and_failures_status_1() {
     let folder = tempfile::tempdir().expect("a folder");
     let table = sample(folder.path(), "hdf");

@@ -75,11 +75,19 @@ fn an_export_that_cannot_be_written_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut session = sample("hdf", Some(50));
     let to = folder.path().join("no-such-folder/out.fits");
-    session.apply(Command::Export { rows: asterism_session::ExportRows::All, to }).expect("a job");
+    session
+        .apply(Command::Export { rows: asterism_session::ExportRows::All, to, serialization: Default::default() })
+        .expect("a job");
     let e = session.wait(&mut |_| {}).expect_err("no folder").to_string();
     assert!(e.contains("no-such-folder"), "{e}");
     let unknown = folder.path().join("out.xyz");
-    session.apply(Command::Export { rows: asterism_session::ExportRows::All, to: unknown.clone() }).expect("a job");
+    session
+        .apply(Command::Export {
+            rows: asterism_session::ExportRows::All,
+            to: unknown.clone(),
+            serialization: Default::default(),
+        })
+        .expect("a job");
     assert!(session.wait(&mut |_| {}).is_err());
     assert!(!unknown.exists());
 }

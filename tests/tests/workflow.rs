@@ -56,7 +56,11 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     until(&mut harness, "the new subset", |w| w.state().session.doc().dataset().is_some_and(|d| d.subsets.len() > count));
     let to = home.join("taken.vot");
     let rows = harness.state().session.doc().selection.rows.count();
-    harness.state_mut().session.apply(Command::Export { rows: ExportRows::Selection, to: to.clone() }).expect("an export");
+    harness
+        .state_mut()
+        .session
+        .apply(Command::Export { rows: ExportRows::Selection, to: to.clone(), serialization: Default::default() })
+        .expect("an export");
     until(&mut harness, "the export", |w| !w.state().session.busy());
     let back = asterism_data::read_table(&to).expect("the export can be read");
     assert_eq!(back.rows(), rows);

@@ -1,11 +1,17 @@
-//! VOTable 1.4 out: BINARY2, so that every null, NaN and 64-bit integer comes back as it was.
+//! VOTable 1.4 out, as BINARY2, TABLEDATA or BINARY.
 //!
-//! TABLEDATA was not taken: it is three times as large, slower to write and read, and cannot tell
-//! a null from NaN or an empty text. BINARY2 has been read by every VO program since 2013.
+//! BINARY2 is what is written unless another is asked for: every null, NaN and 64-bit integer comes back as it
+//! was, and every VO program has read it since 2013. TABLEDATA can be read by eye and by any XML program, is three
+//! times as large and slower to write and read; BINARY is for programs older than VOTable 1.3. Neither can tell a
+//! null from NaN, from an empty text or from an empty array. BINARY has no place for the null of an integer but a
+//! value that stands for it (`VALUES null`): the one the column came with, else the type's least value that the
+//! column does not hold (of bytes the greatest), and where all are taken the next larger type, which
+//! [`crate::write::notes`] tells. Integers without a value inside an array take the same way in every serialisation.
 //!
 //! Types VOTable does not have go to the next larger: `i8` to short, `u16` to int, `u32` to long,
 //! `u64` to long where every value fits, else to text. Text beyond ASCII goes to unicodeChar.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use base64::Engine;
@@ -16,7 +22,45 @@ use crate::fits_table::stored;
 use crate::table::{ColumnMeta, Table};
 use crate::{Error, Result};
 
-fn escape(text: &str) -> String {
+/// How the rows of a VOTable are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Serialization {
+    /// Binary with a flag for each null, in base64 (VOTable 1.3 and later).
+    #[default]
+    Binary2,
+    /// XML elements.
+    TableData,
+    /// Binary without flags, in base64 (every version).
+    Binary,
+}
+
+impl Serialization {
+    /// All of them, the usual one first.
+    pub const ALL: [Self; 3] = [Self::Binary2, Self::TableData, Self::Binary];
+
+    /// The element of the document.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Binary2 => "BINARY2",
+            Self::TableData => "TABLEDATA",
+            Self::Binary => "BINARY",
+        }
+    }
+}
+
+impl std::str::FromStr for Serialization {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.name().eq_ignore_ascii_case(text))
+            .ok_or_else(|| format!("VOTable has no serialization '{text}' here: there are binary2, tabledata and binary"))
+    }
+}
+
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -36,7 +80,7 @@ fn escape(text: &str) -> String {
 }
 
 /// How a column goes out.
-struct Out {
+pub(crate) struct Out {
     datatype: &'static str,
     arraysize: Option<String>,
     /// Elements of polars to cast to.
@@ -44,16 +88,92 @@ struct Out {
     unicode: bool,
     /// Array cells of one length, without a count.
     fixed: Option<usize>,
-    string_len: Option<usize>,
-    null: Option<i64>,
+    /// Characters of each text of an array of texts.
+    pub(crate) string_len: Option<usize>,
+    /// What stands for a null integer.
+    pub(crate) null: Option<i64>,
+    /// All values of the smaller type are taken.
+    widened: bool,
 }
 
-fn out_of(column: &Column, meta: &ColumnMeta) -> Result<Out> {
+/// A value of integers that none of `series` has: the least, of bytes the greatest.
+fn free_value(series: &Series, datatype: &str) -> Result<Option<i64>> {
+    let values = series.cast(&DataType::Int64)?;
+    let values = values.i64()?;
+    let (first, last, step) = match datatype {
+        "unsignedByte" => (255, 0, -1),
+        "short" => (i64::from(i16::MIN), i64::from(i16::MAX), 1),
+        "int" => (i64::from(i32::MIN), i64::from(i32::MAX), 1),
+        _ => (i64::MIN, i64::MAX, 1),
+    };
+    let extreme = if step > 0 { values.min() } else { values.max() };
+    if extreme != Some(first) {
+        return Ok(Some(first));
+    }
+    let taken: HashSet<i64> = values.iter().flatten().collect();
+    let mut value = first;
+    while taken.contains(&value) {
+        if value == last {
+            return Ok(None);
+        }
+        value += step;
+    }
+    Ok(Some(value))
+}
+
+/// Set what stands for a null, where `out` needs it.
+fn set_null(out: &mut Out, column: &Column, meta: &ColumnMeta, list: bool, how: Serialization) -> Result<()> {
+    const WHOLE: [&str; 4] = ["unsignedByte", "short", "int", "long"];
+    let Some(mut size) = WHOLE.iter().position(|t| *t == out.datatype) else { return Ok(()) };
+    let values = if list { column.list()?.get_inner() } else { column.as_materialized_series().clone() };
+    let inside =
+        list && (values.null_count() > 0 || (how == Serialization::Binary && out.fixed.is_some() && column.null_count() > 0));
+    let needed = inside || (!list && how == Serialization::Binary && column.null_count() > 0);
+    if let Some(rule) = &meta.null_rule {
+        out.null = rule.strip_prefix("TNULL ").unwrap_or(rule).parse().ok().filter(|v: &i64| match out.datatype {
+            "unsignedByte" => u8::try_from(*v).is_ok(),
+            "short" => i16::try_from(*v).is_ok(),
+            "int" => i32::try_from(*v).is_ok(),
+            _ => true,
+        });
+        // A value that the column holds cannot stand for none.
+        if let Some(null) = out.null
+            && values.cast(&DataType::Int64)?.i64()?.iter().any(|v| v == Some(null))
+        {
+            out.null = None;
+        }
+    }
+    while needed && out.null.is_none() {
+        out.null = free_value(&values, out.datatype)?;
+        if out.null.is_none() {
+            size += 1;
+            let wider = [DataType::Int16, DataType::Int32, DataType::Int64];
+            let (Some(name), Some(to)) = (WHOLE.get(size), wider.get(size - 1)) else {
+                return Err(Error::format(
+                    column.name().as_str(),
+                    "every integer of 64 bits is taken: none can stand for a null",
+                ));
+            };
+            (out.datatype, out.cast, out.widened) = (*name, Some(to.clone()), true);
+        }
+    }
+    Ok(())
+}
+
+fn out_of(column: &Column, meta: &ColumnMeta, how: Serialization) -> Result<Out> {
     let (elem, list) = Elem::of(column.dtype())
         .ok_or_else(|| Error::format(column.name().as_str(), format!("type {} cannot be written as VOTable", column.dtype())))?;
     let complex = meta.datatype.starts_with("c32") || meta.datatype.starts_with("c64");
-    let mut out =
-        Out { datatype: "char", arraysize: None, cast: None, unicode: false, fixed: None, string_len: None, null: None };
+    let mut out = Out {
+        datatype: "char",
+        arraysize: None,
+        cast: None,
+        unicode: false,
+        fixed: None,
+        string_len: None,
+        null: None,
+        widened: false,
+    };
     (out.datatype, out.cast) = match elem {
         Elem::Bool => ("boolean", None),
         Elem::U8 => ("unsignedByte", None),
@@ -118,16 +238,7 @@ fn out_of(column: &Column, meta: &ColumnMeta) -> Result<Out> {
             out.arraysize = Some("*".into());
         }
     }
-    if matches!(out.datatype, "unsignedByte" | "short" | "int" | "long")
-        && let Some(rule) = &meta.null_rule
-    {
-        out.null = rule.strip_prefix("TNULL ").unwrap_or(rule).parse().ok().filter(|v: &i64| match out.datatype {
-            "unsignedByte" => u8::try_from(*v).is_ok(),
-            "short" => i16::try_from(*v).is_ok(),
-            "int" => i32::try_from(*v).is_ok(),
-            _ => true,
-        });
-    }
+    set_null(&mut out, column, meta, list, how)?;
     Ok(out)
 }
 
@@ -185,13 +296,30 @@ fn head(table: &Table, outs: &[Out]) -> String {
     s
 }
 
-fn outs_of(table: &Table) -> Result<Vec<Out>> {
-    table.frame().columns().iter().zip(table.columns()).map(|(c, m)| out_of(c, m)).collect()
+fn outs_of(table: &Table, how: Serialization) -> Result<Vec<Out>> {
+    table.frame().columns().iter().zip(table.columns()).map(|(c, m)| out_of(c, m, how)).collect()
+}
+
+/// Columns that take a larger type, because every value of their own is taken and a null needs one.
+///
+/// # Errors
+/// [`Error::Polars`], [`Error::Format`] for a type VOTable does not have.
+pub(crate) fn widened(table: &Table, how: Serialization) -> Result<Vec<(String, &'static str)>> {
+    let mut wide = Vec::new();
+    for (column, meta) in table.frame().columns().iter().zip(table.columns()) {
+        if matches!(Elem::of(column.dtype()), Some((Elem::U8 | Elem::I16 | Elem::I32, _))) {
+            let out = out_of(column, meta, how)?;
+            if out.widened {
+                wide.push((meta.name.clone(), out.datatype));
+            }
+        }
+    }
+    Ok(wide)
 }
 
 /// The document without data, which describes the columns of a Parquet or Arrow file.
 pub(crate) fn data_less(table: &Table) -> Result<String> {
-    let mut s = head(table, &outs_of(table)?);
+    let mut s = head(table, &outs_of(table, Serialization::Binary2)?);
     s.push_str("</TABLE>\n</RESOURCE>\n</VOTABLE>\n");
     Ok(s)
 }
@@ -217,19 +345,17 @@ fn put_count(n: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&(n as u32).to_be_bytes());
 }
 
-/// Write a whole document.
+/// Write a whole document, its rows as `how` says.
 ///
 /// # Errors
-/// [`Error::Polars`], [`Error::Io`].
-pub(crate) fn write_votable(table: &Table, out: &mut dyn Write) -> Result<()> {
+/// [`Error::Polars`], [`Error::Io`], [`Error::Format`] for a type VOTable does not have.
+pub(crate) fn write_votable(table: &Table, how: Serialization, out: &mut dyn Write) -> Result<()> {
     let io = |e: std::io::Error| Error::io("VOTable", e);
-    let outs = outs_of(table)?;
+    let outs = outs_of(table, how)?;
     out.write_all(head(table, &outs).as_bytes()).map_err(io)?;
-    out.write_all(b"<DATA>\n<BINARY2>\n<STREAM encoding=\"base64\">\n").map_err(io)?;
     let rows = table.rows();
-    let width = outs.len();
     // Columns as VOTable has them, in one chunk each.
-    let mut columns: Vec<Series> = Vec::with_capacity(width);
+    let mut columns: Vec<Series> = Vec::with_capacity(outs.len());
     for (column, o) in table.frame().columns().iter().zip(&outs) {
         let mut series = column.as_materialized_series().rechunk();
         if let Some(to) = &o.cast {
@@ -238,19 +364,33 @@ pub(crate) fn write_votable(table: &Table, out: &mut dyn Write) -> Result<()> {
         }
         columns.push(series);
     }
+    if how == Serialization::TableData {
+        crate::votable_tabledata::write(&columns, &outs, rows, out)?;
+    } else {
+        binary(&columns, &outs, rows, how, out)?;
+    }
+    out.write_all(b"</TABLE>\n</RESOURCE>\n</VOTABLE>\n").map_err(io)
+}
+
+/// Write the DATA as BINARY2 or BINARY.
+fn binary(columns: &[Series], outs: &[Out], rows: usize, how: Serialization, out: &mut dyn Write) -> Result<()> {
+    let io = |e: std::io::Error| Error::io("VOTable", e);
+    let flagged = how == Serialization::Binary2;
+    out.write_all(format!("<DATA>\n<{}>\n<STREAM encoding=\"base64\">\n", how.name()).as_bytes()).map_err(io)?;
+    let width = outs.len();
     let mut sources = Vec::with_capacity(width);
-    for (series, o) in columns.iter().zip(&outs) {
+    for (series, o) in columns.iter().zip(outs) {
         sources.push(match series.dtype() {
             DataType::String => Source::Text(series.str()?, o.unicode),
             DataType::List(_) => Source::List(series.list()?),
             _ => {
-                let bytes = stored(series, o.null)?;
+                let bytes = cells_of(series, o, flagged)?;
                 let n = if rows == 0 { 0 } else { bytes.len() / rows };
                 Source::Fixed(bytes, n, (series.null_count() > 0).then(|| series.is_null()))
             }
         });
     }
-    let flag_bytes = width.div_ceil(8);
+    let flag_bytes = if flagged { width.div_ceil(8) } else { 0 };
     let engine = base64::engine::general_purpose::STANDARD;
     const CHUNK: usize = 48 * 1024;
     let mut buffer: Vec<u8> = Vec::with_capacity(2 * CHUNK);
@@ -269,7 +409,7 @@ pub(crate) fn write_votable(table: &Table, out: &mut dyn Write) -> Result<()> {
     for row in 0..rows {
         let flags_at = buffer.len();
         buffer.resize(flags_at + flag_bytes, 0);
-        for (i, (source, o)) in sources.iter().zip(&outs).enumerate() {
+        for (i, (source, o)) in sources.iter().zip(outs).enumerate() {
             let mut null = false;
             match source {
                 Source::Fixed(bytes, n, nulls) => {
@@ -287,27 +427,21 @@ pub(crate) fn write_votable(table: &Table, out: &mut dyn Write) -> Result<()> {
                     }
                 },
                 Source::List(lists) => match lists.get_as_series(row) {
-                    Some(cell) => put_list(&cell, o, &mut buffer)?,
+                    Some(cell) => put_list(&cell, o, flagged, &mut buffer)?,
                     None => {
                         null = true;
                         match o.fixed {
                             // The cell's bytes are there all the same.
                             Some(n) => {
-                                let size = match o.datatype {
-                                    "boolean" | "unsignedByte" => 1,
-                                    "short" => 2,
-                                    "int" | "float" | "floatComplex" => 4,
-                                    _ => 8,
-                                };
-                                let len = buffer.len();
-                                buffer.resize(len + n * size, 0);
+                                let none = Series::full_null(lists.name().clone(), n, lists.inner_dtype());
+                                buffer.extend_from_slice(&cells_of(&none, o, flagged)?);
                             }
                             None => put_count(0, &mut buffer),
                         }
                     }
                 },
             }
-            if null {
+            if null && flagged {
                 buffer[flags_at + i / 8] |= 0x80 >> (i % 8);
             }
         }
@@ -316,11 +450,19 @@ pub(crate) fn write_votable(table: &Table, out: &mut dyn Write) -> Result<()> {
         }
     }
     flush(&mut buffer, true)?;
-    out.write_all(b"</STREAM>\n</BINARY2>\n</DATA>\n</TABLE>\n</RESOURCE>\n</VOTABLE>\n").map_err(io)?;
-    Ok(())
+    out.write_all(format!("</STREAM>\n</{}>\n</DATA>\n", how.name()).as_bytes()).map_err(io)
 }
 
-fn put_list(cell: &Series, o: &Out, out: &mut Vec<u8>) -> Result<()> {
+/// The bytes of cells one after the other; a truth value that nothing else says to be missing is `?`.
+fn cells_of(series: &Series, o: &Out, flagged: bool) -> Result<Vec<u8>> {
+    let mut bytes = stored(series, o.null)?;
+    if !flagged && o.datatype == "boolean" {
+        bytes.iter_mut().filter(|b| **b == 0).for_each(|b| *b = b'?');
+    }
+    Ok(bytes)
+}
+
+fn put_list(cell: &Series, o: &Out, flagged: bool, out: &mut Vec<u8>) -> Result<()> {
     if let Some(len) = o.string_len {
         let texts = cell.str()?;
         put_count(texts.len() * len, out);
@@ -336,6 +478,6 @@ fn put_list(cell: &Series, o: &Out, out: &mut Vec<u8>) -> Result<()> {
         let per = if o.datatype.ends_with("Complex") { 2 } else { 1 };
         put_count(cell.len() / per, out);
     }
-    out.extend_from_slice(&stored(cell, o.null)?);
+    out.extend_from_slice(&cells_of(cell, o, flagged)?);
     Ok(())
 }

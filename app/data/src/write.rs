@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::sniff::ending;
+use crate::votable_write::Serialization;
 use crate::{Error, Result, RowSet, Table, atomic_write};
 
 /// Write `table` (of `rows` only those) to `path`, in the format its ending names: `.vot .xml
@@ -14,6 +15,20 @@ use crate::{Error, Result, RowSet, Table, atomic_write};
 /// [`Error::Format`] for an ending that is not known, a type the format does not have, or what
 /// the disk said (full, not writable) with what to do.
 pub fn write_table(table: &Table, rows: Option<&RowSet>, path: &Path) -> Result<()> {
+    write_table_as(table, rows, path, Serialization::default())
+}
+
+/// Whether `path` has an ending of VOTable, the only format that takes a [`Serialization`].
+#[must_use]
+pub fn is_votable(path: &Path) -> bool {
+    matches!(ending(path).as_str(), "vot" | "xml" | "votable")
+}
+
+/// [`write_table`] with the serialization of a VOTable; files of other endings have none and are written as ever.
+///
+/// # Errors
+/// As [`write_table`].
+pub fn write_table_as(table: &Table, rows: Option<&RowSet>, path: &Path, serialization: Serialization) -> Result<()> {
     let taken;
     let table = match rows {
         Some(rows) => {
@@ -54,11 +69,11 @@ pub fn write_table(table: &Table, rows: Option<&RowSet>, path: &Path) -> Result<
     atomic_write(path, |out| {
         if name.ends_with(".gz") {
             let mut gz = flate2::write::GzEncoder::new(out, flate2::Compression::new(4));
-            write_as(table, &ending, path, &mut gz)?;
+            write_as(table, &ending, path, serialization, &mut gz)?;
             gz.finish().map_err(|e| Error::io(path, e))?;
             return Ok(());
         }
-        write_as(table, &ending, path, out)
+        write_as(table, &ending, path, serialization, out)
     })
 }
 
@@ -66,7 +81,13 @@ pub fn write_table(table: &Table, rows: Option<&RowSet>, path: &Path) -> Result<
 ///
 /// # Errors
 /// [`Error::Polars`].
-pub fn notes(table: &Table, path: &Path) -> Result<Vec<String>> {
+pub fn notes(table: &Table, path: &Path, serialization: Serialization) -> Result<Vec<String>> {
+    if is_votable(path) {
+        let wide = crate::votable_write::widened(table, serialization)?;
+        return Ok(wide.into_iter().map(|(name, datatype)| format!(
+            "column '{name}' holds every value of its type and cells without one: it is written as {datatype}, which has a value to spare for them"
+        )).collect());
+    }
     let mut names = Vec::new();
     if matches!(ending(path).as_str(), "fits" | "fit" | "fts") {
         for column in table.frame().columns() {
@@ -91,6 +112,18 @@ pub fn notes(table: &Table, path: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// As [`write_table`], and what `fill` says.
 pub fn write_stream(path: &Path, fill: &mut dyn FnMut(&mut dyn FnMut(Table) -> Result<()>) -> Result<()>) -> Result<()> {
+    write_stream_as(path, Serialization::default(), fill)
+}
+
+/// [`write_stream`] with the serialization of a VOTable.
+///
+/// # Errors
+/// As [`write_stream`].
+pub fn write_stream_as(
+    path: &Path,
+    serialization: Serialization,
+    fill: &mut dyn FnMut(&mut dyn FnMut(Table) -> Result<()>) -> Result<()>,
+) -> Result<()> {
     let ending = ending(path);
     let packed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz") || e.eq_ignore_ascii_case("bz2"));
     match ending.as_str() {
@@ -113,12 +146,12 @@ pub fn write_stream(path: &Path, fill: &mut dyn FnMut(&mut dyn FnMut(Table) -> R
                 all.push(table);
                 Ok(())
             })?;
-            write_table(&Table::stacked(all)?, None, path)
+            write_table_as(&Table::stacked(all)?, None, path, serialization)
         }
     }
 }
 
-fn write_as(table: &Table, ending: &str, path: &Path, out: &mut dyn Write) -> Result<()> {
+fn write_as(table: &Table, ending: &str, path: &Path, serialization: Serialization, out: &mut dyn Write) -> Result<()> {
     match ending {
         "fits" | "fit" | "fts" => crate::fits_table::write_fits(table, out),
         "parquet" | "pq" => crate::parquet::write_parquet(table, out),
@@ -127,6 +160,6 @@ fn write_as(table: &Table, ending: &str, path: &Path, out: &mut dyn Write) -> Re
         "tsv" | "tab" => crate::csv::write_csv(table, b'\t', out),
         "ecsv" => crate::ecsv::write_ecsv(table, out),
         "npy" => crate::npy::write_npy_table(path, table, out),
-        _ => crate::votable_write::write_votable(table, out),
+        _ => crate::votable_write::write_votable(table, serialization, out),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use asterism_data::{ColumnMeta, Param, Table, write_table};
+use asterism_data::{ColumnMeta, Param, Serialization, Table, write_table, write_table_as};
 use polars::prelude::*;
 
 fn lists<T: PolarsNumericType>(name: &str, cells: &[Option<Vec<T::Native>>]) -> Column {
@@ -127,6 +127,13 @@ fn scratch(name: &str, table: &Table) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
+fn scratch_as(how: Serialization, table: &Table) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.vot");
+    write_table_as(table, None, &path, how).unwrap();
+    (folder, path)
+}
+
 struct Read {
     unit: Option<String>,
     ucd: Option<String>,
@@ -188,11 +195,13 @@ fn votlint_finds_nothing_wrong_with_a_votable() {
     if !have("stilts") {
         return;
     }
-    let (_folder, path) = scratch("all.vot", &every_type());
-    let out = Command::new("stilts").args(["votlint", "ucd=true", "unit=true"]).arg(&path).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    println!("judged by STILTS votlint: {said}");
-    assert!(out.status.success() && !said.contains("ERROR") && !said.contains("WARNING"), "{said}");
+    for how in Serialization::ALL {
+        let (_folder, path) = scratch_as(how, &every_type());
+        let out = Command::new("stilts").args(["votlint", "ucd=true", "unit=true"]).arg(&path).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        println!("{} judged by STILTS votlint: {said}", how.name());
+        assert!(out.status.success() && !said.contains("ERROR") && !said.contains("WARNING"), "{}: {said}", how.name());
+    }
 }
 
 #[test]
@@ -209,16 +218,18 @@ fn fitsverify_finds_nothing_wrong_with_a_fits_table() {
 fn astropy_reads_back_the_votable() {
     let Some(program) = python("astropy") else { return };
     let table = every_type();
-    let (_folder, path) = scratch("all.vot", &table);
-    let theirs = read_back(&program, "astropy-votable", &path);
-    // astropy gives an empty text and an empty array for a null, and holds NaN and null for the same.
-    compare("astropy", &table, &theirs, |name, a, b| match name {
-        "f32" | "f64" | "vector" => a.replace("null", "nan") == b.replace("null", "nan"),
-        "name" | "greek" => a == "null" && b.is_empty(),
-        "ragged" => a == "null" && b == "[]",
-        _ => false,
-    });
-    units_hold("astropy", &table, &theirs);
+    for how in Serialization::ALL {
+        let (_folder, path) = scratch_as(how, &table);
+        let theirs = read_back(&program, "astropy-votable", &path);
+        // astropy gives an empty text and an empty array for a null, and holds NaN and null for the same.
+        compare(&format!("astropy of {}", how.name()), &table, &theirs, |name, a, b| match name {
+            "f32" | "f64" | "vector" => a.replace("null", "nan") == b.replace("null", "nan"),
+            "name" | "greek" => a == "null" && b.is_empty(),
+            "ragged" => a == "null" && b == "[]",
+            _ => false,
+        });
+        units_hold("astropy", &table, &theirs);
+    }
 }
 
 #[test]

@@ -371,6 +371,9 @@ pub enum Command {
         rows: ExportRows,
         /// Where.
         to: PathBuf,
+        /// How the rows of a VOTable are written.
+        #[serde(default)]
+        serialization: asterism_data::Serialization,
     },
     /// List the files behind observations of MAST as a table of their own.
     ListProducts {

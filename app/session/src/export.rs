@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use asterism_archive::Client;
-use asterism_data::{ColumnMeta, Param, RowSet};
+use asterism_data::{ColumnMeta, Param, RowSet, Serialization};
 
 use crate::document::Dataset;
 use crate::error::{Error, Result};
@@ -20,11 +20,12 @@ pub fn write_whole(to: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Write rows of a dataset, with the coordinates of the map in front as columns more and the
-/// story of the rows as parameters. The ending of `to` says the format.
+/// story of the rows as parameters. The ending of `to` says the format,
+/// `serialization` how the rows of a VOTable are written.
 ///
 /// # Errors
 /// When the ending is not known or the file cannot be written; nothing half-written is left.
-pub fn table(dataset: &Dataset, rows: &RowSet, to: &Path) -> Result<Vec<String>> {
+pub fn table(dataset: &Dataset, rows: &RowSet, to: &Path, serialization: Serialization) -> Result<Vec<String>> {
     let mut table = (*dataset.table).clone();
     if let Some(map) = dataset.map().filter(|m| m.xy.len() == table.rows()) {
         for (name, values, description) in map_columns(map) {
@@ -41,8 +42,9 @@ pub fn table(dataset: &Dataset, rows: &RowSet, to: &Path) -> Result<Vec<String>>
     if !dataset.credit.is_empty() {
         table.params.push(param("credit", dataset.credit.clone(), "whom to thank"));
     }
-    asterism_data::write_table(&table, Some(rows), to)?;
-    Ok(asterism_data::write::notes(&table, to)?)
+    let table = table.take(rows)?;
+    asterism_data::write_table_as(&table, None, to, serialization)?;
+    Ok(asterism_data::write::notes(&table, to, serialization)?)
 }
 
 /// Coordinates and figures of a map as columns: `map_x, map_y` for two dimensions, `map_1…` else.

@@ -201,7 +201,7 @@ impl Session {
         self.start(format!("Send {count} rows"), dataset.id, false, move |handle| {
             handle.say("writing", 0, 0);
             let path = folder.join(format!("{number}.vot"));
-            crate::export::table(&dataset, &set, &path)?;
+            crate::export::table(&dataset, &set, &path, asterism_data::Serialization::default())?;
             handle.say("sending", 0, 0);
             let params = Value::map([("url", file_url(&path)), ("table-id", id.clone()), ("name", dataset.name.clone())]);
             let told = connection.send(to.as_deref(), "table.load.votable", params).map_err(Error::said)?;

@@ -333,6 +333,8 @@ pub struct ExportStep {
     pub of: Spanned<String>,
     /// Files; the ending says the format.
     pub to: Vec<String>,
+    /// How the rows of those that are VOTables are written: `binary2`, `tabledata`, `binary`.
+    pub serialization: Option<asterism_data::Serialization>,
 }
 
 /// `[[draw]]`
@@ -455,6 +457,11 @@ impl Parsed {
         }
         for e in &r.export {
             one_of(&e.of, "search or selection", &searches.iter().chain(&selects).copied().collect::<Vec<_>>())?;
+            if e.serialization.is_some() && !e.to.iter().any(|to| asterism_data::write::is_votable(to.as_ref())) {
+                return Err(
+                    self.wrong(e.of.span(), "serialization is of VOTables, and none of the files in `to` ends in .vot or .xml")
+                );
+            }
         }
         for d in &r.draw {
             for view in &d.views {

@@ -420,6 +420,7 @@ impl Play {
             (None, None) => return Ok(()),
         };
         activate(session, dataset)?;
+        let serialization = step.serialization.unwrap_or_default();
         let mut files: Vec<(String, PathBuf, ExportRows)> = Vec::new();
         for to in &step.to {
             for (n, rows) in rows.iter().enumerate() {
@@ -439,7 +440,7 @@ impl Play {
                 let count = s.export_rows(rows)?.count();
                 p.report.push(json!({"step": "export", "of": name, "to": to, "rows": count}));
                 p.files.push(path.clone());
-                s.apply(Command::Export { rows, to: path })
+                s.apply(Command::Export { rows, to: path, serialization })
             }));
         }
         Ok(())

@@ -40,6 +40,8 @@ use crate::store;
 
 pub use groups::outlier_scores;
 use groups::{Cluster, DensityKey, matrix};
+#[cfg(test)]
+pub(crate) use maps::compute_map_with;
 pub use maps::{compute_map, method_label, place_spread};
 use search::Found;
 
@@ -570,7 +572,7 @@ impl Session {
             Command::SendImage => self.interop_image(),
             Command::PointOut => self.interop_point(),
             Command::ShareSelection { on } => self.interop_share(on),
-            Command::Export { rows, to } => self.export(rows, to),
+            Command::Export { rows, to, serialization } => self.export(rows, to, serialization),
             Command::ListProducts { rows } => {
                 let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
                 let obsids = products::obsids(&dataset.table, &rows)?;

@@ -59,11 +59,15 @@ pub struct Search {
     /// Fail when the answer was cut off.
     #[arg(long)]
     complete: bool,
+    /// How the rows of a VOTable are written: binary2 (the default), tabledata or binary.
+    #[arg(long, value_name = "HOW")]
+    serialization: Option<data::Serialization>,
 }
 
 /// Ask an archive.
 pub fn search(a: &Search, _common: &Common) -> Outcome {
     let start = Instant::now();
+    let serialization = serialization_of(a.serialization, &a.output)?;
     let mut settings = Settings::load();
     if let Some(url) = &a.base_url {
         let url = url.trim_end_matches('/').to_owned();
@@ -173,7 +177,7 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
             }
         };
     }
-    data::write_table(&table, None, &a.output)?;
+    data::write_table_as(&table, None, &a.output, serialization)?;
     let entry = dataset.ledger.last();
     Ok(Done {
         json: json!({"service": a.service, "rows": table.rows(), "columns": table.columns().len(), "text": entry.map(|e| e.text.clone()), "output": a.output.display().to_string(),
@@ -216,6 +220,17 @@ pub struct Convert {
     /// Of a HATS catalogue only the files it meets are read.
     #[arg(long, value_name = "RA DEC RADIUS", allow_hyphen_values = true)]
     cone: Option<String>,
+    /// How the rows of a VOTable are written: binary2 (the default), tabledata or binary.
+    #[arg(long, value_name = "HOW")]
+    serialization: Option<data::Serialization>,
+}
+
+/// The words of `--serialization`.
+fn serialization_of(asked: Option<data::Serialization>, output: &std::path::Path) -> Result<data::Serialization, Ended> {
+    if asked.is_some() && !data::write::is_votable(output) {
+        return Err(Ended::Usage(format!("--serialization is of VOTables (.vot, .xml), and {} is none", output.display())));
+    }
+    Ok(asked.unwrap_or_default())
 }
 
 /// The words of `--cone`.
@@ -248,7 +263,7 @@ fn parse(text: &str) -> Result<Expr, Ended> {
 }
 
 /// A large file, chunk by chunk.
-fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>) -> Outcome {
+fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>, serialization: data::Serialization) -> Outcome {
     let start = Instant::now();
     let query = data::scan::Query { columns: a.columns.clone(), filter, max_rows: None };
     let bar = std::sync::Mutex::new(Bar::new());
@@ -259,7 +274,7 @@ fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>) 
         !interrupted()
     };
     let (mut found, mut columns, mut warnings) = (data::scan::Found::default(), 0, Vec::new());
-    data::write::write_stream(&a.output, &mut |write| {
+    data::write::write_stream_as(&a.output, serialization, &mut |write| {
         found = source.scan(&query, &progress, &mut |table| {
             columns = table.columns().len();
             for warning in &table.warnings {
@@ -282,6 +297,7 @@ fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>) 
 /// Write a table in another format.
 pub fn convert(a: &Convert) -> Outcome {
     let start = Instant::now();
+    let serialization = serialization_of(a.serialization, &a.output)?;
     let expr = a.expr.as_deref().map(parse).transpose()?;
     let cone = a.cone.as_deref().map(cone_of).transpose()?;
     let limit = data::scan::limit();
@@ -289,7 +305,7 @@ pub fn convert(a: &Convert) -> Outcome {
         && cone.is_none()
         && let Some(source) = data::scan::Source::larger_than(&a.input, limit.min(256 << 20))?
     {
-        return convert_part(a, &source, expr);
+        return convert_part(a, &source, expr, serialization);
     }
     let dataset = if a.input.is_dir() {
         let table = read_catalogue(a, cone, expr.as_ref())?;
@@ -315,9 +331,10 @@ pub fn convert(a: &Convert) -> Outcome {
     if interrupted() {
         return Err(Ended::Interrupted);
     }
-    data::write_table(&table, Some(&rows), &a.output)?;
+    let table = table.take(&rows)?;
+    data::write_table_as(&table, None, &a.output, serialization)?;
     let mut warnings = table.warnings.clone();
-    for note in data::write::notes(&table, &a.output)? {
+    for note in data::write::notes(&table, &a.output, serialization)? {
         eprintln!("asterism: {note}");
         warnings.push(note);
     }

@@ -36,6 +36,8 @@ pub enum Action {
     Copy(String, &'static str),
     /// Ask where, then write rows in the format of that ending.
     Export(ExportRows, &'static str),
+    /// Ask where, then write rows as a VOTable of this serialisation.
+    ExportVotable(ExportRows, asterism_data::Serialization),
     /// Ask where, then write the products' addresses.
     ExportProducts(ExportRows, &'static str),
     /// Ask for a folder, then download the products into it.

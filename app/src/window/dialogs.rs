@@ -28,8 +28,8 @@ pub enum Purpose {
     Session,
     /// A file for the recipe.
     Recipe,
-    /// A file for rows.
-    Export(ExportRows),
+    /// A file for rows, and how a VOTable has them.
+    Export(ExportRows, asterism_data::Serialization),
     /// A file for products' addresses.
     Products(ExportRows),
     /// A folder for products.
@@ -46,7 +46,7 @@ impl Purpose {
             Self::Open => "Open",
             Self::Session => "Save session",
             Self::Recipe => "Save recipe",
-            Self::Export(_) => "Export rows",
+            Self::Export(..) => "Export rows",
             Self::Products(_) => "Save products",
             Self::Download(_) => "Folder for the products",
             Self::Picture(_) => "Save picture",

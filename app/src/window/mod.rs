@@ -342,7 +342,12 @@ impl App {
                 }
                 self.say(about);
             }
-            Action::Export(rows, ending) => self.dialogs.pick(ctx, Purpose::Export(rows), format!("{}.{ending}", self.stem())),
+            Action::Export(rows, ending) => {
+                self.dialogs.pick(ctx, Purpose::Export(rows, Default::default()), format!("{}.{ending}", self.stem()))
+            }
+            Action::ExportVotable(rows, how) => {
+                self.dialogs.pick(ctx, Purpose::Export(rows, how), format!("{}.vot", self.stem()))
+            }
             Action::ExportProducts(rows, ending) => {
                 self.dialogs.pick(ctx, Purpose::Products(rows), format!("{}-products.{ending}", self.stem()))
             }
@@ -506,7 +511,7 @@ impl App {
             Purpose::Open => self.apply(ctx, actions::open_command(path)),
             Purpose::Session => self.apply(ctx, Command::SaveSession { to: path }),
             Purpose::Recipe => self.apply(ctx, Command::SaveRecipe { to: path }),
-            Purpose::Export(rows) => self.apply(ctx, Command::Export { rows, to: path }),
+            Purpose::Export(rows, serialization) => self.apply(ctx, Command::Export { rows, to: path, serialization }),
             Purpose::Download(rows) => self.apply(ctx, Command::Download { rows, to: path }),
             Purpose::Products(rows) => self.apply(ctx, Command::ExportProducts { rows, to: path }),
             Purpose::Picture(only) => self.save_picture(ctx, path, only),

@@ -1,10 +1,28 @@
 //! Step 6: rows, products, picture, session and recipe as files.
 
+use asterism_data::Serialization;
 use asterism_session::{Command, ExportRows, products};
 use egui::{Ui, vec2};
 
 use super::{Rail, kit};
 use crate::window::actions::{Action, FORMATS};
+
+/// The ways in which the rows of a VOTable can be written.
+fn serialisations(ui: &mut Ui, rows: ExportRows, actions: &mut Vec<Action>) {
+    for how in Serialization::ALL {
+        let about = match how {
+            Serialization::Binary2 => "Every blank, NaN and long integer comes back as it was; VOTable 1.3 and later",
+            Serialization::TableData => "XML that can be read by eye, about three times as large; blanks and NaN become one",
+            Serialization::Binary => {
+                "For programs older than VOTable 1.3; a value that is not in the column stands for a blank integer"
+            }
+        };
+        if ui.button(format!("{}…", how.name())).on_hover_text(about).clicked() {
+            actions.push(Action::ExportVotable(rows, how));
+            ui.close();
+        }
+    }
+}
 
 /// Draw the step.
 pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
@@ -60,8 +78,14 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
         ui.spacing_mut().button_padding.x = 4.0;
         for (name, ending) in FORMATS {
-            if kit::button(ui, name, any).clicked() {
+            let button = kit::button(ui, name, any);
+            if button.clicked() {
                 actions.push(Action::Export(rows, ending));
+            }
+            if ending == "vot" {
+                button
+                    .on_hover_text("As BINARY2; right click for TABLEDATA or BINARY")
+                    .context_menu(|ui| serialisations(ui, rows, actions));
             }
         }
     });
