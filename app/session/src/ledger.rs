@@ -101,7 +101,7 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
                 Event::Rows(table) => {
                     rows += table.rows();
                     let of = last.as_ref().and_then(|p| p.total).unwrap_or(0);
-                    handle.say(&format!("{rows} rows"), rows as u64, of);
+                    handle.say("rows", rows as u64, of);
                     on(Asked::Rows(table));
                 }
                 Event::Early(table) => on(Asked::Early(table)),
