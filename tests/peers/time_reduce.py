@@ -198,7 +198,7 @@ CASES = {
     "tsne-10k": ("fashion10k", "map", {}, {"openTSNE": 0.10, "manifolds-rs t-SNE": 0.5}),
     "tsne-70k": ("fashion", "map", {}, {"openTSNE": 0.20, "manifolds-rs t-SNE": 0.55}),
     "tsne-200k": ("syn200k", "map", {}, {"openTSNE": 0.20, "manifolds-rs t-SNE": 0.30}),
-    "tsne-1m": ("syn1m", "map", {"iterations": 0, "exaggeration": 0}, {}),
+    "tsne-1m": ("syn1m", "map", {"iterations": 0, "exaggeration": 0}, {"openTSNE": 0.20, "manifolds-rs t-SNE": 0.30}),
     "neighbours": ("fashion", "neighbours", {"neighbours": 90}, {"faiss": 0.40}),
     "umap": ("fashion", "map", {"method": "umap"}, {"umap-learn": 0.20}),
     "pacmap": ("fashion", "map", {"method": "pacmap"}, {"pacmap": 0.50}),
