@@ -193,7 +193,7 @@ pub enum Request {
         /// Objects to look for in a cross-match: right ascension and declination, degrees ICRS.
         #[serde(default)]
         objects: Vec<(f64, f64)>,
-        /// How far a match may be, degrees.
+        /// How far a match may be, degrees; 0.001 (3.6 arcsec) where none is given.
         #[serde(default)]
         radius_deg: Option<f64>,
         /// Stop after so many rows.
