@@ -1,3 +1,4 @@
 //! What the tests of the whole program share.
 
+pub mod archive;
 pub mod fuzz;

@@ -37,7 +37,8 @@ impl Dialect for Adql {
 /// What is wrong with a query, one sentence each; nothing where nothing was found. Without a list of tables only the grammar is looked at.
 pub fn check_adql(text: &str, schema: Option<&TapSchema>) -> Vec<String> {
     let text = text.trim();
-    if text.is_empty() {
+    // The address of a job stands where a query would.
+    if text.is_empty() || crate::jobs::job_address(text).is_some() {
         return Vec::new();
     }
     let text = text.trim_end_matches(';');

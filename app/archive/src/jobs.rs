@@ -183,15 +183,8 @@ impl Client {
         self.http.farewell(vec![Call::post_form(phase, &[("PHASE", "ABORT")]), remove], Duration::from_millis(120));
     }
 
-    fn run_job(
-        &self,
-        job: &Url,
-        start: bool,
-        max_rows: Option<usize>,
-        service: &str,
-        cancelled: Cancelled,
-        out: &Out,
-    ) -> Result<ReadEnd> {
+    /// Starts a job if it is wished, and waits until it is done.
+    fn ended_job(&self, job: &Url, start: bool, service: &str, cancelled: Cancelled, out: &Out) -> Result<Job> {
         out.send(Event::Job(job.to_string()));
         if start {
             let phase_url = self.http.url(&format!("{}/phase", trim(job)))?;
@@ -209,6 +202,56 @@ impl Client {
             }
             other => return Err(Error::service(service, format!("the job ended in phase {other}"))),
         }
+        Ok(state)
+    }
+
+    /// A service that cuts by jobs (SODA async, UWS): makes a job of the address that [`crate::datalink::ServiceDescriptor::address`]
+    /// made, waits for it, and fetches its results into the cache, each under the name that its address says. A job that is not
+    /// wanted any more is ended and removed on the server. `on` is told of the job ([`Event::Job`], [`Event::Progress`]).
+    ///
+    /// # Errors
+    /// As [`Client::fetch`]; [`Error::Service`] when the job failed, or ended without a result.
+    pub fn cut_by_job(&self, address: &str, cancelled: &dyn Fn() -> bool, on: &mut dyn FnMut(Event)) -> Result<Vec<PathBuf>> {
+        let whole = self.http.url(address)?;
+        let mut url = whole.clone();
+        url.set_query(None);
+        let pairs: Vec<(String, String)> = whole.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+        let fields: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let response =
+            self.http.send(&Call::post_form(url.clone(), &fields).accept("application/xml, */*").creates(), cancelled)?;
+        let service = response.service.clone();
+        let Some(job) = response.location().map(|l| same_scheme(l, &url)) else {
+            let bytes = self.http.read_head(response, 65_536, cancelled)?;
+            let message = crate::text::plain_words(&String::from_utf8_lossy(&bytes), 200);
+            return Err(Error::service(&service, format!("it made no job of the cut: {message}")));
+        };
+        let ended = self.ended_job(&job, true, &service, cancelled, &Out::new(on));
+        if let Err(Error::Cancelled) = ended {
+            self.drop_job(&job);
+        }
+        let state = ended.map_err(|e| left_behind(e, &job, 0))?;
+        if state.results.is_empty() {
+            return Err(Error::service(&service, "the job ended without a result: there may be no data at this place"));
+        }
+        let mut files = Vec::new();
+        for (_, href) in &state.results {
+            let url = job.join(href).map_err(|e| Error::service(&service, format!("the address of a result is wrong: {e}")))?;
+            let mut told = |done, of| on(Event::Progress { stage: "bytes".into(), done, of });
+            files.push(self.fetch(same_scheme(url, &job).as_str(), cancelled, &mut told)?);
+        }
+        Ok(files)
+    }
+
+    fn run_job(
+        &self,
+        job: &Url,
+        start: bool,
+        max_rows: Option<usize>,
+        service: &str,
+        cancelled: Cancelled,
+        out: &Out,
+    ) -> Result<ReadEnd> {
+        let state = self.ended_job(job, start, service, cancelled, out)?;
         let accept = "application/x-votable+xml, text/xml, */*";
         let first = self.http.url(&format!("{}/results/result", trim(job)))?;
         let response = match self.http.send(&Call::get(first).accept(accept), cancelled) {

@@ -591,6 +591,75 @@ fn cut_outs_are_addressed_by_soda() {
     }
 }
 
+/// A SODA service that cuts by jobs: the first look finds it at work, the second done, with two files.
+fn cutting(ends: &'static str) -> Replay {
+    let job = move |seen: &Seen, n: usize| {
+        let here = format!("http://{}/soda/async/7", seen.header("host").unwrap());
+        let (phase, more) = match n {
+            0 => ("EXECUTING", String::new()),
+            _ if ends == "COMPLETED" => {
+                let result = |i| format!("<uws:result id='{i}' xlink:href='{here}/results/{i}'/>");
+                (ends, format!("<uws:results>{}{}</uws:results>", result(1), result(2)))
+            }
+            _ => (ends, "<uws:errorSummary><uws:message>no pixels there</uws:message></uws:errorSummary>".into()),
+        };
+        Reply::bytes(format!(
+            "<uws:job xmlns:uws='http://www.ivoa.net/xml/UWS/v1.0' xmlns:xlink='http://www.w3.org/1999/xlink'>\
+             <uws:jobId>7</uws:jobId><uws:phase>{phase}</uws:phase>{more}</uws:job>"
+        ))
+    };
+    Replay::start(vec![
+        Route::new("POST", "/soda/async/7/phase", |_, _| Some(Reply::redirect(303, "/soda/async/7"))),
+        Route::new("POST", "/soda/async", |_, _| Some(Reply::redirect(303, "/soda/async/7"))),
+        Route::new("GET", "/soda/async/7/results/", |seen, _| {
+            let head = format!("{:<80}{:<80}", "SIMPLE  =                    T", "END");
+            Some(Reply::bytes(format!("{head:<2880}{}", seen.path().rsplit('/').next().unwrap())))
+        }),
+        Route::new("GET", "/soda/async/7/error", |_, _| Some(Reply::bytes("no pixels there"))),
+        Route::new("GET", "/soda/async/7", move |seen, n| Some(job(seen, n))),
+        Route::new("DELETE", "/soda/async/7", |_, _| Some(Reply::bytes(""))),
+    ])
+    .unwrap()
+}
+
+#[test]
+fn a_cut_out_by_a_job_is_waited_for_and_its_files_come() {
+    let cache = tempfile::tempdir().unwrap();
+    let of = |replay: &Replay| Client::new(Services { cache: Some(cache.path().into()), ..settings(&replay.base()) }).unwrap();
+    let replay = cutting("COMPLETED");
+    let address = format!("{}/soda/async?ID=ivo://a/b&CIRCLE=10+20+0.1", replay.base());
+    let mut jobs = Vec::new();
+    let files = of(&replay)
+        .cut_by_job(&address, GO_ON, &mut |event| {
+            if let Event::Job(url) = event {
+                jobs.push(url);
+            }
+        })
+        .unwrap();
+    assert_eq!(jobs, [format!("{}/soda/async/7", replay.base())]);
+    let ends: Vec<u8> = files.iter().map(|f| *std::fs::read(f).unwrap().last().unwrap()).collect();
+    assert_eq!(ends, b"12");
+    let asked = &replay.seen()[0];
+    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", "/soda/async"));
+    assert_eq!((asked.form("ID").as_deref(), asked.form("CIRCLE").as_deref()), (Some("ivo://a/b"), Some("10 20 0.1")));
+
+    let replay = cutting("ERROR");
+    let why =
+        of(&replay).cut_by_job(&address.replace(&address[..address.find("/soda").unwrap()], &replay.base()), GO_ON, &mut |_| {});
+    assert!(why.unwrap_err().to_string().contains("no pixels there"));
+
+    // Nobody waits any more: the job is ended and removed.
+    let replay = cutting("COMPLETED");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let result = of(&replay).cut_by_job(
+        &format!("{}/soda/async?ID=x", replay.base()),
+        &|| stop.load(std::sync::atomic::Ordering::Relaxed),
+        &mut |event| stop.store(matches!(event, Event::Progress { .. }), std::sync::atomic::Ordering::Relaxed),
+    );
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    assert!(replay.seen().iter().any(|s| s.method == "DELETE"));
+}
+
 #[test]
 fn links_that_lead_to_links_are_followed_and_not_for_ever() {
     // A document whose progenitor is a document whose progenitor is the first, and so on.

@@ -137,7 +137,7 @@ impl Catalogue {
             base = joined(location, primary);
         }
         let file = fetch(&joined(&base, "hats.properties")).or_else(|_| fetch(&joined(&base, "properties"))).map_err(|e| {
-            Error::format(&base, format!("is no HATS catalogue: it has neither hats.properties nor properties ({e})"))
+            Error::format(&base, format!("no HATS catalogue is there: it has neither hats.properties nor properties ({e})"))
         })?;
         let p = properties(&file)?;
         let said = |keys: &[&str]| keys.iter().find_map(|k| p.get(*k)).cloned();

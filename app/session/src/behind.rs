@@ -18,12 +18,12 @@ use std::sync::Arc;
 
 use asterism_archive::cutout::{CutoutFormat, Ps1Image, TessSector};
 use asterism_archive::datalink::{DataLinks, Link, ServiceDescriptor, named_services};
-use asterism_archive::{Client, Request, download};
+use asterism_archive::{Client, Event, Request, download};
 use asterism_data::{Part, Picture, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Ask, Command};
-use crate::document::{Dataset, ImageLayer, Layer};
+use crate::document::{Added, Dataset, ImageLayer, Layer};
 use crate::error::{Error, Result};
 use crate::jobs::{Handle, NoticeLevel};
 use crate::products;
@@ -412,28 +412,44 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn open_product(&mut self, address: String, name: String) -> Result<()> {
+    pub(crate) fn open_product(&mut self, address: String, name: String, by_job: bool) -> Result<()> {
         let (client, dataset) = (self.client()?, self.doc().dataset().map_or(0, |d| d.id));
         let name = if name.trim().is_empty() { last_name(&address) } else { name };
         self.start(format!("Open {name}"), dataset, false, move |handle| {
-            let path =
-                client.fetch(&address, &|| handle.cancelled(), &mut |done, of| handle.say("bytes", done, of.unwrap_or(0)))?;
+            let stop = || handle.cancelled();
+            let files = if by_job {
+                client.cut_by_job(&address, &stop, &mut |event| match event {
+                    Event::Progress { stage, done, of } if stage == "bytes" => handle.say("bytes", done, of.unwrap_or(0)),
+                    // Seconds since the job was made.
+                    Event::Progress { stage, .. } => handle.say(&stage, 0, 0),
+                    _ => {}
+                })?
+            } else {
+                vec![client.fetch(&address, &stop, &mut |done, of| handle.say("bytes", done, of.unwrap_or(0)))?]
+            };
             handle.say("reading", 0, 0);
-            let came = sort(&[path], &name)?;
-            handle.fact(move |s| s.land(dataset, came, &name));
+            let came = sort(&files, &name)?;
+            let added = Added::Product { address, name: name.clone(), by_job };
+            handle.fact(move |s| s.land(dataset, came, &name, added));
             Ok(())
         });
         Ok(())
     }
 
     /// Layers onto the table that was in front when they were asked for, tables beside it.
-    fn land(&mut self, dataset: u32, came: Came, name: &str) {
+    fn land(&mut self, dataset: u32, came: Came, name: &str, added: Added) {
         let images = came.layers.len();
         if images > 0 && self.dataset_by_id(dataset).is_some() {
             self.step("add image", false);
-            self.edit(dataset, |d| d.images.extend(came.layers));
-            let word = if images == 1 { "an image" } else { "images" };
-            self.notice(NoticeLevel::Info, format!("{name} is {word} of this table now: the view Image shows it"));
+            self.edit(dataset, |d| {
+                d.images.extend(came.layers);
+                d.added.push(added);
+            });
+            let text = match images {
+                1 => format!("{name} is an image of this table now: the view Image shows it"),
+                n => format!("{name}: {n} images of this table more, which the view Image shows"),
+            };
+            self.notice(NoticeLevel::Info, text);
         }
         let more = came.tables.len().saturating_sub(OPENED_AT_ONCE);
         for path in came.tables.into_iter().take(OPENED_AT_ONCE) {
@@ -510,7 +526,8 @@ impl Session {
                 came.tables.extend(one.tables);
             }
             let name = if came.tables.is_empty() { from.label() } else { "" };
-            handle.fact(move |s| s.land(dataset, came, name));
+            let added = Added::CutOut { at, from };
+            handle.fact(move |s| s.land(dataset, came, name, added));
             Ok(())
         });
         Ok(())

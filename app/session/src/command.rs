@@ -408,6 +408,9 @@ pub enum Command {
         address: String,
         /// For a person.
         name: String,
+        /// The address is of a service that makes a job of it (SODA async).
+        #[serde(default)]
+        by_job: bool,
     },
     /// Download one product into a folder.
     SaveProduct {

@@ -87,6 +87,70 @@ pub struct Dataset {
     pub loading: bool,
     /// Who to thank, for samples.
     pub credit: String,
+    /// What was added to the rows after they came, in order, so that a recipe can repeat it.
+    pub added: Vec<Added>,
+}
+
+/// With whom a table was matched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Partner {
+    /// Another table of the session.
+    Table {
+        /// Its id.
+        id: u32,
+        /// Its name then.
+        name: String,
+        /// Its positions; found by UCD or name when absent.
+        #[serde(default)]
+        columns: crate::lists::Columns,
+    },
+    /// A service.
+    Service(crate::lists::MatchBy),
+}
+
+/// What was added to the rows of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "added", rename_all = "kebab-case")]
+pub enum Added {
+    /// Columns of a match by position.
+    Match {
+        /// With whom.
+        with: Partner,
+        /// How.
+        how: crate::lists::Matching,
+        /// How many rows were asked about, when not all.
+        #[serde(default)]
+        rows: Option<usize>,
+    },
+    /// Images from an address.
+    Product {
+        /// Address or `mast:` URI.
+        address: String,
+        /// For a person.
+        name: String,
+        /// The address is of a service that makes a job of it.
+        #[serde(default)]
+        by_job: bool,
+    },
+    /// Images that a service cut.
+    CutOut {
+        /// Right ascension and declination, degrees ICRS.
+        at: (f64, f64),
+        /// Which service, and how large.
+        from: crate::behind::CutOut,
+    },
+}
+
+impl Added {
+    /// What a match calls the rows that it did not find; empty for anything else.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Match { with: Partner::Table { name, .. }, .. } => format!("not found in {name}"),
+            Self::Match { with: Partner::Service(by), .. } => format!("not found in {}", by.label()),
+            _ => String::new(),
+        }
+    }
 }
 
 impl Dataset {

@@ -198,7 +198,7 @@ impl Session {
         let whom = to.as_deref().and_then(name_of);
         let count = set.count();
         let whole = count == dataset.table.rows();
-        self.start(format!("Send {count} rows"), dataset.id, false, move |handle| {
+        self.start(format!("Send {}", crate::words::rows(count)), dataset.id, false, move |handle| {
             handle.say("writing", 0, 0);
             let path = folder.join(format!("{number}.vot"));
             crate::export::table(&dataset, &set, &path, asterism_data::Serialization::default())?;

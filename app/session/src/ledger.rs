@@ -265,6 +265,7 @@ pub fn probe(question: &Ask, table: Table, spectra: Option<Arc<SpectraColumn>>, 
         rule: None,
         loading: false,
         credit: String::new(),
+        added: Vec::new(),
     }
 }
 

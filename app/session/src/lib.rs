@@ -40,6 +40,7 @@ pub mod settings;
 pub mod sky;
 pub mod store;
 pub mod tap_jobs;
+pub mod words;
 
 pub use asterism_archive as archive;
 pub use asterism_data as data;

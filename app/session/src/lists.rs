@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Ask, Command, ExportRows, SelectMode};
-use crate::document::Dataset;
+use crate::document::{Added, Dataset, Partner};
 use crate::error::{Error, Result};
 use crate::jobs::{Handle, NoticeLevel};
 use crate::select::Provenance;
@@ -291,6 +291,7 @@ struct Made {
     found: usize,
     other: String,
     warnings: Vec<String>,
+    added: Added,
 }
 
 impl Session {
@@ -310,7 +311,12 @@ impl Session {
         self.start(format!("Match {} with {}", front.name, other.name), front.id, false, move |handle| {
             let matches = pairs(&a, &b, &how, handle)?;
             handle.say("columns", 0, 0);
-            finish(&front, &other.table, &matches, &how, other.name.clone(), Vec::new(), None, handle)
+            let added = Added::Match {
+                with: Partner::Table { id: other.id, name: other.name.clone(), columns },
+                how: how.clone(),
+                rows: None,
+            };
+            finish(&front, &other.table, &matches, &how, other.name.clone(), Vec::new(), None, added, handle)
         });
         Ok(())
     }
@@ -350,7 +356,9 @@ impl Session {
                 }
             }
             let matches = pairs(&a, &b, &how, handle)?;
-            finish(&front, &other, &matches, &how, by.label(), warnings, Some(&chosen), handle)
+            let some = (chosen.count() < a.len()).then(|| chosen.count());
+            let added = Added::Match { with: Partner::Service(by.clone()), how: how.clone(), rows: some };
+            finish(&front, &other, &matches, &how, by.label(), warnings, Some(&chosen), added, handle)
         });
         Ok(())
     }
@@ -362,7 +370,10 @@ impl Session {
             return self.notice(NoticeLevel::Error, text);
         }
         self.step("match", true);
-        self.edit(id, |d| d.table = Arc::new(made.table));
+        self.edit(id, |d| {
+            d.table = Arc::new(made.table);
+            d.added.push(made.added);
+        });
         let missed = made.missed.count();
         if missed > 0 {
             let name = format!("not found in {}", made.other);
@@ -376,10 +387,11 @@ impl Session {
 }
 
 fn sentence(found: usize, missed: usize, other: &str) -> String {
+    let found = crate::words::rows(found);
     match missed {
-        0 => format!("{found} rows matched with {other}; all were found"),
-        1 => format!("{found} rows matched with {other}; 1 was not found: it is a subset now"),
-        n => format!("{found} rows matched with {other}; {n} were not found: they are a subset now"),
+        0 => format!("{found} matched with {other}; all were found"),
+        1 => format!("{found} matched with {other}; 1 was not found: it is a subset now"),
+        n => format!("{found} matched with {other}; {} were not found: they are a subset now", crate::words::count(n)),
     }
 }
 
@@ -392,6 +404,7 @@ fn finish(
     name: String,
     warnings: Vec<String>,
     asked: Option<&RowSet>,
+    added: Added,
     handle: &Handle,
 ) -> Result<()> {
     let keep = if how.into == MatchInto::Pairs { Keep::Found } else { Keep::AllA };
@@ -404,7 +417,7 @@ fn finish(
     let id = front.id;
     if how.into == MatchInto::Columns {
         let on = front.table.clone();
-        let made = Made { table, missed, found, other: name, warnings };
+        let made = Made { table, missed, found, other: name, warnings, added };
         handle.fact(move |s| s.matched(id, &on, made));
         return Ok(());
     }

@@ -4,6 +4,7 @@
 //! is told with its line. The window writes the same form with *Save recipe*, and *Copy as recipe*
 //! beside each step gives one step of it.
 
+mod added;
 mod write;
 
 use std::ops::Range;
@@ -19,7 +20,9 @@ use crate::error::{Error, Result};
 use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Weights};
 use crate::select::{Plot, Provenance, Shape};
 use crate::sky::{Projection, SkyFrame};
+use write::quoted;
 
+pub use added::{ImageStep, MatchStep, step_added};
 pub use write::{of_document, params_text, step_features, step_map, step_search, step_select};
 
 /// A whole recipe.
@@ -31,6 +34,12 @@ pub struct Recipe {
     /// Questions.
     #[serde(default)]
     pub search: Vec<SearchStep>,
+    /// Columns from other tables and services, by position.
+    #[serde(default, rename = "match")]
+    pub matches: Vec<MatchStep>,
+    /// Images of a search's field.
+    #[serde(default)]
+    pub image: Vec<ImageStep>,
     /// Rows to vectors.
     #[serde(default)]
     pub features: Vec<FeaturesStep>,
@@ -341,13 +350,30 @@ pub struct ExportStep {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrawStep {
-    /// `scatter:MAP`, `spectra:SEARCH`, `image:SEARCH`, `histogram:COLUMN`.
+    /// `scatter:MAP`, `spectra:SEARCH`, `sky?frame=galactic`, …: of a kind of [`VIEWS`].
     pub views: Vec<Spanned<String>>,
     /// File, `.png`, `.svg` or `.pdf`.
     pub to: String,
     /// `1600x1000`.
     pub size: Option<String>,
 }
+
+/// Kinds of views that can be drawn: `KIND`, `KIND:OF`, `KIND:OF?NAME=VALUE&…`, where OF is a map, a search or a column.
+pub const VIEWS: [&str; 13] = [
+    "scatter",
+    "sky",
+    "spectra",
+    "light-curves",
+    "image",
+    "histogram",
+    "histograms",
+    "gallery",
+    "table",
+    "components",
+    "explain",
+    "maps",
+    "subsets",
+];
 
 /// A recipe with its text, to tell lines.
 pub struct Parsed {
@@ -396,8 +422,20 @@ impl Parsed {
         let searches: Vec<&str> = r.search.iter().map(|s| s.name.as_str()).collect();
         let features: Vec<&str> = r.features.iter().map(|s| s.name.as_str()).collect();
         let maps: Vec<&str> = r.map.iter().map(|s| s.name.as_str()).collect();
+        let matches = r.matches.iter().map(|m| m.name.as_str());
         let selects: Vec<&str> =
-            r.select.iter().map(|s| s.name.as_str()).chain(r.cluster.iter().map(|c| c.name.as_str())).collect();
+            r.select.iter().map(|s| s.name.as_str()).chain(r.cluster.iter().map(|c| c.name.as_str())).chain(matches).collect();
+        for m in &r.matches {
+            one_of(&m.of, "search", &searches)?;
+            if let Some(with) = &m.with {
+                one_of(with, "search", &searches)?;
+            }
+            m.check(self)?;
+        }
+        for i in &r.image {
+            one_of(&i.of, "search", &searches)?;
+            i.check(self)?;
+        }
         for f in &r.features {
             one_of(&f.of, "search", &searches)?;
             let given = [f.columns.is_some(), f.spectra.is_some(), f.light_curves.is_some(), f.images.is_some()];
@@ -465,14 +503,9 @@ impl Parsed {
         }
         for d in &r.draw {
             for view in &d.views {
-                let (kind, _) = view.get_ref().split_once(':').unwrap_or((view.get_ref(), ""));
-                if !["scatter", "spectra", "image", "histogram"].contains(&kind) {
-                    return Err(self.wrong(
-                        view.span(),
-                        format!(
-                            "no view is named '{kind}': there are scatter:MAP, spectra:SEARCH, image:SEARCH, histogram:COLUMN"
-                        ),
-                    ));
+                let kind = view.get_ref().split([':', '?']).next().unwrap_or_default();
+                if !VIEWS.contains(&kind) {
+                    return Err(self.wrong(view.span(), format!("no view is named '{kind}': there are {}", VIEWS.join(", "))));
                 }
             }
         }

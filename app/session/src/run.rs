@@ -17,7 +17,9 @@ use crate::document::Dataset;
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::products::ProductKind;
-use crate::recipe::{ClusterStep, DrawStep, ExportStep, MapStep, Parsed, RefineStep, SearchStep, SelectStep};
+use crate::recipe::{
+    ClusterStep, DrawStep, ExportStep, ImageStep, MapStep, MatchStep, Parsed, RefineStep, SearchStep, SelectStep,
+};
 use crate::select::{Plot, Provenance, Shape};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -121,6 +123,16 @@ impl Play {
             let again = step.clone();
             play.then(move |p, s| p.search(s, &again));
             play.then(move |p, s| p.searched(s, &step));
+        }
+        for step in &parsed.recipe.matches {
+            let (step, again) = (step.clone(), step.clone());
+            play.then(move |p, s| p.match_rows(s, &again));
+            play.then(move |p, s| p.matched(s, &step));
+        }
+        for step in &parsed.recipe.image {
+            let (step, again) = (step.clone(), step.clone());
+            play.then(move |p, s| p.image(s, &again));
+            play.then(move |p, s| p.shown(s, &step));
         }
         for step in &parsed.recipe.features {
             let step = step.clone();
@@ -247,6 +259,54 @@ impl Play {
         self.truncated |= d.table.truncated;
         self.report.push(json!({"step": "search", "name": step.name, "rows": d.table.rows(), "columns": d.table.columns().len(),
             "truncated": d.table.truncated, "warnings": d.table.warnings, "seconds": self.seconds()}));
+        Ok(())
+    }
+
+    fn match_rows(&mut self, session: &mut Session, step: &MatchStep) -> Result<()> {
+        self.begin(format!("match {}", step.of.get_ref()));
+        activate(session, self.names.searches[step.of.get_ref()])?;
+        self.before = front(session)?.subsets.iter().map(|s| s.id).collect();
+        let how = step.how(&self.parsed)?;
+        let services = &session.settings().services;
+        let command = match (step.by(services), &step.with) {
+            (Some(by), _) => Command::MatchService { by, rows: ExportRows::All, how },
+            (None, Some(with)) => {
+                let columns = step.with_columns.clone().map(|[a, b]| (a, b));
+                Command::MatchTables { with: self.names.searches[with.get_ref()], columns, how }
+            }
+            (None, None) => return Ok(()),
+        };
+        session.apply(command)
+    }
+    fn matched(&mut self, session: &mut Session, step: &MatchStep) -> Result<()> {
+        let d = front(session)?;
+        let missed: Vec<&Arc<crate::document::Subset>> = d.subsets.iter().filter(|s| !self.before.contains(&s.id)).collect();
+        let count: usize = missed.iter().map(|s| s.rows.count()).sum();
+        self.report.push(json!({"step": "match", "name": step.name, "rows": d.table.rows(), "columns": d.table.columns().len(),
+            "not_found": count, "seconds": self.seconds()}));
+        for subset in &missed {
+            let name = Some(step.name.clone());
+            session.apply(Command::EditSubset { id: subset.id, name, colour: None, visible: None })?;
+        }
+        self.names.subsets.insert(step.name.clone(), (d.id, missed.iter().map(|s| s.id).collect()));
+        Ok(())
+    }
+
+    fn image(&mut self, session: &mut Session, step: &ImageStep) -> Result<()> {
+        self.begin(format!("image {}", step.name));
+        activate(session, self.names.searches[step.of.get_ref()])?;
+        match (&step.address, &step.cut, step.at) {
+            (Some(address), ..) => {
+                session.apply(Command::OpenProduct { address: address.clone(), name: step.name.clone(), by_job: step.by_job })
+            }
+            (None, Some(from), Some([ra, dec])) => session.apply(Command::CutOut { at: (ra, dec), from: from.clone() }),
+            _ => Ok(()),
+        }
+    }
+    fn shown(&mut self, session: &mut Session, step: &ImageStep) -> Result<()> {
+        activate(session, self.names.searches[step.of.get_ref()])?;
+        let images = front(session)?.images.len();
+        self.report.push(json!({"step": "image", "name": step.name, "images": images, "seconds": self.seconds()}));
         Ok(())
     }
 

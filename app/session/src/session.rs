@@ -581,7 +581,7 @@ impl Session {
             Command::ReadProducts { column, kind, rows } => self.read_products(column, kind, rows),
             Command::Download { rows, to } => self.download(rows, to),
             Command::LookBehind { row } => self.look_behind(row),
-            Command::OpenProduct { address, name } => self.open_product(address, name),
+            Command::OpenProduct { address, name, by_job } => self.open_product(address, name, by_job),
             Command::SaveProduct { address, name, to } => self.save_product(address, name, to),
             Command::FindCutOuts { at } => self.find_cut_outs(at),
             Command::CutOut { at, from } => self.cut_out(at, from),
@@ -771,7 +771,7 @@ impl Session {
             return Err(Error::said("rows are still arriving: wait for the search to end, or cancel it"));
         }
         let (rows, client, id) = (self.export_rows(rows)?, self.client()?, dataset.id);
-        self.start(format!("Read {} of {} rows", kind.word(), rows.count()), id, false, move |handle| {
+        self.start(format!("Read {} of {}", kind.word(), crate::words::rows(rows.count())), id, false, move |handle| {
             handle.say("fetching", 0, rows.count() as u64);
             let tell = |done: usize, of: usize| {
                 handle.say("fetching", done as u64, of as u64);

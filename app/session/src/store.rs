@@ -67,6 +67,8 @@ struct DatasetKept {
     /// Absent in files of earlier programs.
     #[serde(default)]
     rule: Option<FittedRule>,
+    #[serde(default)]
+    added: Vec<crate::document::Added>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -169,6 +171,7 @@ pub fn save(doc: &Document, to: &Path) -> Result<()> {
             image_sources: d.images.iter().map(|i| i.source.clone()).collect(),
             credit: d.credit.clone(),
             rule: d.rule.as_deref().cloned(),
+            added: d.added.clone(),
         });
     }
     let manifest = Manifest {
@@ -313,6 +316,7 @@ pub fn open(path: &Path) -> Result<Document> {
             rule: d.rule.filter(|r| !r.path.is_empty()).map(Arc::new),
             loading: false,
             credit: d.credit,
+            added: d.added,
         }));
     }
     Ok(Document {

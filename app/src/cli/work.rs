@@ -421,7 +421,7 @@ pub fn run(a: &Run, common: &Common) -> Outcome {
         // The dataset in front is the one that the first named view belongs to.
         let of = names
             .iter()
-            .filter_map(|n| n.split_once(':').map(|(_, of)| of))
+            .filter_map(|n| n.split_once('?').map_or(n.as_str(), |(name, _)| name).split_once(':').map(|(_, of)| of))
             .find_map(|of| ran.names.searches.get(of).copied().or_else(|| ran.names.maps.get(of).map(|m| m.0)));
         if let Some(id) = of {
             ran.activate(id)?;

@@ -198,12 +198,6 @@ impl BehindPane {
             .find(|t| !t.is_empty())
             .unwrap_or(if soda { "Cut out a part of the data" } else { "Service" });
         section(ui, cx, &format!("{} · {about}", if soda { "SODA" } else { "Service" }));
-        if !service.is_sync() {
-            let text = "This service makes a job of each cut; only services that answer at once are asked here. Its address:";
-            kit::note(ui, cx.theme.third, text);
-            ui.add(egui::Label::new(RichText::new(&service.access_url).font(theme::mono(11.0))).truncate());
-            return;
-        }
         let mut values: Vec<(String, String)> = Vec::new();
         for param in service.params.iter().filter(|p| p.is_open() && !p.name.eq_ignore_ascii_case("ID")) {
             let key = format!("{index}/{}", param.name);
@@ -219,13 +213,18 @@ impl BehindPane {
         }
         let id = link.map(|l| l.id.clone()).unwrap_or_default();
         let name = link.map(|l| l.id.rsplit(['/', '?', '#']).next().unwrap_or("").to_owned()).filter(|n| !n.is_empty());
-        let word = if soda { "Cut out" } else { "Ask the service" };
-        if kit::button(ui, word, true).on_hover_text("Fetch it and show it").clicked() {
+        let (word, by_job) = (if soda { "Cut out" } else { "Ask the service" }, !service.is_sync());
+        let help = if by_job {
+            "The service makes a job of it; what it cuts is shown when the job is done"
+        } else {
+            "Fetch it and show it"
+        };
+        if kit::button(ui, word, true).on_hover_text(help).clicked() {
             let pairs: Vec<(&str, &str)> = values.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             match service.address(&pairs, &|_| Some(id.clone()).filter(|t| !t.is_empty())) {
                 Ok(address) => {
                     let name = name.map_or_else(|| about.to_owned(), |n| format!("{n}, cut"));
-                    cx.commands.push(Command::OpenProduct { address, name });
+                    cx.commands.push(Command::OpenProduct { address, name, by_job });
                 }
                 Err(e) => cx.shared.wishes.push(Wish::Say(e.to_string())),
             }
@@ -382,7 +381,7 @@ fn line(ui: &mut Ui, cx: &mut Cx<'_>, link: &Link) {
                 let help = "Fetch it and show it: an image of this table, or a table of its own";
                 if open.on_hover_text(help).clicked() {
                     let address = link.access_url.clone();
-                    cx.commands.push(Command::OpenProduct { address, name: name.clone() });
+                    cx.commands.push(Command::OpenProduct { address, name: name.clone(), by_job: false });
                 }
             }
             let kind = short_type(&link.content_type);

@@ -78,8 +78,11 @@ pub fn offer(ui: &mut Ui, cx: &mut Cx<'_>, dataset: &Dataset, kind: ProductKind,
     ui.data_mut(|d| d.insert_temp(id, column.clone()));
     ui.add_space(6.0);
     let can = selected > 0 || count <= OFFER_ALL;
-    let of = if selected > 0 { "selected rows" } else { "rows" };
-    let name = format!("Read {word} of {} {of}", format::count(count));
+    let name = if selected > 0 {
+        format!("Read {word} of {} selected row{}", format::count(count), if count == 1 { "" } else { "s" })
+    } else {
+        format!("Read {word} of {}", format::rows(count))
+    };
     let button =
         egui::Button::new(RichText::new(name).color(cx.theme.on_accent)).fill(cx.theme.accent_fill).min_size(vec2(0.0, 26.0));
     if ui

@@ -169,7 +169,7 @@ pub fn view(dataset: &Dataset, kind: &str, of: &str, options: &str) -> Result<Pa
         "maps" => Pane::Maps(Default::default()),
         "subsets" => Pane::Subsets(Default::default()),
         _ => {
-            let known = "scatter, sky, spectra, light-curves, image, histogram, histograms, gallery, table, components, explain, maps, subsets";
+            let known = asterism_session::recipe::VIEWS.join(", ");
             return Err(Error::said(format!("no view is named '{kind}': there are {known}")));
         }
     };

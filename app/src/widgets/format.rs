@@ -70,23 +70,7 @@ pub fn figure(v: f64) -> String {
     }
 }
 
-/// A count with thin groups of three: `12,345`.
-pub fn count(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(c);
-    }
-    text
-}
-
-/// `1 row`, `2 rows`.
-pub fn rows(n: usize) -> String {
-    if n == 1 { "1 row".into() } else { format!("{} rows", count(n)) }
-}
+pub use asterism_session::words::{count, rows};
 
 /// A unit in the way it is printed: `Angstrom` → `Å`, `10**-20 erg/s/cm**2` with raised powers.
 pub fn unit(text: &str) -> String {

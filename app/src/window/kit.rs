@@ -11,18 +11,7 @@ pub const LABEL_PT: f32 = 92.0;
 pub use crate::widgets::format::{figure, seconds};
 pub use crate::widgets::text::elided;
 
-/// 1600 → `1,600`.
-pub fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
+pub use asterism_session::words::count as thousands;
 
 /// A step of the rail: number, name, summary on the right, folding open.
 pub fn step(ui: &mut Ui, theme: &Theme, number: u8, name: &str, summary: &str, open: &mut bool, body: impl FnOnce(&mut Ui)) {
@@ -133,6 +122,16 @@ pub fn primary(ui: &mut Ui, theme: &Theme, name: &str, enabled: bool) -> Respons
 /// Any other button.
 pub fn button(ui: &mut Ui, name: &str, enabled: bool) -> Response {
     ui.add_enabled(enabled, egui::Button::new(name).min_size(vec2(0.0, 26.0)))
+}
+
+/// A small button with a triangle that points down: what belongs to the button before it. The name is for those who do not see it.
+pub fn caret(ui: &mut Ui, theme: &Theme, name: &str, enabled: bool) -> Response {
+    let response = ui.add_enabled(enabled, egui::Button::new("").min_size(vec2(16.0, 26.0)));
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
+    let (c, colour) = (response.rect.center(), if enabled { theme.second } else { theme.context });
+    let corners = vec![c + vec2(-3.5, -2.0), c + vec2(3.5, -2.0), c + vec2(0.0, 2.5)];
+    ui.painter().add(egui::Shape::convex_polygon(corners, colour, Stroke::NONE));
+    response
 }
 
 /// A word that can be pressed, in the second colour, with no box until the cursor is on it.

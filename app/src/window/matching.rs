@@ -1,6 +1,6 @@
 //! The dialog that matches the table in front: with another table, or with a service.
 
-use asterism_session::archive::Kind;
+use asterism_session::archive::{Kind, TapSchema, TapTable};
 use asterism_session::data::crossmatch::Find;
 use asterism_session::lists::{MatchBy, MatchInto, Matching};
 use asterism_session::{Command, Dataset, ExportRows};
@@ -125,6 +125,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         .collect();
     let selected = app.session.doc().selection.rows.count();
     form.selection &= selected > 0;
+    let schema = if let With::Tap(base) = &form.with { app.session.schema(base) } else { None };
     let (mut done, mut dropped) = (false, false);
     let closed = dialogs::modal(ui, "match", &theme, 470.0, |ui| {
         let title = if form.service { "Match with a service" } else { "Match two tables" };
@@ -147,7 +148,18 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         });
         if matches!(form.with, With::Tap(_)) {
             kit::row(ui, &theme, "Its table", "As it stands in a query, with its schema", |ui| {
-                kit::text(ui, &theme, &mut form.table, "schema.table");
+                let tables = schema.as_ref().map_or(0, |s| s.tables.len());
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    let more = kit::caret(ui, &theme, "Tables of the service", tables > 0)
+                        .on_hover_text("The tables of the service that have what is typed in their names")
+                        .on_disabled_hover_text("The service has not told its tables yet");
+                    egui::Popup::menu(&more).show(|ui| {
+                        if let Some(schema) = &schema {
+                            tables_of(ui, &mut form, schema);
+                        }
+                    });
+                    kit::text(ui, &theme, &mut form.table, "schema.table");
+                });
             });
         }
         kit::row(ui, &theme, "Radius", "How far apart a pair may be", |ui| {
@@ -167,6 +179,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             ];
             for (find, name, help) in names {
                 ui.radio_value(&mut form.find, find, name).on_hover_text(help);
+                ui.add_space(8.0);
             }
         });
         kit::row(ui, &theme, "Becomes", "What is made of it", |ui| {
@@ -232,6 +245,40 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn numbers(dataset: &Dataset) -> Vec<String> {
     let table = &dataset.table;
     (0..table.columns().len()).filter(|i| table.is_numeric(*i)).map(|i| table.columns()[i].name.clone()).collect()
+}
+
+/// Tables in the list at most; typing makes it shorter.
+const MOST_LISTED: usize = 200;
+
+/// The tables of the service, to be chosen; one that marks its positions fills in their columns.
+fn tables_of(ui: &mut Ui, form: &mut Form, schema: &TapSchema) {
+    ui.set_min_width(320.0);
+    let typed = form.table.trim().to_lowercase();
+    // A name that was chosen is no reason to hide the others.
+    let whole = schema.tables.iter().any(|t| t.name.to_lowercase() == typed);
+    let fits = |t: &&TapTable| typed.is_empty() || whole || t.name.to_lowercase().contains(&typed);
+    egui::ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+        let mut none = true;
+        for table in schema.tables.iter().filter(fits).take(MOST_LISTED) {
+            none = false;
+            if ui.button(&table.name).on_hover_text(&table.description).clicked() {
+                form.table.clone_from(&table.name);
+                let of = |axis: &str| {
+                    let ucd = format!("pos.eq.{axis}");
+                    let main = table.columns.iter().find(|c| c.ucd.to_lowercase().starts_with(&format!("{ucd};meta.main")));
+                    let any = || table.columns.iter().find(|c| c.ucd.to_lowercase().starts_with(&ucd));
+                    main.or_else(any).map(|c| c.name.clone())
+                };
+                if let (Some(ra), Some(dec)) = (of("ra"), of("dec")) {
+                    (form.columns[2], form.columns[3]) = (ra, dec);
+                }
+                ui.close();
+            }
+        }
+        if none {
+            ui.label("No table of the service has this in its name.");
+        }
+    });
 }
 
 fn pick(ui: &mut Ui, name: &str, with: &mut With, list: &[(With, String)], none: &str) {

@@ -15,12 +15,14 @@ pub struct Form {
     text: String,
     keep: bool,
     wrong: String,
+    /// Not drawn yet: the field takes the keys.
+    fresh: bool,
 }
 
 impl Form {
     /// A fresh one.
     pub fn new() -> Self {
-        Self { keep: keyring::supported(), ..Self::default() }
+        Self { keep: keyring::supported(), fresh: true, ..Self::default() }
     }
 }
 
@@ -39,7 +41,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.add_space(8.0);
         kit::field_look(ui, &theme);
         let edit = egui::TextEdit::singleline(&mut form.text).password(true).hint_text("token").desired_width(f32::INFINITY);
-        ui.add(edit).accessible_name("Token");
+        let edit = ui.add(edit).accessible_name("Token");
+        if std::mem::take(&mut form.fresh) {
+            edit.request_focus();
+        }
         ui.add_space(4.0);
         if keyring::supported() {
             ui.checkbox(&mut form.keep, "Keep it in the keyring of this desktop");

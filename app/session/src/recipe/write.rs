@@ -361,6 +361,10 @@ pub fn of_document(doc: &Document) -> String {
         s.push_str(&text);
     };
     add(step_search(d));
+    for added in &d.added {
+        add(step_added(doc, d, added));
+    }
+    let matched: Vec<String> = d.added.iter().map(crate::document::Added::name).collect();
     let mut named: Vec<(&Features, String)> = Vec::new();
     for map in &d.maps {
         if !named.iter().any(|(f, _)| **f == map.features) {
@@ -382,6 +386,8 @@ pub fn of_document(doc: &Document) -> String {
                 add(text);
                 exports.push(subset.name.clone());
             }
+            // The match above makes it.
+            None if matched.contains(&subset.name) => {}
             None => add(format!(
                 "# Subset '{}' ({} rows) was made of several gestures or pointed at: a recipe cannot repeat it.\n",
                 subset.name,

@@ -25,12 +25,12 @@ impl Session {
     }
     pub(super) fn export(&mut self, rows: ExportRows, to: PathBuf, serialization: asterism_data::Serialization) -> Result<()> {
         let (dataset, rows) = (self.front()?, self.export_rows(rows)?);
-        self.start(format!("Export {} rows", rows.count()), dataset.id, false, move |handle| {
+        self.start(format!("Export {}", crate::words::rows(rows.count())), dataset.id, false, move |handle| {
             handle.say("writing", 0, 0);
             let count = rows.count();
             let notes = crate::export::table(&dataset, &rows, &to, serialization)?;
             handle.fact(move |s| {
-                s.notice(NoticeLevel::Info, format!("Wrote {count} rows to {}", to.display()));
+                s.notice(NoticeLevel::Info, format!("Wrote {} to {}", crate::words::rows(count), to.display()));
                 notes.into_iter().for_each(|note| s.notice(NoticeLevel::Warning, note));
             });
             Ok(())

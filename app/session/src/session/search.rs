@@ -4,6 +4,7 @@
 //! only those of a later search are, since they make a subset.
 
 use super::*;
+use crate::words::count;
 
 impl Session {
     pub(crate) fn search(&mut self, name: String, ask: Ask) -> Result<()> {
@@ -33,6 +34,7 @@ impl Session {
             rule: None,
             loading: true,
             credit: String::new(),
+            added: Vec::new(),
         };
         self.doc.datasets.push(Arc::new(dataset));
         self.doc.active = self.doc.datasets.len() - 1;
@@ -143,15 +145,15 @@ impl Session {
                 let text = match d.plan() {
                     Some(plan) => format!("{}: {plan}; 'Get the rest' asks for the parts that are not here", d.name),
                     None => format!(
-                        "{}: the answer was cut off by a limit after {} rows; 'Get the rest' asks for all",
+                        "{}: the answer was cut off by a limit after {}; 'Get the rest' asks for all",
                         d.name,
-                        d.table.rows()
+                        crate::words::rows(d.table.rows())
                     ),
                 };
                 notes.push((NoticeLevel::Warning, text));
             }
             notes.extend(found.answer.warnings.into_iter().map(|w| (NoticeLevel::Warning, w)));
-            notes.push((NoticeLevel::Info, format!("{}: {} rows", d.name, d.table.rows())));
+            notes.push((NoticeLevel::Info, format!("{}: {}", d.name, crate::words::rows(d.table.rows()))));
         });
         for (level, text) in notes {
             self.notice(level, text);
@@ -324,8 +326,13 @@ impl Session {
             error: None,
         };
         let number = dataset.ledger.len() + 1;
-        let said =
-            format!("Search {number}: {} rows, {} gained, {} kept, {} lost", entry.rows, entry.gained, entry.kept, entry.lost);
+        let said = format!(
+            "Search {number}: {}, {} gained, {} kept, {} lost",
+            crate::words::rows(entry.rows),
+            count(entry.gained),
+            count(entry.kept),
+            count(entry.lost)
+        );
         self.edit(id, |d| {
             d.table = Arc::new(table);
             d.latest = Arc::new(latest.clone());

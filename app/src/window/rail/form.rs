@@ -9,7 +9,7 @@ use std::sync::Arc;
 use asterism_session::archive::portal::Takes;
 use asterism_session::archive::{FormColumn, FormOf, Kind, TapExample, TapSchema, check_adql};
 use asterism_session::{Ask, Looked, Session};
-use egui::Ui;
+use egui::{RichText, Ui};
 
 use super::search::{Built, Service, address, build, form_of, takes};
 use super::{Rail, State as RailState, kit};
@@ -185,6 +185,19 @@ fn two_words(ui: &mut Ui, theme: &Theme, name: &str, what: &str) -> egui::Respon
     response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
+/// A line of a list in words.
+fn sentence(ui: &mut Ui, theme: &Theme, text: &str) -> egui::Response {
+    let width = ui.available_width();
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(width, 24.0), egui::Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, text));
+    if response.hovered() || response.has_focus() {
+        ui.painter().rect_filled(rect, 3.0, theme.hovered);
+    }
+    let shown = kit::elided(ui, text, theme::body(), theme.text, width - 12.0);
+    ui.painter().galley(egui::pos2(rect.left() + 6.0, rect.center().y - shown.size().y / 2.0), shown, theme.text);
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
+}
+
 /// The values there are, to be ticked.
 fn choice_list(edit: &egui::Response, column: &FormColumn, value: &mut String) {
     let popup = egui::Popup::menu(edit).open_memory(to_open(edit, edit.gained_focus()));
@@ -255,12 +268,13 @@ pub fn below_query(state: &mut RailState, ui: &mut Ui, theme: &Theme) {
         egui::Popup::menu(&examples).show(|ui| {
             ui.set_min_width(320.0);
             let mut put = |ui: &mut Ui, name: &str, query: &str| {
-                if two_words(ui, theme, name, "").on_hover_text(query).clicked() {
+                if sentence(ui, theme, name).on_hover_text(RichText::new(query).font(theme::mono(12.0))).clicked() {
                     query.clone_into(&mut state.adql);
                     ui.close();
                 }
             };
-            egui::ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
+            // The menu keeps the height of its first frame, when the service had not answered.
+            egui::ScrollArea::vertical().max_height(360.0).min_scrolled_height(240.0).show(ui, |ui| {
                 match &state.form.examples {
                     Some(Looked::Here(list)) if !list.is_empty() => {
                         for e in list.iter() {

@@ -211,13 +211,13 @@ impl Rail<'_> {
         };
         match step {
             0 => {
-                let n = kit::thousands(dataset.table.rows());
+                let n = crate::widgets::format::rows(dataset.table.rows());
                 if dataset.loading {
-                    format!("{n} rows so far")
+                    format!("{n} so far")
                 } else if dataset.table.truncated {
-                    format!("{n} rows, cut off")
+                    format!("{n}, cut off")
                 } else {
-                    format!("{n} rows")
+                    n
                 }
             }
             1 => match features::dims(self) {

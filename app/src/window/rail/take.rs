@@ -83,9 +83,9 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
                 actions.push(Action::Export(rows, ending));
             }
             if ending == "vot" {
-                button
-                    .on_hover_text("As BINARY2; right click for TABLEDATA or BINARY")
-                    .context_menu(|ui| serialisations(ui, rows, actions));
+                button.on_hover_text("As BINARY2").context_menu(|ui| serialisations(ui, rows, actions));
+                let more = kit::caret(ui, theme, "Ways to write a VOTable", any).on_hover_text("Other ways to write its rows");
+                egui::Popup::menu(&more).show(|ui| serialisations(ui, rows, actions));
             }
         }
     });
