@@ -33,7 +33,7 @@ const HOUSE: &[(&str, &[&str])] = &[
 const OWN: &[(&str, &[&str])] = &[
     ("reduce", &["linfa", "linfa-trees", "gemm", "faer", "rustfft", "realfft", "hdbscan-rs"]),
     ("app/data", &["polars", "fitskit"]),
-    ("app/archive", &["reqwest", "tokio", "rustls", "sqlparser", "zbus"]),
+    ("app/archive", &["reqwest", "tokio", "rustls", "sqlparser", "zbus", "keyring"]),
     ("app", &["egui", "eframe", "egui_tiles", "rfd", "clap"]),
 ];
 

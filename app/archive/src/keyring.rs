@@ -4,8 +4,9 @@
 //! with the attributes `service = asterism` and `account = mast`, in the collection that the person unlocks by signing in. A keyring
 //! that is locked asks for its password in its own window. The session uses the algorithm `plain`: the bus is a socket that only
 //! this user can read, and whoever can read it can ask the keyring as well; the exchange of keys (`dh-ietf1024-sha256-aes128-cbc-
-//! pkcs7`) would guard against nobody. On macOS and Windows there is no such bus, and the token is read from `MAST_API_TOKEN`.
-//! The choice not taken is a file of our own: it would lie in backups as plain text.
+//! pkcs7`) would guard against nobody. On macOS it is the login keychain and on Windows the credential manager, by the crate `keyring`,
+//! which Linux does without since its features would reach packages that are shared with the window. Elsewhere the token is read
+//! from `MAST_API_TOKEN`. The choice not taken is a file of our own: it would lie in backups as plain text.
 //!
 //! Cost: some messages on a local socket; a password that a person must type is waited for, two minutes at most.
 //!
@@ -17,7 +18,7 @@ use crate::{Error, Result, Token};
 #[cfg(target_os = "linux")]
 const LABEL: &str = "MAST token (Asterism)";
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos", windows))]
 fn failed(what: impl std::fmt::Display) -> Error {
     Error::Unsupported {
         service: "The keyring of this desktop".into(),
@@ -25,7 +26,7 @@ fn failed(what: impl std::fmt::Display) -> Error {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn nowhere() -> Error {
     Error::Unsupported {
         service: "Asterism".into(),
@@ -35,7 +36,7 @@ fn nowhere() -> Error {
 
 /// Whether this system has a keyring that this program can use.
 pub const fn supported() -> bool {
-    cfg!(target_os = "linux")
+    cfg!(any(target_os = "linux", target_os = "macos", windows))
 }
 
 /// The token that is kept; `None` when none is.
@@ -45,7 +46,9 @@ pub const fn supported() -> bool {
 pub fn load() -> Result<Option<Token>> {
     #[cfg(target_os = "linux")]
     return bus::run(bus::load());
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(target_os = "macos", windows))]
+    return store::load().map_err(failed);
+    #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
     Ok(None)
 }
 
@@ -56,7 +59,9 @@ pub fn load() -> Result<Option<Token>> {
 pub fn save(token: &Token) -> Result<()> {
     #[cfg(target_os = "linux")]
     return bus::run(bus::save(token.secret()));
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(target_os = "macos", windows))]
+    return store::save(token.secret()).map_err(failed);
+    #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
     {
         let _ = token;
         Err(nowhere())
@@ -70,8 +75,41 @@ pub fn save(token: &Token) -> Result<()> {
 pub fn forget() -> Result<()> {
     #[cfg(target_os = "linux")]
     return bus::run(bus::forget());
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(target_os = "macos", windows))]
+    return store::forget().map_err(failed);
+    #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
     Err(nowhere())
+}
+
+/// The login keychain, or the credential manager.
+#[cfg(any(target_os = "macos", windows))]
+mod store {
+    use ::keyring::{Entry, Error, Result};
+
+    use crate::Token;
+
+    fn entry() -> Result<Entry> {
+        Entry::new("asterism", "mast")
+    }
+
+    pub(super) fn load() -> Result<Option<Token>> {
+        match entry()?.get_password() {
+            Ok(text) => Ok(Token::new(&text).ok()),
+            Err(Error::NoEntry) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(super) fn save(secret: &str) -> Result<()> {
+        entry()?.set_password(secret)
+    }
+
+    pub(super) fn forget() -> Result<()> {
+        match entry()?.delete_credential() {
+            Err(Error::NoEntry) => Ok(()),
+            other => other,
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -33,7 +33,7 @@ impl Token {
     }
 
     /// For the keyring alone.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "macos", windows))]
     pub(crate) fn secret(&self) -> &str {
         &self.0
     }
