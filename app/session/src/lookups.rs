@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use asterism_archive::{FormColumn, FormOf, Request, TapExample};
+use asterism_archive::{Client, FormColumn, FormOf, Request, TapExample};
 use parking_lot::Mutex;
 
 use crate::{Ask, Session};
@@ -45,23 +45,38 @@ fn looked<T>(result: asterism_archive::Result<T>) -> Looked<T> {
 }
 
 impl Session {
+    /// What is known of this key; asked for in a job of this name when it is the first time.
+    fn look_up<K, T>(
+        &mut self,
+        known: Arc<Mutex<HashMap<K, Looked<T>>>>,
+        key: K,
+        name: &str,
+        ask: impl FnOnce(&Client, &K, &dyn Fn() -> bool) -> asterism_archive::Result<T> + Send + 'static,
+    ) -> Looked<T>
+    where
+        K: Clone + Eq + std::hash::Hash + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(e) => return Looked::Failed(e.to_string()),
+        };
+        known.lock().insert(key.clone(), Looked::Going);
+        self.start(name, 0, false, move |handle| {
+            let found = looked(ask(&client, &key, &|| handle.cancelled()));
+            known.lock().insert(key, found);
+            Ok(())
+        });
+        Looked::Going
+    }
+
     /// The columns by which a search may be asked.
     pub fn form(&mut self, of: &FormOf) -> Looked<Vec<FormColumn>> {
         if let Some(known) = self.lookups.forms.lock().get(of) {
             return known.clone();
         }
-        let client = match self.client() {
-            Ok(client) => client,
-            Err(e) => return Looked::Failed(e.to_string()),
-        };
-        let (forms, of) = (self.lookups.forms.clone(), of.clone());
-        forms.lock().insert(of.clone(), Looked::Going);
-        self.start("Columns of the form", 0, false, move |handle| {
-            let found = looked(client.form_columns(&of, &|| handle.cancelled()));
-            forms.lock().insert(of, found);
-            Ok(())
-        });
-        Looked::Going
+        let forms = self.lookups.forms.clone();
+        self.look_up(forms, of.clone(), "Columns of the form", |client, of, stop| client.form_columns(of, stop))
     }
 
     /// The examples that a TAP service gives of its queries.
@@ -69,18 +84,8 @@ impl Session {
         if let Some(known) = self.lookups.examples.lock().get(base) {
             return known.clone();
         }
-        let client = match self.client() {
-            Ok(client) => client,
-            Err(e) => return Looked::Failed(e.to_string()),
-        };
-        let (examples, base) = (self.lookups.examples.clone(), base.to_owned());
-        examples.lock().insert(base.clone(), Looked::Going);
-        self.start("Examples of queries", 0, false, move |handle| {
-            let found = looked(client.tap_examples(&base, &|| handle.cancelled()));
-            examples.lock().insert(base, found);
-            Ok(())
-        });
-        Looked::Going
+        let examples = self.lookups.examples.clone();
+        self.look_up(examples, base.to_owned(), "Examples of queries", |client, base, stop| client.tap_examples(base, stop))
     }
 
     /// Ask how many rows a search would give; [`Session::counted`] has the answer later. A sample or a file is not counted.

@@ -253,11 +253,12 @@ const MOST_LISTED: usize = 200;
 /// The tables of the service, to be chosen; one that marks its positions fills in their columns.
 fn tables_of(ui: &mut Ui, form: &mut Form, schema: &TapSchema) {
     ui.set_min_width(320.0);
+    ui.set_max_width(400.0);
     let typed = form.table.trim().to_lowercase();
     // A name that was chosen is no reason to hide the others.
     let whole = schema.tables.iter().any(|t| t.name.to_lowercase() == typed);
     let fits = |t: &&TapTable| typed.is_empty() || whole || t.name.to_lowercase().contains(&typed);
-    egui::ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+    egui::ScrollArea::vertical().max_height(320.0).min_scrolled_height(240.0).show(ui, |ui| {
         let mut none = true;
         for table in schema.tables.iter().filter(fits).take(MOST_LISTED) {
             none = false;

@@ -143,6 +143,9 @@ impl Session {
             table.truncated |= found.answer.truncated;
             if d.table.truncated {
                 let text = match d.plan() {
+                    Some(plan) if d.table.rows() == 0 => {
+                        format!("{}: {plan}; 'Get all parts' under Search asks for them", d.name)
+                    }
                     Some(plan) => format!("{}: {plan}; 'Get the rest' asks for the parts that are not here", d.name),
                     None => format!(
                         "{}: the answer was cut off by a limit after {}; 'Get the rest' asks for all",

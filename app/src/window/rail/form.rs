@@ -143,10 +143,11 @@ fn column_list(theme: &Theme, edit: &egui::Response, columns: &[FormColumn], nam
         let chosen = columns.iter().any(|c| c.name.eq_ignore_ascii_case(&typed));
         let fitting: Vec<&FormColumn> = columns.iter().filter(|c| chosen || fits(c)).collect();
         ui.set_min_width(330.0);
+        ui.set_max_width(420.0);
         if fitting.is_empty() {
             kit::note(ui, theme.third, format!("No column is called like '{}'.", name.trim()));
         }
-        egui::ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+        egui::ScrollArea::vertical().max_height(300.0).min_scrolled_height(300.0).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for column in fitting.iter().take(MOST_LISTED) {
                 if two_words(ui, theme, &column.name, &column.title).on_hover_ui(|ui| about(ui, theme, column)).clicked() {
@@ -267,14 +268,15 @@ pub fn below_query(state: &mut RailState, ui: &mut Ui, theme: &Theme) {
         }
         egui::Popup::menu(&examples).show(|ui| {
             ui.set_min_width(320.0);
+            ui.set_max_width(380.0);
             let mut put = |ui: &mut Ui, name: &str, query: &str| {
                 if sentence(ui, theme, name).on_hover_text(RichText::new(query).font(theme::mono(12.0))).clicked() {
                     query.clone_into(&mut state.adql);
                     ui.close();
                 }
             };
-            // The menu keeps the height of its first frame, when the service had not answered.
-            egui::ScrollArea::vertical().max_height(360.0).min_scrolled_height(240.0).show(ui, |ui| {
+            // A menu has the height of its first frame, when the service had not answered yet.
+            egui::ScrollArea::vertical().max_height(360.0).min_scrolled_height(300.0).show(ui, |ui| {
                 match &state.form.examples {
                     Some(Looked::Here(list)) if !list.is_empty() => {
                         for e in list.iter() {
@@ -330,7 +332,7 @@ fn browse(ui: &mut Ui, theme: &Theme, schema: &TapSchema, narrow: &mut String, q
     let wanted = narrow.trim().to_lowercase();
     let fits = |text: &str| text.to_lowercase().contains(&wanted);
     let shown: Vec<_> = schema.tables.iter().filter(|t| wanted.is_empty() || fits(&t.name) || fits(&t.description)).collect();
-    egui::ScrollArea::vertical().max_height(380.0).auto_shrink([false, true]).show(ui, |ui| {
+    egui::ScrollArea::vertical().max_height(380.0).min_scrolled_height(300.0).auto_shrink([false, true]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         for table in shown.iter().take(300) {
             let title = egui::RichText::new(&table.name).font(theme::mono(12.0));

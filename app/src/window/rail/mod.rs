@@ -323,7 +323,8 @@ fn job_row(rail: &mut Rail<'_>, ui: &mut Ui, job: &Job) {
     let paused = job.state() == JobState::Paused;
     ui.horizontal(|ui| {
         let (stage, done, of) = job.progress();
-        let mut text = stage;
+        // A job that has not said a word yet is called by its name.
+        let mut text = if stage.is_empty() { job.name.clone() } else { stage };
         if of > 0 || done > 0 {
             let much = amount(&text, done, of);
             text = if text == BYTES { much } else { format!("{text} {much}") };
