@@ -9,6 +9,7 @@ pub mod atomic;
 mod column;
 pub mod crossmatch;
 mod csv;
+mod csv_pieces;
 mod ecsv;
 pub mod error;
 pub mod expr;
@@ -49,6 +50,7 @@ pub mod wcs;
 pub mod write;
 
 pub use atomic::atomic_write;
+pub use csv::read_csv_pieces;
 pub use error::{Error, Result};
 pub use expr::Expr;
 pub use image::{Image, Picture, Wcs};
