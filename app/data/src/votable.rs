@@ -1884,6 +1884,8 @@ impl<R: Arriving> Walker<'_, R> {
         self.overflow |= table.truncated;
         // The FIELDs say more about the columns than the file inside does.
         let rows = self.rows();
+        let names: Vec<&str> = rows.fields.iter().map(|f| f.meta.name.as_str()).collect();
+        rename(&mut table, &names)?;
         overlay(&mut table, rows.fields.iter().map(|f| &f.meta));
         if let Some(t) = &mut self.table {
             t.params.append(&mut table.params);
@@ -1904,6 +1906,31 @@ fn head_of(t: &Pending, scopes: &[Scope], params: &[Param], table: &mut Table) {
     table.description =
         t.description.clone().or_else(|| scopes.iter().rev().find_map(|s| s.description.clone())).unwrap_or_default();
     table.params = params.iter().chain(&t.params).cloned().collect();
+}
+
+/// Gives columns the names of as many FIELDs where the file inside has no place for them: FITS knows ASCII alone.
+fn rename(table: &mut Table, names: &[&str]) -> Result<()> {
+    let have: Vec<String> = table.columns().iter().map(|c| c.name.clone()).collect();
+    let new: Vec<&str> = have
+        .iter()
+        .zip(names)
+        .map(|(have, name)| {
+            let mangled = !name.is_ascii() && !names.contains(&have.as_str());
+            if mangled { name } else { have.as_str() }
+        })
+        .collect();
+    let unique = new.iter().collect::<std::collections::HashSet<_>>().len() == new.len();
+    if have.len() != names.len() || !unique || new.iter().zip(&have).all(|(a, b)| a == b) {
+        return Ok(());
+    }
+    let columns = table.frame().columns().iter().zip(&new).map(|(c, n)| c.clone().with_name((*n).into())).collect();
+    let mut metas = table.columns().to_vec();
+    metas.iter_mut().zip(&new).for_each(|(m, n)| m.name = (*n).to_owned());
+    let fresh = Table::new(table.name.clone(), DataFrame::new(table.rows(), columns)?, metas)?;
+    let old = std::mem::replace(table, fresh);
+    (table.description, table.params, table.truncated, table.warnings) =
+        (old.description, old.params, old.truncated, old.warnings);
+    Ok(())
 }
 
 /// Metadata of `fields` onto the columns of `table`, by name.

@@ -59,7 +59,7 @@ pub struct Search {
     /// Fail when the answer was cut off.
     #[arg(long)]
     complete: bool,
-    /// How the rows of a VOTable are written: binary2 (the default), tabledata or binary.
+    /// How the rows of a VOTable are written: binary2 (the default), tabledata, binary or fits.
     #[arg(long, value_name = "HOW")]
     serialization: Option<data::Serialization>,
 }
@@ -220,7 +220,7 @@ pub struct Convert {
     /// Of a HATS catalogue only the files it meets are read.
     #[arg(long, value_name = "RA DEC RADIUS", allow_hyphen_values = true)]
     cone: Option<String>,
-    /// How the rows of a VOTable are written: binary2 (the default), tabledata or binary.
+    /// How the rows of a VOTable are written: binary2 (the default), tabledata, binary or fits.
     #[arg(long, value_name = "HOW")]
     serialization: Option<data::Serialization>,
 }

@@ -16,6 +16,7 @@ fn serialisations(ui: &mut Ui, rows: ExportRows, actions: &mut Vec<Action>) {
             Serialization::Binary => {
                 "For programs older than VOTable 1.3; a value that is not in the column stands for a blank integer"
             }
+            Serialization::Fits => "A FITS table inside the document, for programs that read FITS; text beyond ASCII is escaped",
         };
         if ui.button(format!("{}…", how.name())).on_hover_text(about).clicked() {
             actions.push(Action::ExportVotable(rows, how));
@@ -84,7 +85,7 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             }
             if ending == "vot" {
                 button
-                    .on_hover_text("As BINARY2; right click for TABLEDATA or BINARY")
+                    .on_hover_text("As BINARY2; right click for TABLEDATA, BINARY or FITS")
                     .context_menu(|ui| serialisations(ui, rows, actions));
             }
         }
