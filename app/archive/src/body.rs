@@ -133,7 +133,7 @@ impl<'a, 'o> Body<'a, 'o> {
                     self.tail.clear();
                     self.tail.extend_from_slice(&bytes[bytes.len() - TAIL_BYTES..]);
                 } else {
-                    self.tail.extend_from_slice(&bytes);
+                    self.tail.extend_from_slice(bytes);
                     let over = self.tail.len().saturating_sub(TAIL_BYTES);
                     self.tail.drain(..over);
                 }

@@ -238,7 +238,7 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
 }
 
 /// A table of what polars read.
-fn finished(frame: DataFrame, warnings: Vec<String>) -> Result<Table> {
+pub(crate) fn finished(frame: DataFrame, warnings: Vec<String>) -> Result<Table> {
     let mut names: Vec<String> = frame
         .columns()
         .iter()

@@ -283,6 +283,19 @@ impl Head {
     }
 
     /// Bytes of the file before the first row.
+    pub(crate) fn body(&self) -> usize {
+        self.body
+    }
+
+    /// How many columns there are.
+    pub(crate) fn columns(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Bytes of a piece without the header.
+    pub(crate) fn lines(&self, piece: &[u8]) -> usize {
+        piece.len() - self.line.len()
+    }
 
     fn schema(&self, bits: &[u8]) -> SchemaRef {
         Schema::from_iter(self.names.iter().zip(bits).map(|(n, b)| Field::new(n.clone(), type_of(*b)))).into()

@@ -34,6 +34,7 @@ pub mod read;
 pub mod reproject;
 pub mod rowset;
 pub mod scan;
+mod scan_text;
 pub mod sniff;
 mod source_columns;
 pub mod spectrum;

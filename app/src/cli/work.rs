@@ -289,7 +289,13 @@ fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>, 
     Ok(Done {
         json: json!({"rows": found.rows, "columns": columns, "output": a.output.display().to_string(), "warnings": warnings,
             "of_rows": source.rows, "seconds": {"convert": start.elapsed().as_secs_f64()}}),
-        text: format!("{} of {} rows, {columns} columns to {}", found.rows, source.rows, a.output.display()),
+        text: format!(
+            "{} of {}{} rows, {columns} columns to {}",
+            found.rows,
+            if source.about { "about " } else { "" },
+            source.rows,
+            a.output.display()
+        ),
         truncated: false,
     })
 }
