@@ -58,6 +58,10 @@ pub fn text_table(bytes: &[u8]) {
     for name in ["fuzz.csv", "fuzz.tsv", "fuzz.ecsv"] {
         let _ = asterism_data::read_bytes(name, bytes.to_vec(), None);
     }
+    // By pieces, as large files are.
+    for (separator, size) in [(None, 64), (Some(b'\t'), 1000)] {
+        let _ = asterism_data::read_csv_pieces(&mut std::io::Cursor::new(bytes), separator, size);
+    }
 }
 
 /// gzip, bzip2, `compress`, tar.

@@ -7,6 +7,8 @@
 use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
+use asterism_data::Arriving;
+
 use crate::Error;
 use crate::http::{Cancelled, HEAD_BYTES, Http, Out, Response};
 
@@ -97,8 +99,14 @@ impl<'a, 'o> Body<'a, 'o> {
         let asked = Instant::now();
         let came = self.http.wait(self.response.chunk(), limit, &self.service, self.cancelled);
         self.waited += asked.elapsed();
+        self.came(came, limit)
+    }
+
+    /// What came, or why nothing did.
+    fn came(&mut self, came: Result<reqwest::Result<Option<impl AsRef<[u8]>>>, Error>, limit: Duration) -> std::io::Result<()> {
         match came {
             Ok(Ok(Some(bytes))) => {
+                let bytes = bytes.as_ref();
                 self.read += bytes.len() as u64;
                 self.got += bytes.len() as u64;
                 if self.read > self.limit {
@@ -118,14 +126,14 @@ impl<'a, 'o> Body<'a, 'o> {
                     self.chunk.drain(..self.at);
                     self.at = 0;
                 }
-                self.chunk.extend_from_slice(&bytes);
+                self.chunk.extend_from_slice(bytes);
                 let room = HEAD_BYTES.saturating_sub(self.head.len());
                 self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 if bytes.len() >= TAIL_BYTES {
                     self.tail.clear();
                     self.tail.extend_from_slice(&bytes[bytes.len() - TAIL_BYTES..]);
                 } else {
-                    self.tail.extend_from_slice(&bytes);
+                    self.tail.extend_from_slice(bytes);
                     let over = self.tail.len().saturating_sub(TAIL_BYTES);
                     self.tail.drain(..over);
                 }
@@ -165,6 +173,23 @@ impl BufRead for Body<'_, '_> {
     }
     fn consume(&mut self, amount: usize) {
         self.at = (self.at + amount).min(self.chunk.len());
+    }
+}
+
+impl Arriving for Body<'_, '_> {
+    fn wait(&mut self, most: Duration) -> bool {
+        if self.at < self.chunk.len() || self.ended || self.failed.is_some() {
+            return true;
+        }
+        let asked = Instant::now();
+        let came = self.http.wait(self.response.chunk(), most, &self.service, self.cancelled);
+        self.waited += asked.elapsed();
+        if matches!(came, Err(Error::Timeout { .. })) {
+            return false;
+        }
+        // A fault is told by the next read.
+        let _ = self.came(came, self.http.timeout());
+        true
     }
 }
 

@@ -126,7 +126,7 @@ impl Client {
             }
             read
         } else {
-            asterism_data::read_votable_batches(&mut body, &service, BATCH_ROWS, &mut hand_on)
+            asterism_data::read_votable_arriving(&mut body, &service, BATCH_ROWS, &mut hand_on)
         };
         if cancelled() {
             return Err(Error::Cancelled);

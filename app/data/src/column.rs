@@ -349,6 +349,15 @@ impl Faults {
             None => self.list.push((kind.to_owned(), first(), 1)),
         }
     }
+    /// Those of a part read by itself.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (kind, first, count) in other.list {
+            match self.list.iter_mut().find(|(k, ..)| *k == kind) {
+                Some((_, _, n)) => *n += count,
+                None => self.list.push((kind, first, count)),
+            }
+        }
+    }
     /// In words.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.list

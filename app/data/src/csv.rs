@@ -5,15 +5,16 @@
 //! Empty, `null`, `NULL`, `NaN` and `--` count as no value. Array cells are written as VOTable
 //! writes them, numbers separated by blanks.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Seek, Write};
 
 use polars::prelude::*;
 
 use crate::column::unique_names;
+use crate::csv_pieces::{BLANKS, Head};
 use crate::table::{ColumnMeta, Table};
 use crate::{Error, Result};
 
-fn guess_separator(text: &[u8]) -> u8 {
+pub(crate) fn guess_separator(text: &[u8]) -> u8 {
     let lines: Vec<&[u8]> = text[..text.len().min(1 << 16)]
         .split(|b| *b == b'\n')
         .filter(|l| !l.starts_with(b"#") && !l.is_empty())
@@ -69,15 +70,18 @@ fn blank_separated(header: &[u8], body: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Read; the separator is guessed when not given.
-///
-/// # Errors
-/// [`Error::Format`] with the line.
-pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Result<Table> {
-    let mut text = match crate::votable::text_of(&bytes) {
-        std::borrow::Cow::Borrowed(_) => bytes,
-        std::borrow::Cow::Owned(text) => text.into_bytes(),
-    };
+/// How a text begins.
+pub(crate) enum Start {
+    /// Its columns are divided by blanks: the text with tabs.
+    Blanks(Vec<u8>),
+    /// The last line that begins with `#` is its header: that line without the mark, and where the rows begin.
+    Named { header: Vec<u8>, body: usize, separator: u8 },
+    /// The header stands at `body`.
+    Plain { body: usize, separator: u8 },
+}
+
+/// What stands before the rows; the separator is guessed when not given.
+pub(crate) fn start_of(text: &[u8], separator: Option<u8>) -> Start {
     let mut skip = 0;
     let mut last = 0;
     while text[skip..].starts_with(b"#") {
@@ -92,7 +96,7 @@ pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Res
     if last < skip
         && let Some(body) = blank_separated(&text[last..skip], &text[skip..])
     {
-        return read_separated(what, body, b'\t', None);
+        return Start::Blanks(body);
     }
     // A header line may itself begin with '#': as many names as the first row has numbers.
     if last < skip {
@@ -102,15 +106,57 @@ pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Res
         let (names, first) = (fields(line(last)), fields(line(skip)));
         let number = |f: &String| f.parse::<f64>().is_ok();
         if names.len() == first.len() && first.iter().any(number) && !names.iter().any(|n| number(n) || n.is_empty()) {
-            let mut body = names.join(&char::from(separator).to_string()).into_bytes();
-            body.push(b'\n');
-            body.extend_from_slice(&text[skip..]);
-            return read_separated(what, body, separator, None);
+            let mut header = names.join(&char::from(separator).to_string()).into_bytes();
+            header.push(b'\n');
+            return Start::Named { header, body: skip, separator };
         }
     }
-    // In place: a copy of a large file would count.
-    text.drain(..skip);
-    read_separated(what, text, separator, None)
+    Start::Plain { body: skip, separator }
+}
+
+/// Read; the separator is guessed when not given.
+///
+/// # Errors
+/// [`Error::Format`] with the line.
+pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Result<Table> {
+    let mut text = match crate::votable::text_of(&bytes) {
+        std::borrow::Cow::Borrowed(_) => bytes,
+        std::borrow::Cow::Owned(text) => text.into_bytes(),
+    };
+    match start_of(&text, separator) {
+        Start::Blanks(body) => read_separated(what, body, b'\t', None),
+        Start::Named { header, body, separator } => {
+            text.splice(..body, header);
+            read_separated(what, text, separator, None)
+        }
+        Start::Plain { body, separator } => {
+            // In place: a copy of a large file would count.
+            text.drain(..body);
+            read_separated(what, text, separator, None)
+        }
+    }
+}
+
+/// Bytes in which the header of a file that is read by pieces has to stand.
+const HEAD: u64 = 1 << 20;
+
+/// How a file that is read by pieces begins.
+pub(crate) fn head_of(file: &mut (impl Read + Seek), separator: Option<u8>) -> Option<Head> {
+    let mut first = Vec::new();
+    file.rewind().ok()?;
+    file.by_ref().take(HEAD).read_to_end(&mut first).ok()?;
+    let ended = (first.len() as u64) < HEAD;
+    Head::of(&first, separator, ended).ok()
+}
+
+/// A file of plain lines by pieces of about `size` bytes ([`crate::csv_pieces`]); none when it is to be read as a whole.
+///
+/// # Errors
+/// [`Error::Polars`].
+pub fn read_csv_pieces(file: &mut (impl Read + Seek), separator: Option<u8>, size: usize) -> Result<Option<Table>> {
+    let Some(head) = head_of(file, separator) else { return Ok(None) };
+    let Ok(frame) = crate::csv_pieces::read_all(&head, size, file) else { return Ok(None) };
+    finished(frame, Vec::new()).map(Some)
 }
 
 /// The first line of UTF-8 text.
@@ -119,29 +165,38 @@ fn text_line(text: &[u8]) -> &str {
     std::str::from_utf8(&text[..end]).unwrap_or_default().trim_end_matches('\r')
 }
 
+/// Text with a header line as polars reads it. `ragged` puts up with lines that do not fit; `types` fixes what is known of columns by
+/// their names, `schema` all of them.
+pub(crate) fn parse(
+    body: &[u8],
+    separator: u8,
+    ragged: bool,
+    types: Option<SchemaRef>,
+    schema: Option<SchemaRef>,
+) -> PolarsResult<DataFrame> {
+    CsvReadOptions::default()
+        .with_infer_schema_length(None)
+        .with_has_header(true)
+        .with_schema(schema)
+        .with_schema_overwrite(types)
+        .with_ignore_errors(ragged)
+        .map_parse_options(|o| {
+            o.with_separator(separator)
+                .with_quote_char(Some(b'"'))
+                .with_truncate_ragged_lines(ragged)
+                .with_missing_is_null(true)
+                .with_null_values(Some(NullValues::AllColumns(BLANKS.iter().map(|s| PlSmallStr::from_static(s)).collect())))
+        })
+        .into_reader_with_file_handle(Cursor::new(body))
+        .finish()
+}
+
 /// Read separated text; `types` fixes what is known of the columns.
 pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Option<SchemaRef>) -> Result<Table> {
     if !body.iter().any(|b| !b.is_ascii_whitespace()) {
         return Err(Error::format(what, "is empty: no header line"));
     }
-    let parse = |ragged: bool, types: Option<SchemaRef>| {
-        CsvReadOptions::default()
-            .with_infer_schema_length(None)
-            .with_has_header(true)
-            .with_schema_overwrite(types)
-            .with_ignore_errors(ragged)
-            .map_parse_options(|o| {
-                o.with_separator(separator)
-                    .with_quote_char(Some(b'"'))
-                    .with_truncate_ragged_lines(ragged)
-                    .with_missing_is_null(true)
-                    .with_null_values(Some(NullValues::AllColumns(
-                        ["null", "NULL", "NaN", "nan", "--"].iter().map(|s| PlSmallStr::from_static(s)).collect(),
-                    )))
-            })
-            .into_reader_with_file_handle(Cursor::new(body.as_slice()))
-            .finish()
-    };
+    let parse = |ragged: bool, types: Option<SchemaRef>| parse(&body, separator, ragged, types, None);
     let mut warnings = Vec::new();
     let frame = match parse(false, types.clone()) {
         Ok(frame) => frame,
@@ -177,6 +232,13 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
             frame
         }
     };
+    // The text is given back before the pieces become one, column by column.
+    drop(body);
+    finished(frame, warnings)
+}
+
+/// A table of what polars read.
+pub(crate) fn finished(frame: DataFrame, warnings: Vec<String>) -> Result<Table> {
     let mut names: Vec<String> = frame
         .columns()
         .iter()
@@ -200,9 +262,8 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
         columns.push(column.with_name(name.as_str().into()));
     }
     let height = frame.height();
-    // The text and the pieces that polars read are given back before the pieces become one, column by column.
+    // The pieces that polars read are given back as they become one, column by column.
     drop(frame);
-    drop(body);
     let mut frame = DataFrame::new(height, columns)?;
     frame.rechunk_mut();
     let metas = names.into_iter().map(|name| ColumnMeta { name, ..ColumnMeta::default() }).collect();

@@ -1120,7 +1120,8 @@ fn unused_int(column: &Column, elem: Elem) -> Result<Option<i64>> {
             return Ok(Some(end));
         }
     }
-    Ok(used.windows(2).find(|w| w[1] - w[0] > 1).map(|w| w[0] + 1))
+    // The whole range of 64 bits is wider than an i64.
+    Ok(used.windows(2).find(|w| w[1].checked_sub(w[0]).is_none_or(|d| d > 1)).map(|w| w[0] + 1))
 }
 
 fn store_of(column: &Column, meta: &ColumnMeta) -> Result<Store> {
@@ -1181,6 +1182,12 @@ fn store_of(column: &Column, meta: &ColumnMeta) -> Result<Store> {
         store.form = format!("{}A", store.width);
         store.dim = Some(format!("({n},{longest})"));
         return Ok(store);
+    }
+    if !matches!(elem, Elem::Bool | Elem::F32 | Elem::F64) {
+        let inner = lists.get_inner();
+        if inner.null_count() > 0 {
+            store.null = unused_int(&inner.into_column(), elem)?;
+        }
     }
     let per = if complex { 2 } else { 1 };
     if same && longest % per == 0 && (longest > 0 || lists.is_empty()) {
@@ -1276,6 +1283,14 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
             column = column.cast(&DataType::Int16)?;
             store = store_of(&column, meta)?;
         }
+        if let DataType::List(inner) = column.dtype()
+            && matches!(**inner, DataType::UInt8 | DataType::Int8)
+            && store.null.is_none()
+            && column.list()?.get_inner().null_count() > 0
+        {
+            column = column.cast(&DataType::List(Box::new(DataType::Int16)))?;
+            store = store_of(&column, meta)?;
+        }
         let bytes = if column.dtype().is_list() {
             let lists = column.list()?;
             let mut bytes = Vec::with_capacity(rows * store.width);
@@ -1293,7 +1308,7 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
                     bytes.resize(start + store.width, 0);
                 } else if store.variable {
                     let data = match &cell {
-                        Some(cell) => stored(cell, None)?,
+                        Some(cell) => stored(cell, store.null)?,
                         None => Vec::new(),
                     };
                     let per = if store.form.contains(['C', 'M']) { 2 } else { 1 };
@@ -1301,7 +1316,7 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
                     (heap.len() as u64).put_be(&mut bytes);
                     heap.extend_from_slice(&data);
                 } else if let Some(cell) = cell {
-                    bytes.extend_from_slice(&stored(&cell, None)?);
+                    bytes.extend_from_slice(&stored(&cell, store.null)?);
                 }
             }
             bytes

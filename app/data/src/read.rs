@@ -52,7 +52,7 @@ pub fn read_with_warnings(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
 /// Files larger than this are read as they come where the format allows it, without holding their bytes as well.
 const STREAMED: u64 = 16 << 20;
 
-/// The tables of a large plain VOTable; `None` for every other file.
+/// The tables of a large plain VOTable or the table of a large plain text; `None` for every other file.
 fn read_streamed(path: &Path) -> Result<Option<Vec<Part>>> {
     use std::io::{Read, Seek};
     let mut file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
@@ -62,6 +62,17 @@ fn read_streamed(path: &Path) -> Result<Option<Vec<Part>>> {
     let mut head = Vec::new();
     (&mut file).take(4096).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
     let name = path.display().to_string();
+    let separator = match sniff(&name, &head) {
+        Ok(Format::Csv) => Some(None),
+        Ok(Format::Tsv) => Some(Some(b'\t')),
+        _ => None,
+    };
+    if let Some(separator) = separator.filter(|_| !crate::sniff::is_packed(&head)) {
+        let Some(table) = crate::csv::read_csv_pieces(&mut file, separator, crate::csv_pieces::PIECE)? else { return Ok(None) };
+        let mut tables = [table];
+        fill_names(&mut tables, path);
+        return Ok(Some(tables.into_iter().map(Part::Table).collect()));
+    }
     // UTF-16 and a mark of UTF-8 are taken off elsewhere.
     if !head.trim_ascii_start().starts_with(b"<") || !matches!(sniff(&name, &head), Ok(Format::Votable)) {
         return Ok(None);

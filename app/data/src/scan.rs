@@ -3,8 +3,8 @@
 //!
 //! Parquet is read by slices of its groups of rows and the wanted columns alone; a FITS binary table by runs of its rows, each decoded
 //! as a small file of its own by the one reader there is. Memory is that of a chunk ([`CHUNK_BYTES`], or a group of rows) beside the
-//! rows that were kept. Not scanned, and read whole as every file is: text formats and VOTable (they know no row but by reading all
-//! before it), compressed files, and FITS tables with variable arrays (their cells lie elsewhere in the file).
+//! rows that were kept. Separated text and VOTables are read from their beginning by pieces ([`crate::scan_text`]). Not scanned, and
+//! read whole as every file is: ECSV, compressed files, and FITS tables with variable arrays (their cells lie elsewhere in the file).
 //!
 //! Choice not taken: polars' lazy frames, which know Parquet alone and another language of predicates than the person typed.
 //! Cost: that of reading the columns; 10 M rows of 3 columns about a second.
@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::fits::Kind;
 use crate::parquet_parts::{CHUNK_ROWS, ParquetFile};
+use crate::scan_text::TextRows;
 use crate::table::Table;
 use crate::{Error, Expr, Result};
 
@@ -36,6 +37,8 @@ pub struct Source {
     pub rows: u64,
     /// Bytes of all rows in memory, about.
     pub bytes: u64,
+    /// The number of rows is an estimate, since the file does not say it.
+    pub about: bool,
     rest: Rest,
 }
 
@@ -43,6 +46,7 @@ pub struct Source {
 enum Rest {
     Parquet(ParquetFile),
     Fits(FitsRows),
+    Text(TextRows),
 }
 
 /// Where the rows of a FITS table lie.
@@ -137,15 +141,18 @@ impl Source {
                 columns.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             }
             let (rows, bytes) = (parquet.rows() as u64, parquet.unpacked_bytes());
-            return Ok(Some(Self { path: path.into(), columns, rows, bytes, rest: Rest::Parquet(parquet) }));
+            return Ok(Some(Self { path: path.into(), columns, rows, bytes, about: false, rest: Rest::Parquet(parquet) }));
         }
         if head.starts_with(b"SIMPLE  =") {
             return Self::open_fits(path, &mut file);
         }
-        Ok(None)
+        let Some(text) = TextRows::open(path, &mut file)? else { return Ok(None) };
+        let (rows, bytes, about) = (text.rows, text.bytes, text.about);
+        Ok(Some(Self { path: path.into(), columns: text.columns, rows, bytes, about, rest: Rest::Text(text.rest) }))
     }
 
-    /// As [`Source::open`], for a table whose rows take more than `limit` bytes.
+    /// As [`Source::open`], for a table whose rows take more than `limit` bytes. Separated text and VOTables, which have no index of
+    /// their rows, are read whole where the program's own [`limit`] allows it: that takes one pass and puts up with more.
     ///
     /// # Errors
     /// As [`Source::open`].
@@ -154,7 +161,8 @@ impl Source {
         if std::fs::metadata(path).map_or(0, |m| m.len()) < limit / 100 {
             return Ok(None);
         }
-        Ok(Self::open(path)?.filter(|s| s.bytes > limit))
+        let found = Self::open(path)?;
+        Ok(found.filter(|s| s.bytes > if matches!(s.rest, Rest::Text(_)) { limit.max(self::limit()) } else { limit }))
     }
 
     fn open_fits(path: &Path, file: &mut File) -> Result<Option<Self>> {
@@ -185,7 +193,14 @@ impl Source {
         };
         let rest = FitsRows { primary, header: part(place.whole.start, place.data)?, start: place.data, width };
         let columns = rest.table(path, &[], 0)?;
-        Ok(Some(Self { path: path.into(), columns, rows: rows as u64, bytes: rows_of(place), rest: Rest::Fits(rest) }))
+        Ok(Some(Self {
+            path: path.into(),
+            columns,
+            rows: rows as u64,
+            bytes: rows_of(place),
+            about: false,
+            rest: Rest::Fits(rest),
+        }))
     }
 
     /// The file's own spelling of columns.
@@ -204,6 +219,7 @@ impl Source {
         let total = self.rows as usize;
         let tell = |done: usize| if progress("rows", done, total) { Ok(()) } else { Err(Error::Stopped) };
         match &self.rest {
+            Rest::Text(text) => return text.chunks(&self.path, columns, total, progress, on),
             Rest::Parquet(parquet) => {
                 for (first, rows) in parquet.groups() {
                     for at in (0..rows).step_by(CHUNK_ROWS) {
@@ -278,16 +294,18 @@ impl Source {
                 table = table.select(&wanted)?;
             }
             let room = limit - found.rows;
-            if table.rows() > room {
+            let enough = table.rows() > room;
+            if enough {
                 found.truncated = true;
                 table = table.take(&crate::RowSet::from_rows(table.rows(), 0..room))?;
             }
             table.name.clone_from(&self.columns.name);
             found.rows += table.rows();
-            if table.rows() > 0 {
+            found.truncated |= table.truncated;
+            if table.rows() > 0 || !table.warnings.is_empty() {
                 on(table)?;
             }
-            Ok(!found.truncated)
+            Ok(!enough)
         })?;
         if found.rows == 0 {
             // Nothing there, and still a table of these columns.

@@ -37,6 +37,11 @@ pub(crate) fn is_tar(bytes: &[u8]) -> bool {
     bytes.len() > 262 && &bytes[257..262] == b"ustar"
 }
 
+/// Whether these first bytes are packed, or text of 16 bits a letter.
+pub(crate) fn is_packed(head: &[u8]) -> bool {
+    [&[0x1f, 0x8b][..], b"BZh", &[0xff, 0xfe], &[0xfe, 0xff]].iter().any(|m| start(head, m)) || crate::lzw::is_lzw(head)
+}
+
 /// Take gzip, bzip2 and `compress` (`.Z`) off (also twice); a truncated one gives what there is.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! VOTable 1.4 out, as BINARY2, TABLEDATA or BINARY.
+//! VOTable 1.4 out, as BINARY2, TABLEDATA, BINARY or FITS.
 //!
 //! BINARY2 is what is written unless another is asked for: every null, NaN and 64-bit integer comes back as it
 //! was, and every VO program has read it since 2013. TABLEDATA can be read by eye and by any XML program, is three
@@ -7,6 +7,9 @@
 //! value that stands for it (`VALUES null`): the one the column came with, else the type's least value that the
 //! column does not hold (of bytes the greatest), and where all are taken the next larger type, which
 //! [`crate::write::notes`] tells. Integers without a value inside an array take the same way in every serialisation.
+//!
+//! FITS is a whole FITS file in base64 ([`crate::fits_table`]), for programs that read such files anyway; its own header says what
+//! stands for a null, and text beyond ASCII is escaped as in every FITS file that is written here.
 //!
 //! Types VOTable does not have go to the next larger: `i8` to short, `u16` to int, `u32` to long,
 //! `u64` to long where every value fits, else to text. Text beyond ASCII goes to unicodeChar.
@@ -33,11 +36,13 @@ pub enum Serialization {
     TableData,
     /// Binary without flags, in base64 (every version).
     Binary,
+    /// A FITS file with one binary table, in base64 (every version).
+    Fits,
 }
 
 impl Serialization {
     /// All of them, the usual one first.
-    pub const ALL: [Self; 3] = [Self::Binary2, Self::TableData, Self::Binary];
+    pub const ALL: [Self; 4] = [Self::Binary2, Self::TableData, Self::Binary, Self::Fits];
 
     /// The element of the document.
     #[must_use]
@@ -46,6 +51,7 @@ impl Serialization {
             Self::Binary2 => "BINARY2",
             Self::TableData => "TABLEDATA",
             Self::Binary => "BINARY",
+            Self::Fits => "FITS",
         }
     }
 }
@@ -56,7 +62,7 @@ impl std::str::FromStr for Serialization {
         Self::ALL
             .into_iter()
             .find(|s| s.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| format!("VOTable has no serialization '{text}' here: there are binary2, tabledata and binary"))
+            .ok_or_else(|| format!("VOTable has no serialization '{text}' here: there are binary2, tabledata, binary and fits"))
     }
 }
 
@@ -128,7 +134,8 @@ fn set_null(out: &mut Out, column: &Column, meta: &ColumnMeta, list: bool, how: 
     let values = if list { column.list()?.get_inner() } else { column.as_materialized_series().clone() };
     let inside =
         list && (values.null_count() > 0 || (how == Serialization::Binary && out.fixed.is_some() && column.null_count() > 0));
-    let needed = inside || (!list && how == Serialization::Binary && column.null_count() > 0);
+    let flagless = matches!(how, Serialization::Binary | Serialization::Fits);
+    let needed = inside || (!list && flagless && column.null_count() > 0);
     if let Some(rule) = &meta.null_rule {
         out.null = rule.strip_prefix("TNULL ").unwrap_or(rule).parse().ok().filter(|v: &i64| match out.datatype {
             "unsignedByte" => u8::try_from(*v).is_ok(),
@@ -200,7 +207,7 @@ fn out_of(column: &Column, meta: &ColumnMeta, how: Serialization) -> Result<Out>
         let flat = if list { column.list()?.get_inner() } else { column.as_materialized_series().clone() };
         let mut longest = 0;
         for s in flat.str()?.iter().flatten() {
-            out.unicode |= !s.is_ascii();
+            out.unicode |= !s.is_ascii() && how != Serialization::Fits;
             longest = longest.max(s.encode_utf16().count());
         }
         if out.unicode {
@@ -239,6 +246,10 @@ fn out_of(column: &Column, meta: &ColumnMeta, how: Serialization) -> Result<Out>
         }
     }
     set_null(&mut out, column, meta, list, how)?;
+    if how == Serialization::Fits {
+        // Its own header says what stands for none.
+        out.null = None;
+    }
     Ok(out)
 }
 
@@ -364,12 +375,62 @@ pub(crate) fn write_votable(table: &Table, how: Serialization, out: &mut dyn Wri
         }
         columns.push(series);
     }
-    if how == Serialization::TableData {
+    if how == Serialization::Fits {
+        fits(table, columns, out)?;
+    } else if how == Serialization::TableData {
         crate::votable_tabledata::write(&columns, &outs, rows, out)?;
     } else {
         binary(&columns, &outs, rows, how, out)?;
     }
     out.write_all(b"</TABLE>\n</RESOURCE>\n</VOTABLE>\n").map_err(io)
+}
+
+/// Bytes as lines of base64.
+struct Base64Lines<'a> {
+    out: &'a mut dyn Write,
+    bytes: Vec<u8>,
+    text: String,
+}
+
+impl Base64Lines<'_> {
+    /// Three bytes are four letters.
+    const LINE: usize = 48 * 1024;
+
+    fn lines(&mut self, all: bool) -> std::io::Result<()> {
+        let whole = if all { self.bytes.len() } else { self.bytes.len() / Self::LINE * Self::LINE };
+        for line in self.bytes[..whole].chunks(Self::LINE) {
+            self.text.clear();
+            base64::engine::general_purpose::STANDARD.encode_string(line, &mut self.text);
+            self.text.push('\n');
+            self.out.write_all(self.text.as_bytes())?;
+        }
+        self.bytes.drain(..whole);
+        Ok(())
+    }
+}
+
+impl Write for Base64Lines<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        self.lines(false)?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.lines(true)
+    }
+}
+
+/// Write the DATA as a FITS file, of columns that have the types of the document.
+fn fits(table: &Table, columns: Vec<Series>, out: &mut dyn Write) -> Result<()> {
+    let io = |e: std::io::Error| Error::io("VOTable", e);
+    out.write_all(b"<DATA>\n<FITS extnum=\"1\">\n<STREAM encoding=\"base64\">\n").map_err(io)?;
+    let frame = DataFrame::new(table.rows(), columns.into_iter().map(IntoColumn::into_column).collect())?;
+    // The document says what holds for the whole table.
+    let bare = Table::new(table.name.clone(), frame, table.columns().to_vec())?;
+    let mut lines = Base64Lines { out, bytes: Vec::new(), text: String::new() };
+    crate::fits_table::write_fits(&bare, &mut lines)?;
+    lines.flush().map_err(io)?;
+    out.write_all(b"</STREAM>\n</FITS>\n</DATA>\n").map_err(io)
 }
 
 /// Write the DATA as BINARY2 or BINARY.
@@ -391,22 +452,9 @@ fn binary(columns: &[Series], outs: &[Out], rows: usize, how: Serialization, out
         });
     }
     let flag_bytes = if flagged { width.div_ceil(8) } else { 0 };
-    let engine = base64::engine::general_purpose::STANDARD;
-    const CHUNK: usize = 48 * 1024;
-    let mut buffer: Vec<u8> = Vec::with_capacity(2 * CHUNK);
-    let mut text = String::new();
-    let mut flush = |buffer: &mut Vec<u8>, all: bool| -> Result<()> {
-        let whole = if all { buffer.len() } else { buffer.len() / CHUNK * CHUNK };
-        for piece in buffer[..whole].chunks(CHUNK) {
-            text.clear();
-            engine.encode_string(piece, &mut text);
-            text.push('\n');
-            out.write_all(text.as_bytes()).map_err(io)?;
-        }
-        buffer.drain(..whole);
-        Ok(())
-    };
+    let mut lines = Base64Lines { out, bytes: Vec::with_capacity(2 * Base64Lines::LINE), text: String::new() };
     for row in 0..rows {
+        let buffer = &mut lines.bytes;
         let flags_at = buffer.len();
         buffer.resize(flags_at + flag_bytes, 0);
         for (i, (source, o)) in sources.iter().zip(outs).enumerate() {
@@ -418,16 +466,16 @@ fn binary(columns: &[Series], outs: &[Out], rows: usize, how: Serialization, out
                 }
                 Source::Text(texts, unicode) => match texts.get(row) {
                     Some(t) => {
-                        put_count(if *unicode { t.encode_utf16().count() } else { t.len() }, &mut buffer);
-                        put_text(t, *unicode, &mut buffer);
+                        put_count(if *unicode { t.encode_utf16().count() } else { t.len() }, buffer);
+                        put_text(t, *unicode, buffer);
                     }
                     None => {
                         null = true;
-                        put_count(0, &mut buffer);
+                        put_count(0, buffer);
                     }
                 },
                 Source::List(lists) => match lists.get_as_series(row) {
-                    Some(cell) => put_list(&cell, o, flagged, &mut buffer)?,
+                    Some(cell) => put_list(&cell, o, flagged, buffer)?,
                     None => {
                         null = true;
                         match o.fixed {
@@ -436,7 +484,7 @@ fn binary(columns: &[Series], outs: &[Out], rows: usize, how: Serialization, out
                                 let none = Series::full_null(lists.name().clone(), n, lists.inner_dtype());
                                 buffer.extend_from_slice(&cells_of(&none, o, flagged)?);
                             }
-                            None => put_count(0, &mut buffer),
+                            None => put_count(0, buffer),
                         }
                     }
                 },
@@ -445,11 +493,11 @@ fn binary(columns: &[Series], outs: &[Out], rows: usize, how: Serialization, out
                 buffer[flags_at + i / 8] |= 0x80 >> (i % 8);
             }
         }
-        if buffer.len() >= CHUNK {
-            flush(&mut buffer, false)?;
+        if buffer.len() >= Base64Lines::LINE {
+            lines.lines(false).map_err(io)?;
         }
     }
-    flush(&mut buffer, true)?;
+    lines.flush().map_err(io)?;
     out.write_all(format!("</STREAM>\n</{}>\n</DATA>\n", how.name()).as_bytes()).map_err(io)
 }
 

@@ -82,14 +82,20 @@ pub fn write_table_as(table: &Table, rows: Option<&RowSet>, path: &Path, seriali
 /// # Errors
 /// [`Error::Polars`].
 pub fn notes(table: &Table, path: &Path, serialization: Serialization) -> Result<Vec<String>> {
+    let mut said = Vec::new();
     if is_votable(path) {
-        let wide = crate::votable_write::widened(table, serialization)?;
-        return Ok(wide.into_iter().map(|(name, datatype)| format!(
-            "column '{name}' holds every value of its type and cells without one: it is written as {datatype}, which has a value to spare for them"
-        )).collect());
+        for (name, datatype) in crate::votable_write::widened(table, serialization)? {
+            said.push(format!(
+                "column '{name}' holds every value of its type and cells without one: it is written as {datatype}, which has a value to \
+                 spare for them"
+            ));
+        }
+        if serialization != Serialization::Fits {
+            return Ok(said);
+        }
     }
     let mut names = Vec::new();
-    if matches!(ending(path).as_str(), "fits" | "fit" | "fts") {
+    if is_votable(path) || matches!(ending(path).as_str(), "fits" | "fit" | "fts") {
         for column in table.frame().columns() {
             if crate::fits_text::beyond_ascii(column)? {
                 names.push(format!("'{}'", column.name()));
@@ -97,13 +103,14 @@ pub fn notes(table: &Table, path: &Path, serialization: Serialization) -> Result
         }
     }
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(said);
     }
     let what = if names.len() == 1 { "column" } else { "columns" };
-    Ok(vec![format!(
+    said.push(format!(
         "FITS holds ASCII text alone: characters beyond it in {what} {} are written as \\uXXXX and turned back when Asterism reads them",
         names.join(", ")
-    )])
+    ));
+    Ok(said)
 }
 
 /// Write a table that comes in pieces: `fill` gives each piece to the function that it gets. Parquet, CSV and TSV are written as

@@ -200,6 +200,11 @@ fn votlint_finds_nothing_wrong_with_a_votable() {
         let out = Command::new("stilts").args(["votlint", "ucd=true", "unit=true"]).arg(&path).output().unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         println!("{} judged by STILTS votlint: {said}", how.name());
+        // STIL reads the FITS inside as a stream, which has no variable arrays there, and takes them for text.
+        let theirs = ["variable length arrays not supported", "([D != java.lang.String)", "([J != java.lang.String)"];
+        let fits = how == Serialization::Fits;
+        let said: Vec<&str> = said.lines().filter(|l| !fits || !theirs.iter().any(|t| l.contains(t))).collect();
+        let said = said.join("\n");
         assert!(out.status.success() && !said.contains("ERROR") && !said.contains("WARNING"), "{}: {said}", how.name());
     }
 }
@@ -219,6 +224,10 @@ fn astropy_reads_back_the_votable() {
     let Some(program) = python("astropy") else { return };
     let table = every_type();
     for how in Serialization::ALL {
+        if how == Serialization::Fits {
+            // astropy only reads such a file by its address.
+            continue;
+        }
         let (_folder, path) = scratch_as(how, &table);
         let theirs = read_back(&program, "astropy-votable", &path);
         // astropy gives an empty text and an empty array for a null, and holds NaN and null for the same.
@@ -244,6 +253,35 @@ fn astropy_reads_back_the_fits_table() {
         "greek" if a == "null" => b.is_empty(),
         "greek" => b == in_ascii(a) && !a.is_ascii(),
         // A zero byte stands for no truth value; astropy shows it as false.
+        "truth" => a == "null" && b == "false",
+        "ragged" => a == "null" && b == "[]",
+        _ => false,
+    });
+    units_hold("astropy", &table, &theirs);
+}
+
+/// The FITS file in a document is one as any other.
+#[test]
+fn astropy_reads_back_the_fits_file_in_a_votable() {
+    use base64::Engine;
+    let Some(program) = python("astropy") else { return };
+    let table = every_type();
+    let (folder, path) = scratch_as(Serialization::Fits, &table);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (_, rest) = text.split_once("<STREAM encoding=\"base64\">").unwrap();
+    let (stream, _) = rest.split_once("</STREAM>").unwrap();
+    let letters: String = stream.split_whitespace().collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(letters).unwrap();
+    let fits = folder.path().join("inside.fits");
+    std::fs::write(&fits, bytes).unwrap();
+    // What VOTable has no type for is there as in any VOTable: the next larger one. astropy reads a document that refers to such a
+    // file only where numpy's types of both agree, which those of text never do.
+    let theirs = read_back(&program, "astropy-fits", &fits);
+    compare("astropy of FITS in a VOTable", &table, &theirs, |name, a, b| match name {
+        "f32" | "f64" => a == "null" && b == "nan",
+        "name" => a == "null" && b.is_empty(),
+        "greek" if a == "null" => b.is_empty(),
+        "greek" => b == in_ascii(a) && !a.is_ascii(),
         "truth" => a == "null" && b == "false",
         "ragged" => a == "null" && b == "[]",
         _ => false,

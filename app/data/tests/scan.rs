@@ -7,7 +7,7 @@ use std::process::Command;
 
 use asterism_data::scan::{Found, Query, Source};
 use asterism_data::write::write_stream;
-use asterism_data::{ColumnMeta, Error, Expr, Table, read_table, write_table};
+use asterism_data::{ColumnMeta, Error, Expr, Serialization, Table, read_table, write_table, write_table_as};
 
 const ROWS: usize = 3_000_000;
 const STEP: usize = 100_000;
@@ -124,10 +124,92 @@ fn a_part_is_what_reading_the_whole_and_filtering_gives() {
 }
 
 #[test]
+fn a_part_of_a_text_is_what_reading_the_whole_and_filtering_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let n = 250_000;
+    let mut table = piece(0, n);
+    table.with_string_column("name", (0..n).map(|i| format!("star, {i}")).collect(), ColumnMeta::default()).unwrap();
+    // What the first rows would not say: reals at the end, text at the very end.
+    let late: Vec<String> = (0..n).map(|i| if i + 2 > n { "x".into() } else { i.to_string() }).collect();
+    table.with_string_column("late", late, ColumnMeta::default()).unwrap();
+    let expr = Expr::parse("a < 20 AND c - b > 1").unwrap();
+    for (file, how) in [
+        ("t.csv", Serialization::Binary2),
+        ("t.tsv", Serialization::Binary2),
+        ("b2.vot", Serialization::Binary2),
+        ("td.vot", Serialization::TableData),
+        ("b.vot", Serialization::Binary),
+    ] {
+        let path = folder.path().join(file);
+        write_table_as(&table, None, &path, how).unwrap();
+        let source = Source::open(&path).unwrap().unwrap();
+        assert_eq!((source.columns.rows(), source.columns.columns().len()), (0, 7), "{file}");
+        // A VOTable says its rows here; separated text never does.
+        assert_eq!(source.about, !file.ends_with("vot"), "{file}");
+        assert!(
+            (source.rows as f64 / n as f64 - 1.0).abs() < if source.about { 0.1 } else { 0.0 } + 1e-9,
+            "{file}: {}",
+            source.rows
+        );
+        assert!(source.bytes >= 30 * n as u64, "{file}: {}", source.bytes);
+        let whole = read_table(&path).unwrap();
+        let rows = expr.rows(&whole).unwrap();
+        let want = whole.take(&rows).unwrap().select(&["late".into(), "e".into(), "name".into()]).unwrap();
+        assert!(want.rows() > 1000);
+        let (got, found) =
+            source.collect(&query(&["late", "e", "name"], Some("a < 20 AND c - b > 1"), None), u64::MAX, &on).unwrap();
+        assert_eq!(found, Found { rows: want.rows(), truncated: false });
+        assert!(got.frame().equals(want.frame()), "{file}");
+        assert_eq!(source.count(Some(&expr), &on).unwrap(), want.rows() as u64);
+        let mut largest = 0;
+        let found = source
+            .scan(&Query::default(), &on, &mut |t| {
+                largest = largest.max(t.rows());
+                Ok(())
+            })
+            .unwrap();
+        assert!(found.rows == n && largest < n, "{file}: {largest}");
+        let (got, found) = source.collect(&query(&["b"], None, Some(7)), u64::MAX, &on).unwrap();
+        assert_eq!((got.rows(), found.truncated, got.truncated), (7, true, true));
+        let (got, _) = source.collect(&query(&["b"], Some("a > 1e9"), None), u64::MAX, &on).unwrap();
+        assert_eq!((got.rows(), got.columns().len()), (0, 1));
+        assert!(matches!(source.collect(&query(&["z"], None, None), u64::MAX, &on), Err(Error::NoColumn { .. })));
+        assert!(
+            matches!(source.collect(&Query::default(), u64::MAX, &|_, done, _| done < 50_000), Err(Error::Stopped)),
+            "{file}"
+        );
+        assert!(source.collect(&Query::default(), 1_000_000, &on).unwrap_err().to_string().contains("fewer columns or rows"));
+        // Below the program's own limit a text is read whole.
+        assert!(Source::larger_than(&path, 1_000_000).unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_text_with_a_fault_far_down_says_why_it_cannot_be_scanned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    let mut text = String::from("a,b\n");
+    (0..200_000).for_each(|i| text.push_str(&format!("{i},{i}.5\n")));
+    text.push_str("1,2,3\n");
+    std::fs::write(&path, &text).unwrap();
+    let source = Source::open(&path).unwrap().unwrap();
+    let said = source.collect(&Query::default(), u64::MAX, &on).unwrap_err().to_string();
+    assert!(said.contains("not plain") && said.contains("Parquet"), "{said}");
+    // A VOTable that breaks off gives what it has, and says so.
+    let path = folder.path().join("t.vot");
+    let mut text = String::from("<VOTABLE><RESOURCE><TABLE><FIELD name=\"a\" datatype=\"int\"/><DATA><TABLEDATA>");
+    (0..200_000).for_each(|i| text.push_str(&format!("<TR><TD>{i}</TD></TR>")));
+    std::fs::write(&path, &text).unwrap();
+    let (table, found) = Source::open(&path).unwrap().unwrap().collect(&Query::default(), u64::MAX, &on).unwrap();
+    assert!(found.truncated && table.truncated && table.rows() == 200_000);
+    assert!(table.warnings.iter().any(|w| w.contains("breaks off")), "{:?}", table.warnings);
+}
+
+#[test]
 fn files_that_cannot_be_scanned_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let table = piece(0, 10);
-    for name in ["t.csv", "t.vot", "t.arrow", "t.fits.gz"] {
+    for name in ["t.ecsv", "t.csv.gz", "t.vot.gz", "t.arrow", "t.fits.gz"] {
         let path = folder.path().join(name);
         write_table(&table, None, &path).unwrap();
         assert!(Source::open(&path).unwrap().is_none(), "{name}");
@@ -180,6 +262,7 @@ fn peak_bytes() -> u64 {
 fn child() {
     let path = PathBuf::from(std::env::var_os("ASTERISM_SCAN").unwrap());
     let before = peak_bytes();
+    asterism_data::scan::set_limit(32 << 20);
     let source = Source::larger_than(&path, 32 << 20).unwrap().expect("larger than the limit");
     let kept = query(&["e", "a"], Some("b < 10"), None);
     let count = source.count(kept.filter.as_ref(), &on).unwrap();
@@ -204,7 +287,12 @@ fn a_table_larger_than_the_limit_is_read_in_the_memory_of_a_chunk() {
     parquet(&p, ROWS);
     fits(&f, ROWS);
     let want = (0..ROWS).filter(|r| value(*r, 1) < 10.0).count();
-    for path in [p, f] {
+    let (c, v) = (folder.path().join("c.csv"), folder.path().join("v.vot"));
+    let table = read_table(&p).unwrap();
+    write_table(&table, None, &c).unwrap();
+    write_table_as(&table, None, &v, Serialization::TableData).unwrap();
+    drop(table);
+    for path in [p, f, c, v] {
         let out = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--ignored", "--nocapture"])
             .env("ASTERISM_SCAN", &path)

@@ -165,8 +165,11 @@ fn read_part(
         if bytes > limit {
             return Err(scan::too_large(source, limit));
         }
-        if first {
-            warnings.extend(table.warnings.iter().map(|w| format!("{}: {w}", source.path.display())));
+        // What is wrong with a document is known at its end.
+        for warning in table.warnings.iter().map(|w| format!("{}: {w}", source.path.display())) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
         rows += table.rows();
         waiting.push(table);

@@ -342,7 +342,7 @@ pub struct ExportStep {
     pub of: Spanned<String>,
     /// Files; the ending says the format.
     pub to: Vec<String>,
-    /// How the rows of those that are VOTables are written: `binary2`, `tabledata`, `binary`.
+    /// How the rows of those that are VOTables are written: `binary2`, `tabledata`, `binary`, `fits`.
     pub serialization: Option<asterism_data::Serialization>,
 }
 

@@ -59,7 +59,7 @@ pub struct Search {
     /// Fail when the answer was cut off.
     #[arg(long)]
     complete: bool,
-    /// How the rows of a VOTable are written: binary2 (the default), tabledata or binary.
+    /// How the rows of a VOTable are written: binary2 (the default), tabledata, binary or fits.
     #[arg(long, value_name = "HOW")]
     serialization: Option<data::Serialization>,
 }
@@ -220,7 +220,7 @@ pub struct Convert {
     /// Of a HATS catalogue only the files it meets are read.
     #[arg(long, value_name = "RA DEC RADIUS", allow_hyphen_values = true)]
     cone: Option<String>,
-    /// How the rows of a VOTable are written: binary2 (the default), tabledata or binary.
+    /// How the rows of a VOTable are written: binary2 (the default), tabledata, binary or fits.
     #[arg(long, value_name = "HOW")]
     serialization: Option<data::Serialization>,
 }
@@ -289,7 +289,13 @@ fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>, 
     Ok(Done {
         json: json!({"rows": found.rows, "columns": columns, "output": a.output.display().to_string(), "warnings": warnings,
             "of_rows": source.rows, "seconds": {"convert": start.elapsed().as_secs_f64()}}),
-        text: format!("{} of {} rows, {columns} columns to {}", found.rows, source.rows, a.output.display()),
+        text: format!(
+            "{} of {}{} rows, {columns} columns to {}",
+            found.rows,
+            if source.about { "about " } else { "" },
+            source.rows,
+            a.output.display()
+        ),
         truncated: false,
     })
 }

@@ -1,11 +1,11 @@
 //! The question about a file that is larger than memory: which columns, which rows; and how many that will be.
 //!
-//! The file was opened without its rows (`asterism_data::scan`). Rows are counted in a thread, and each change of the condition counts
+//! The file was opened without its rows (`asterism_data::scan`), in a thread: its disk may be slow or far. Rows are counted in a thread, and each change of the condition counts
 //! anew; nothing is read into the session before a person says so. Choice not taken: a first part of the rows without a question:
 //! the first rows of a file are seldom a fair part of it.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use asterism_session::data::Expr;
 use asterism_session::data::scan::{self, Source};
@@ -20,6 +20,16 @@ use crate::widgets::work::Work;
 #[derive(Default)]
 pub struct State {
     open: Option<Open>,
+    /// Files that are looked at before they are read.
+    looking: Vec<Looking>,
+    /// A command that was looked at: it is not taken again.
+    passes: bool,
+}
+
+/// A file whose size is not known yet, and the command that would read it.
+struct Looking {
+    command: Command,
+    found: Receiver<Option<Source>>,
 }
 
 struct Open {
@@ -39,25 +49,65 @@ impl State {
     }
 
     /// Takes a command that would read a whole file larger than the limit, and asks instead; `false` for every other one.
-    pub fn takes(&mut self, command: &Command) -> bool {
-        let Command::Search { name, ask: Ask::File { path, columns, filter: None, max_rows: None, .. } } = command else {
+    pub fn takes(&mut self, ctx: &egui::Context, command: &Command) -> bool {
+        let Command::Search { ask: Ask::File { path, columns, filter: None, max_rows: None, .. }, .. } = command else {
             return false;
         };
         if !columns.is_empty() {
             return false;
         }
-        let Ok(Some(source)) = Source::larger_than(Path::new(path), scan::limit()) else { return false };
+        // What is small on the disk is read at once; of anything else a thread reads the head.
+        if self.passes || std::fs::metadata(path).map_or(0, |m| m.len()) < scan::limit() / 100 {
+            return false;
+        }
+        let (tell, found) = sync_channel(1);
+        let (path, ctx) = (path.clone(), ctx.clone());
+        let work = move || {
+            // What cannot be opened says so when it is read.
+            let _ = tell.send(Source::larger_than(&path, scan::limit()).ok().flatten());
+            ctx.request_repaint();
+        };
+        if std::thread::Builder::new().name("head of a file".into()).spawn(work).is_err() {
+            return false;
+        }
+        self.looking.push(Looking { command: command.clone(), found });
+        true
+    }
+
+    /// Takes in what the threads found: asks, or gives back the commands of files that can be read whole.
+    fn looked(&mut self) -> Vec<Command> {
+        let mut whole = Vec::new();
+        let mut i = 0;
+        // One question at a time; what else was looked at waits for its end.
+        while i < self.looking.len() && self.open.is_none() {
+            let source = match self.looking[i].found.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    i += 1;
+                    continue;
+                }
+                Ok(source) => source,
+                Err(TryRecvError::Disconnected) => None,
+            };
+            let command = self.looking.remove(i).command;
+            match (source, &command) {
+                (Some(source), Command::Search { name, .. }) => self.ask(source, name.clone()),
+                _ => whole.push(command),
+            }
+        }
+        whole
+    }
+
+    fn ask(&mut self, source: Source, name: String) {
         let n = source.columns.columns().len();
         self.open = Some(Open {
             source: Arc::new(source),
-            name: name.clone(),
+            name,
             chosen: vec![true; n],
             look_for: String::new(),
             condition: String::new(),
             max_rows: String::new(),
             counts: Work::default(),
         });
-        true
     }
 }
 
@@ -67,6 +117,11 @@ fn gigabytes(bytes: f64) -> String {
 
 /// Draw the question.
 pub fn show(app: &mut App, ui: &mut Ui) {
+    for command in app.large.looked() {
+        app.large.passes = true;
+        app.apply(&ui.ctx().clone(), command);
+        app.large.passes = false;
+    }
     let Some(mut open) = app.large.open.take() else { return };
     let theme = app.theme.clone();
     let (mut done, mut dropped) = (None, false);
@@ -89,7 +144,8 @@ fn body(ui: &mut Ui, theme: &theme::Theme, open: &mut Open) -> (Option<Command>,
         ui,
         theme.second,
         format!(
-            "{file} has {} rows of {} columns, {} in memory: more than the {} that are read without asking.",
+            "{file} has {}{} rows of {} columns, {} in memory: more than the {} that are read without asking.",
+            if source.about { "about " } else { "" },
             kit::thousands(source.rows as usize),
             source.columns.columns().len(),
             gigabytes(source.bytes as f64),

@@ -284,7 +284,7 @@ impl App {
     // ------------------------------------------------------------------ doing
 
     fn apply(&mut self, ctx: &egui::Context, command: Command) {
-        if self.large.takes(&command) {
+        if self.large.takes(ctx, &command) {
             ctx.request_repaint();
             return;
         }

@@ -16,6 +16,7 @@ fn serialisations(ui: &mut Ui, rows: ExportRows, actions: &mut Vec<Action>) {
             Serialization::Binary => {
                 "For programs older than VOTable 1.3; a value that is not in the column stands for a blank integer"
             }
+            Serialization::Fits => "A FITS table inside the document, for programs that read FITS; text beyond ASCII is escaped",
         };
         if ui.button(format!("{}…", how.name())).on_hover_text(about).clicked() {
             actions.push(Action::ExportVotable(rows, how));
