@@ -59,7 +59,7 @@ pub fn text_table(bytes: &[u8]) {
         let _ = asterism_data::read_bytes(name, bytes.to_vec(), None);
     }
     // By pieces, as large files are.
-    for (separator, size) in [(None, 64), (Some(b'\t'), 1000)] {
+    for (separator, size) in [(None, 64.max(bytes.len() / 8)), (Some(b'\t'), 1000.max(bytes.len() / 3))] {
         let _ = asterism_data::read_csv_pieces(&mut std::io::Cursor::new(bytes), separator, size);
     }
 }
