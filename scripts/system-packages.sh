@@ -5,7 +5,7 @@
 #
 # build: a C compiler (some crates hold C). run: also Vulkan with a driver, xkb and X libraries.
 # test: also Xvfb, xdotool and ImageMagick, for the test in a real window; on Debian also the small
-# programs that judge exports (fitsverify, astropy; STILTS where Java is there already).
+# programs that judge exports and drawing (Vulkan's validation layers, fitsverify, astropy; STILTS where Java is there already).
 #
 # Installs as root, or through sudo where that works; else prints the one line to type and fails.
 # macOS and Windows need nothing. ASTERISM_SKIP_PACKAGES=1 skips the check.
@@ -84,6 +84,9 @@ if [ "$what" = test ]; then
     command_there import || need ImageMagick imagemagick ImageMagick imagemagick
     # Judges of exports. Tests say aloud what was not judged where they are absent.
     if [ $manager = apt ]; then
+        # Looks on while the window is soaked.
+        [ -e /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] \
+            || need "Vulkan's validation layers" vulkan-validationlayers - -
         command_there fitsverify || need fitsverify fitsverify - -
         if command_there java && ! command_there stilts; then need STILTS stilts - -; fi
         "${ASTERISM_PYTHON:-python3}" -c 'import astropy' 2>/dev/null || /usr/bin/python3 -c 'import astropy' 2>/dev/null \

@@ -252,7 +252,7 @@ impl CallbackTrait for PointsCallback {
         slot.used = Instant::now();
         // A layout on this device is drawn from its own buffer once the slot counts in its units and rows; afterwards, from frames again.
         let plain = slot.units == ([0.0; 2], [1.0; 2]) && slot.xy.len() == s.at.xy.len();
-        let places = s.places.as_ref().filter(|p| plain && p.rows() == s.at.xy.len());
+        let places = s.places.as_ref().filter(|p| plain && p.rows() == s.at.xy.len() && p.is_on(device));
         if places.is_some_and(|p| slot.points.follow(device, p.positions(), p.rows())) {
             (slot.at, slot.xy, slot.glide) = (s.at.key, s.at.xy.clone(), Duration::ZERO);
         } else if slot.at != s.at.key || slot.points.follows() {

@@ -243,13 +243,21 @@ pub(crate) fn read_staging(device: &wgpu::Device, staging: &wgpu::Buffer) -> Res
     Ok(range.to_vec())
 }
 
+/// The same as [`read_back`], with what went wrong.
+///
+/// # Errors
+/// [`Error::Lost`] on a device that was lost, [`Error::ReadBack`] for anything else.
+pub fn try_read_back(device: &wgpu::Device, queue: &wgpu::Queue, canvas: &Canvas) -> Result<Vec<u8>, Error> {
+    let Some(layer) = canvas.shown().filter(|_| !canvas.used.contains(&0)) else { return Ok(Vec::new()) };
+    if crate::is_lost(device) {
+        return Err(Error::Lost);
+    }
+    read_texture(device, queue, &layer.texture, canvas.used, 4)
+}
+
 /// The picture as RGBA8, gamma-encoded and premultiplied (so straight, on an opaque background), rows packed from the top;
 /// `canvas.size()` tells width and height. Waits for the device: tests and exports only. Empty before the first draw or after a
 /// failure of the device.
 pub fn read_back(device: &wgpu::Device, queue: &wgpu::Queue, canvas: &Canvas) -> Vec<u8> {
-    let Some(layer) = canvas.shown() else { return Vec::new() };
-    if canvas.used.contains(&0) {
-        return Vec::new();
-    }
-    read_texture(device, queue, &layer.texture, canvas.used, 4).unwrap_or_default()
+    try_read_back(device, queue, canvas).unwrap_or_default()
 }

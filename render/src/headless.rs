@@ -46,6 +46,8 @@ pub fn device() -> Result<(wgpu::Device, wgpu::Queue, wgpu::AdapterInfo), Error>
     for backends in rounds {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = backends;
+        // WGPU_VALIDATION=1 asks Vulkan's own validation layers, where they are installed, to look on.
+        descriptor.flags = descriptor.flags.with_env();
         let instance = wgpu::Instance::new(descriptor);
         let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
         adapters.sort_by_key(|a| rank(&a.get_info()));

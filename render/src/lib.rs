@@ -34,10 +34,10 @@ pub mod thin;
 pub mod tiles;
 pub mod view;
 
-pub use canvas::{Canvas, read_back};
+pub use canvas::{Canvas, read_back, try_read_back};
 pub use image::{ImageLook, ImageTexture, Stretch};
 pub use points::Points;
-pub use renderer::{Renderer, Tier};
+pub use renderer::{Renderer, Tier, is_lost};
 pub use view::{Density, Style, Tone, View};
 // The one copy of wgpu that the types above are of.
 pub use wgpu;
@@ -69,6 +69,9 @@ pub enum Error {
         /// What the driver said.
         reason: String,
     },
+    /// The device is gone: its driver was reset or updated, or it was destroyed.
+    #[error("the graphics device was lost: make another one and draw again")]
+    Lost,
     /// Pixels could not be read back.
     #[error("the picture could not be read back from the graphics device: {0}. Draw again; if it stays, restart the program")]
     ReadBack(String),

@@ -12,8 +12,6 @@
 //! Devices without compute shaders or without storage buffers in vertex shaders (WebGL-class GL), and software adapters, get
 //! [`Tier::Reference`]: the same picture from our own threads, uploaded.
 
-use wgpu::util::DeviceExt;
-
 use crate::{
     Error,
     canvas::{Canvas, FORMAT, Key},
@@ -302,6 +300,22 @@ fn target_pass<'a>(
     pass
 }
 
+/// Whether a device was lost. wgpu says so to one callback alone, which is its owner's, and swallows the errors of whatever is made
+/// afterwards, but not those of using what could not be made: the owner takes them by `Device::on_uncaptured_error`, since wgpu panics
+/// without. Memory of a lost device cannot be written, which costs a buffer of 4 B to find out.
+pub fn is_lost(device: &wgpu::Device) -> bool {
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("sign of life"),
+        size: 4,
+        usage: wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: true,
+    });
+    let lost = buffer.get_mapped_range(..).is_err();
+    drop(pollster::block_on(scope.pop()));
+    lost
+}
+
 /// Workgroups along x and y for `n` threads in groups of 256.
 fn groups(n: usize) -> (u32, u32) {
     let g = n.div_ceil(256).max(1) as u32;
@@ -395,7 +409,7 @@ impl Renderer {
     /// Makes all pipelines. `target` is the format of the pass that [`Renderer::composite`] draws into.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the driver refuses a shader. Limits that are too small for the scatter kernels are no error: the tier
+    /// [`Error::Lost`] on a device that was lost. [`Error::Refused`] if the driver refuses a shader. Limits that are too small for the scatter kernels are no error: the tier
     /// is then [`Tier::Reference`].
     pub fn new(device: &wgpu::Device, _queue: &wgpu::Queue, target: wgpu::TextureFormat) -> Result<Self, Error> {
         Self::with_tier(device, target, Tier::of(device))
@@ -407,6 +421,9 @@ impl Renderer {
     /// # Errors
     /// As [`Renderer::new`].
     pub fn with_tier(device: &wgpu::Device, target: wgpu::TextureFormat, tier: Tier) -> Result<Self, Error> {
+        if is_lost(device) {
+            return Err(Error::Lost);
+        }
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let composite_module = module(device, "composite.wgsl", include_str!("shaders/composite.wgsl"));
         let image_module = module(device, "image.wgsl", include_str!("shaders/image.wgsl"));
@@ -900,11 +917,19 @@ fn frame(points: &Points, rows: usize, view: &View, style: &Style, plan: &Plan, 
 }
 
 fn uniform<T: bytemuck::Pod>(device: &wgpu::Device, value: &T) -> wgpu::Buffer {
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+    let bytes = bytemuck::bytes_of(value);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
         label: None,
-        contents: bytemuck::bytes_of(value),
+        size: (bytes.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT),
         usage: wgpu::BufferUsages::UNIFORM,
-    })
+        mapped_at_creation: true,
+    });
+    // wgpu's own helper panics where the device was lost: then nothing is drawn by it anyway.
+    if let Ok(mut range) = buffer.get_mapped_range_mut(..) {
+        range.slice(..bytes.len()).copy_from_slice(bytes);
+    }
+    buffer.unmap();
+    buffer
 }
 
 /// A buffer of at least `bytes`, kept between draws.

@@ -9,6 +9,7 @@ mod fuzz;
 mod house;
 mod interop;
 mod large;
+mod lost;
 mod photometry;
 mod picture;
 mod pixels;

@@ -204,19 +204,48 @@ fn memory() -> u64 {
 
 /// Some seconds by default; `ASTERISM_SOAK=300` for five minutes. An error of the device would panic in the frame that made it.
 /// It runs in a process of its own, whose memory no other test shares.
+/// A folder whose settings make Vulkan's validation layers say on the output what they find, and that they look on.
+///
+/// wgpu's own messages are not used for it: it asks for them together with the source of each shader, whose language layers of 2023 take for
+/// an error.
+fn layers_speak() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG\nkhronos_validation.log_filename = stdout\n\
+                    khronos_validation.report_flags = error,info\n";
+    std::fs::write(folder.path().join("vk_layer_settings.txt"), settings).expect("written");
+    folder
+}
+
+/// The layers found nothing wrong; says aloud where none looked on.
+fn judged(said: &str) {
+    let errors: Vec<&str> = said.lines().filter(|l| l.contains("Validation Error")).collect();
+    assert!(errors.is_empty(), "{} errors of the graphics device: {:#?}", errors.len(), &errors[..errors.len().min(20)]);
+    if said.contains("khronos-validation-createinstance-status-message") {
+        eprintln!("Vulkan's validation layers looked on and found nothing");
+    } else {
+        assert!(std::env::var("ASTERISM_VALIDATION").as_deref() != Ok("required"), "the validation layers are not installed");
+        eprintln!("not judged by Vulkan's validation layers: install them (Debian: vulkan-validationlayers)");
+    }
+}
+
 #[test]
 fn a_long_use_of_the_window_holds() {
     const ALONE: &str = "ASTERISM_SOAK_ALONE";
     if std::env::var_os(ALONE).is_none() {
         let this = std::env::current_exe().expect("the tests themselves");
+        let layers = layers_speak();
         let out = std::process::Command::new(this)
             .args(["space::a_long_use_of_the_window_holds", "--exact", "--nocapture"])
             .env(ALONE, "1")
+            // Vulkan's own validation layers look on, where they are installed.
+            .envs([("WGPU_VALIDATION", "1"), ("WGPU_DEBUG", "0")])
+            .env("VK_LAYER_SETTINGS_PATH", layers.path())
             .output()
             .expect("a process");
         let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
         println!("{said}");
         assert!(out.status.success() && said.contains("1 passed"), "{said}");
+        judged(&said);
         return;
     }
     let seconds = std::env::var("ASTERISM_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(8);

@@ -291,32 +291,6 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A number for a tick.
-fn number(v: f64, step: f64) -> String {
-    if v.abs() < step * 1e-9 {
-        return "0".into();
-    }
-    if v.abs() >= 1e5 || v.abs() < 1e-3 {
-        return format!("{v:.1e}").replace('-', "−");
-    }
-    let digits = (-step.log10().floor()).clamp(0.0, 8.0) as usize;
-    format!("{v:.digits$}").replace('-', "−")
-}
-
-/// Round steps that cut a range into about `about` parts.
-fn ticks(range: [f64; 2], about: f64) -> (Vec<f64>, f64) {
-    let span = (range[1] - range[0]).abs();
-    if span <= 0.0 || !span.is_finite() {
-        return (Vec::new(), 1.0);
-    }
-    let raw = span / about.max(1.0);
-    let power = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * power).find(|s| *s >= raw).unwrap_or(power * 10.0);
-    let first = (range[0].min(range[1]) / step).ceil() as i64;
-    let last = (range[0].max(range[1]) / step).floor() as i64;
-    ((first..=last).map(|i| i as f64 * step).collect(), step)
-}
-
 /// Colour of each row, and the legend.
 struct Colours {
     context: Color32,
@@ -394,55 +368,62 @@ fn axes(
     y_label: &str,
     theme: &Theme,
 ) -> Axes {
-    let inner = [frame[0] + 64.0, frame[1] + 36.0, frame[2] - 82.0, frame[3] - 84.0];
+    use crate::widgets::axes::{BOTTOM, LEFT, Labels, MARGIN, TICK_GAP, TITLE_GAP, ticks};
+    // As the window's own axes stand below the title of a view on paper.
+    let [left, bottom, margin] = [LEFT, BOTTOM, MARGIN].map(f64::from);
+    let head = paper::TITLE + margin;
+    let inner = [frame[0] + left, frame[1] + head, frame[2] - left - margin, frame[3] - head - bottom];
     let axes = Axes { inner, x, y };
     let _ = writeln!(
         s,
         "<text x=\"{}\" y=\"{}\" font-size=\"13\" font-weight=\"600\" fill=\"{}\">{}</text>",
         frame[0] + 14.0,
-        frame[1] + 22.0,
+        frame[1] + paper::TITLE / 2.0 + 5.0,
         hex(theme.text),
         escape(title)
     );
     let (left, top, right, bottom) = (inner[0], inner[1], inner[0] + inner[2], inner[1] + inner[3]);
-    let _ = writeln!(s, "<path d=\"M{left} {top}V{bottom}H{right}\" fill=\"none\" stroke=\"{}\"/>", hex(theme.third));
-    let (marks, step) = ticks(x, inner[2] / 90.0);
-    for v in marks {
-        let px = axes.px([v, y[0]])[0];
+    let _ = writeln!(s, "<path d=\"M{left} {top}V{bottom}H{right}\" fill=\"none\" stroke=\"{}\"/>", hex(theme.hairline));
+    // No font is at hand here: a digit of the small one is 7 points wide.
+    let width = |text: &str| text.chars().count() as f32 * 7.0;
+    let (marks, step) = ticks(x, (inner[2] / 84.0).max(2.0) as usize);
+    let apart = (step / (x[1] - x[0]) * inner[2]).abs() as f32;
+    let x_labels = Labels::new(&marks, step, apart - 8.0, width);
+    for (v, text) in marks.iter().zip(&x_labels.texts) {
+        let px = axes.px([*v, y[0]])[0];
         let _ = writeln!(
             s,
-            "<path d=\"M{px:.1} {bottom}v5\" stroke=\"{0}\"/><text x=\"{px:.1}\" y=\"{1}\" font-size=\"12\" fill=\"{0}\" text-anchor=\"middle\">{2}</text>",
+            "<path d=\"M{px:.1} {bottom}v4\" stroke=\"{0}\"/><text x=\"{px:.1}\" y=\"{1}\" font-size=\"12\" fill=\"{0}\" text-anchor=\"middle\">{text}</text>",
             hex(theme.third),
-            bottom + 19.0,
-            number(v, step)
+            bottom + 18.0
         );
     }
-    let (marks, step) = ticks(y, inner[3] / 60.0);
-    for v in marks {
-        let px = axes.px([x[0], v])[1];
+    let (marks, step) = ticks(y, (inner[3] / 44.0).max(2.0) as usize);
+    let y_labels = Labels::new(&marks, step, LEFT - TICK_GAP - TITLE_GAP - 15.0, width);
+    for (v, text) in marks.iter().zip(&y_labels.texts) {
+        let px = axes.px([x[0], *v])[1];
         let _ = writeln!(
             s,
-            "<path d=\"M{left} {px:.1}h-5\" stroke=\"{0}\"/><text x=\"{1}\" y=\"{2:.1}\" font-size=\"12\" fill=\"{0}\" text-anchor=\"end\">{3}</text>",
+            "<path d=\"M{left} {px:.1}h-4\" stroke=\"{0}\"/><text x=\"{1}\" y=\"{2:.1}\" font-size=\"12\" fill=\"{0}\" text-anchor=\"end\">{text}</text>",
             hex(theme.third),
-            left - 9.0,
-            px + 4.0,
-            number(v, step)
+            left - f64::from(TICK_GAP),
+            px + 4.0
         );
     }
     let _ = writeln!(
         s,
         "<text x=\"{}\" y=\"{}\" font-size=\"12\" fill=\"{}\" text-anchor=\"middle\">{}</text>",
         left + inner[2] / 2.0,
-        bottom + 39.0,
+        frame[1] + frame[3] - 8.0,
         hex(theme.second),
-        escape(x_label)
+        escape(&x_labels.title(x_label))
     );
-    let (cx, cy) = (frame[0] + 16.0, top + inner[3] / 2.0);
+    let (cx, cy) = (frame[0] + f64::from(TITLE_GAP) + 11.0, top + inner[3] / 2.0);
     let _ = writeln!(
         s,
         "<text x=\"{cx}\" y=\"{cy}\" font-size=\"12\" fill=\"{}\" text-anchor=\"middle\" transform=\"rotate(-90 {cx} {cy})\">{}</text>",
         hex(theme.second),
-        escape(y_label)
+        escape(&y_labels.title(y_label))
     );
     axes
 }

@@ -105,9 +105,16 @@ pub struct Shown {
     pub response: Response,
 }
 
-const LEFT: f32 = 62.0;
-const BOTTOM: f32 = 44.0;
-const MARGIN: f32 = 10.0;
+/// Left of the axes, points: labels and the title of y.
+pub const LEFT: f32 = 62.0;
+/// Below the axes.
+pub const BOTTOM: f32 = 44.0;
+/// Above and right of them.
+pub const MARGIN: f32 = 10.0;
+/// From the labels of the ticks of y to their axis.
+pub const TICK_GAP: f32 = 7.0;
+/// From the edge to the title of y.
+pub const TITLE_GAP: f32 = 4.0;
 
 impl Axes<'_> {
     /// Draw them in all the space there is. `view` is `None` for home.
@@ -163,30 +170,36 @@ impl Axes<'_> {
         let font = FontId::proportional(SMALL);
         let line = Stroke::new(1.0, theme.hairline);
         let label_room = 84.0;
+        let width = |text: &str| painter.layout_no_wrap(text.to_owned(), font.clone(), theme.third).size().x;
         let (x_ticks, x_step) = ticks(frame.view.x, (rect.width() / label_room).max(2.0) as usize);
-        for v in &x_ticks {
+        let apart = (frame.pt_from_data([frame.view.x[0] + x_step, 0.0]).x - rect.left()).abs();
+        let x_labels = Labels::new(&x_ticks, x_step, apart - 8.0, width);
+        for (v, text) in x_ticks.iter().zip(&x_labels.texts) {
             let x = frame.pt_from_data([*v, frame.view.y[0]]).x;
             if self.grid {
                 painter.vline(x, rect.y_range(), line);
             }
             painter.vline(x, rect.bottom()..=rect.bottom() + 4.0, Stroke::new(1.0, theme.third));
-            painter.text(pos2(x, rect.bottom() + 6.0), Align2::CENTER_TOP, tick_label(*v, x_step), font.clone(), theme.third);
+            painter.text(pos2(x, rect.bottom() + 6.0), Align2::CENTER_TOP, text, font.clone(), theme.third);
         }
         let (y_ticks, y_step) = ticks(frame.view.y, (rect.height() / 44.0).max(2.0) as usize);
-        for v in &y_ticks {
+        let title = painter.layout_no_wrap(self.y_label.to_owned(), font.clone(), theme.second).size().y;
+        let room = rect.left() - TICK_GAP - (outer.left() + TITLE_GAP + title);
+        let y_labels = Labels::new(&y_ticks, y_step, room, width);
+        for (v, text) in y_ticks.iter().zip(&y_labels.texts) {
             let y = frame.pt_from_data([frame.view.x[0], *v]).y;
             if self.grid {
                 painter.hline(rect.x_range(), y, line);
             }
             painter.hline(rect.left() - 4.0..=rect.left(), y, Stroke::new(1.0, theme.third));
-            painter.text(pos2(rect.left() - 7.0, y), Align2::RIGHT_CENTER, tick_label(*v, y_step), font.clone(), theme.third);
+            painter.text(pos2(rect.left() - TICK_GAP, y), Align2::RIGHT_CENTER, text, font.clone(), theme.third);
         }
         painter.vline(rect.left(), rect.y_range(), line);
         painter.hline(rect.x_range(), rect.bottom(), line);
-        let label = painter.layout_no_wrap(self.x_label.to_owned(), font.clone(), theme.second);
+        let label = painter.layout_no_wrap(x_labels.title(self.x_label), font.clone(), theme.second);
         painter.galley(pos2(rect.center().x - label.size().x / 2.0, outer.bottom() - label.size().y - 4.0), label, theme.second);
-        let label = painter.layout_no_wrap(self.y_label.to_owned(), font, theme.second);
-        let at = pos2(outer.left() + 4.0, rect.center().y + label.size().x / 2.0);
+        let label = painter.layout_no_wrap(y_labels.title(self.y_label), font, theme.second);
+        let at = pos2(outer.left() + TITLE_GAP, rect.center().y + label.size().x / 2.0);
         painter.add(egui::epaint::TextShape::new(at, label, theme.second).with_angle(-std::f32::consts::FRAC_PI_2));
     }
 }
@@ -243,6 +256,75 @@ pub fn ticks([a, b]: [f64; 2], most: usize) -> (Vec<f64>, f64) {
     (ticks, step)
 }
 
+/// Labels of an axis: as they are where they fit, else without what they have in common, which the title says.
+#[derive(Debug, PartialEq)]
+pub struct Labels {
+    /// One a tick.
+    pub texts: Vec<String>,
+    /// Power of ten that the labels are times of.
+    power: i32,
+    /// What is added to them, written out.
+    plus: Option<String>,
+}
+
+impl Labels {
+    /// In `room` points; `width` measures a text.
+    pub fn new(ticks: &[f64], step: f64, room: f32, width: impl Fn(&str) -> f32) -> Self {
+        let fit = |texts: &[String]| texts.iter().all(|t| width(t) <= room);
+        let plain = Self { texts: ticks.iter().map(|v| tick_label(*v, step)).collect(), power: 0, plus: None };
+        let most = ticks.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        if fit(&plain.texts) || most == 0.0 {
+            return plain;
+        }
+        let scaled = Self::scaled(ticks, step, None);
+        let (first, last) =
+            (ticks.iter().copied().fold(f64::INFINITY, f64::min), ticks.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        if fit(&scaled.texts) {
+            return scaled;
+        }
+        // What lies far from zero: of 253.06371 the last digits alone, above a round number below all of them.
+        let round = 10f64.powf(((last - first).max(step).log10() - 1e-6).ceil());
+        let plus = (first / round + 1e-6).floor() * round;
+        let rest: Vec<f64> = ticks.iter().map(|v| v - plus).collect();
+        let decimals = (-round.log10().round()).clamp(0.0, 15.0) as usize;
+        let said = format::minus(&format!("{:.decimals$}", plus.abs()));
+        let said = format!("{} {said}", if plus < 0.0 { "\u{2212}" } else { "+" });
+        let texts: Vec<String> = rest.iter().map(|v| tick_label(*v, step)).collect();
+        let short = fit(&texts) && !texts.iter().any(|t| t.contains('e'));
+        let near = if short { Self { texts, power: 0, plus: Some(said) } } else { Self::scaled(&rest, step, Some(said)) };
+        // Where nothing fits (no room at all) the shortest has to do.
+        let longest = |l: &Self| l.texts.iter().map(|t| t.chars().count()).max().unwrap_or(0);
+        if longest(&near) < longest(&scaled) { near } else { scaled }
+    }
+
+    /// Times a power of ten by which the largest is between 1 and 10.
+    fn scaled(ticks: &[f64], step: f64, plus: Option<String>) -> Self {
+        let most = ticks.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let power = if most > 0.0 { (most.log10() + 1e-9).floor() as i32 } else { 0 };
+        let unit = 10f64.powi(power);
+        let decimals = (-(step / unit).log10() - 1e-9).ceil().clamp(0.0, 15.0) as usize;
+        let text = |v: &f64| {
+            let v = if v.abs() < step * 1e-6 { 0.0 } else { v / unit };
+            format::minus(&format!("{v:.decimals$}"))
+        };
+        Self { texts: ticks.iter().map(text).collect(), power, plus }
+    }
+
+    /// The title with what the labels have in common: `flux  × 10⁻⁴`, `time  × 10⁻² + 2458331`.
+    pub fn title(&self, title: &str) -> String {
+        let mut text = title.to_owned();
+        if self.power != 0 {
+            text += "  × 10";
+            text.extend(self.power.to_string().chars().map(format::superscript));
+        }
+        if let Some(plus) = &self.plus {
+            text += if self.power == 0 { "  " } else { " " };
+            text += plus;
+        }
+        text
+    }
+}
+
 /// A tick's number with just the decimals that its step needs.
 pub fn tick_label(v: f64, step: f64) -> String {
     let v = if v.abs() < step * 1e-6 { 0.0 } else { v };
@@ -258,6 +340,7 @@ pub fn tick_label(v: f64, step: f64) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -275,6 +358,45 @@ mod tests {
         assert!(ticks([1.0, 1.0], 5).0.is_empty());
         // An axis that runs backwards (right ascension) has the same ticks.
         assert_eq!(ticks([61.0, -55.0], 6).0.len(), 6);
+    }
+
+    /// Letters of seven points, as wide as a digit of the small font at most.
+    fn labels(range: [f64; 2], most: usize, room: f32) -> Labels {
+        let (ticks, step) = ticks(range, most);
+        Labels::new(&ticks, step, room, |t| t.chars().count() as f32 * 7.0)
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_leave_to_the_title_what_they_have_in_common() {
+        // As they are while they fit.
+        assert_eq!(labels([-20.0, 20.0], 4, 36.0).title("t-SNE 2"), "t-SNE 2");
+        // A layout that begins.
+        let tiny = labels([-0.00012, 0.00012], 4, 36.0);
+        assert_eq!(tiny.texts, ["−1", "0", "1"]);
+        assert_eq!(tiny.title("t-SNE 2"), "t-SNE 2  × 10⁻⁴");
+        assert_eq!(labels([0.0, 250_000.0], 3, 36.0).title("n"), "n  × 10⁵");
+        // Far from zero: a right ascension, a Julian date, a flux below zero.
+        let near = labels([253.063_704_1, 253.063_715_9], 3, 36.0);
+        assert_eq!(near.title("ra"), "ra  × 10⁻⁵ + 253.06370");
+        assert_eq!(near.texts, ["0.5", "1.0", "1.5"]);
+        let days = labels([2_458_330.0, 2_458_350.0], 4, 36.0);
+        assert_eq!((days.texts[0].as_str(), days.title("time (d)")), ("30", "time (d)  + 2458300".into()));
+        let below = labels([-1000.02, -1000.0], 2, 36.0);
+        assert_eq!(below.title("v"), "v  − 1000.1");
+        // What the title and a label say is the tick.
+        for (range, room) in [([-0.00012, 0.00012], 36.0), ([1e-12, 9e-12], 30.0), ([0.1234561, 0.1234569], 36.0)] {
+            let (at, step) = ticks(range, 4);
+            let l = labels(range, 4, room);
+            let plus: f64 = l.plus.as_ref().map_or(0.0, |p| p.replace(' ', "").replace('−', "-").parse().unwrap());
+            for (v, text) in at.iter().zip(&l.texts) {
+                let said = text.replace('−', "-").parse::<f64>().unwrap() * 10f64.powi(l.power) + plus;
+                assert!((said - v).abs() < step * 1e-3, "{said} for {v}: {l:?}");
+                assert!(text.chars().count() as f32 * 7.0 <= room, "{l:?}");
+            }
+        }
+        // With no room at all there is still something to read.
+        assert_eq!(labels([0.0, 1.0], 4, 0.0).texts.len(), 3);
+        assert_eq!(labels([1.0, 1.0], 4, 36.0).texts.len(), 0);
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub fn unit(text: &str) -> String {
     out
 }
 
-fn superscript(c: char) -> char {
+pub(super) fn superscript(c: char) -> char {
     match c {
         '0' => '⁰',
         '1' => '¹',

@@ -94,6 +94,8 @@ pub struct App {
     memory: Option<(Instant, u64)>,
     render: Option<egui_wgpu::RenderState>,
     device: device::Watch,
+    /// Who takes the session when the device is lost; none in a window that nothing follows.
+    hands: Option<device::Hands>,
     title: String,
     closing: bool,
 }
@@ -147,6 +149,7 @@ impl App {
                 let ctx = ctx.clone();
                 move || ctx.request_repaint()
             }),
+            hands: None,
             title: String::new(),
             closing: false,
             session,
@@ -160,11 +163,17 @@ impl App {
         if empty && open.is_empty() && recovery.is_none() {
             app.session.open_first();
         }
-        if empty && open.is_empty() && recovery.is_some() {
-            app.start.open = true;
-        }
-        if let Some(said) = device::after_loss() {
-            app.say(said);
+        if empty
+            && open.is_empty()
+            && let Some(kept) = recovery
+        {
+            if device::after_loss() {
+                let said = "The graphics device was lost and the program started again, on the session as it was";
+                app.session.notice(NoticeLevel::Warning, said);
+                app.commands.push(actions::open_command(kept));
+            } else {
+                app.start.open = true;
+            }
         }
         app.take_layouts();
         app
@@ -719,6 +728,15 @@ impl App {
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.device.make(ctx, self.render.as_ref(), false);
+        if self.device.lost().is_some() {
+            // Another window goes on, see `device`.
+            if let Some(hands) = &self.hands {
+                hands.stands(ctx);
+            }
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            return;
+        }
         if self.session.poll() {
             if self.session.opened() != self.opened {
                 self.opened = self.session.opened();
@@ -740,16 +758,6 @@ impl eframe::App for App {
         for (purpose, path) in self.dialogs.answers() {
             self.picked(ctx, purpose, path);
         }
-        if let Some(why) = self.device.lost() {
-            self.session.autosave();
-            if self.session.keeping() {
-                ctx.request_repaint_after(Duration::from_millis(50));
-            } else {
-                self.device.start_again(&why);
-                // Not a clean end: what was kept must stay.
-                std::process::exit(1);
-            }
-        }
         let now = Instant::now();
         match self.keep_at {
             Some(at) if at <= now => {
@@ -758,6 +766,11 @@ impl eframe::App for App {
             }
             Some(at) => ctx.request_repaint_after(at - now),
             None => {}
+        }
+        for e in self.device.complaints() {
+            let what = e.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ");
+            let help = "If a view stays empty, start the program with WGPU_BACKEND=gl, or update the graphics driver";
+            self.session.notice(NoticeLevel::Error, format!("The graphics device refused a drawing: {what}. {help}"));
         }
         self.read_notices(ctx);
         let name = self
@@ -778,6 +791,10 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        // Nothing can be painted any more: egui-wgpu would panic.
+        if self.device.lost().is_some() {
+            return;
+        }
         let ctx = ui.ctx().clone();
         let popup = egui::Popup::is_any_open(&ctx) || self.palette.open || self.modal();
         self.keys(&ctx);
@@ -860,6 +877,7 @@ impl eframe::App for App {
         for command in std::mem::take(&mut self.commands) {
             self.apply(&ctx, command);
         }
+        self.device.make(&ctx, self.render.as_ref(), true);
     }
 
     fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
@@ -867,7 +885,8 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
-        if self.closing {
+        // A session that goes to another window goes on.
+        if self.closing || (self.device.lost().is_some() && self.hands.is_some()) {
             return;
         }
         self.closing = true;
@@ -888,6 +907,16 @@ impl eframe::App for App {
             }
         }
         self.session.end();
+    }
+}
+
+impl Drop for App {
+    /// The end of a window whose device was lost, also when egui-wgpu panicked on it: the session is handed on.
+    fn drop(&mut self) {
+        if let (Some(hands), Some(why)) = (self.hands.take(), self.device.lost()) {
+            let none = Session::new(Settings { table_gb: 0.0, ..Settings::default() });
+            hands.give(std::mem::replace(&mut self.session, none), why);
+        }
     }
 }
 
@@ -944,17 +973,21 @@ pub fn open(settings: Settings, paths: &[String], start_page: bool) -> anyhow::R
 }
 
 fn start(session: Session, open: Vec<PathBuf>, start_page: bool) -> anyhow::Result<()> {
-    run_as(session, open, move |app| Box::new(if start_page { app.with_start_page() } else { app }))
+    run_as(session, open, move |app| {
+        let first = app.session.doc().datasets.is_empty();
+        Box::new(if start_page && first { app.with_start_page() } else { app })
+    })
 }
 
-/// Open the native window with the app in some dress: what is measured must be the window itself.
+/// Open the native window with the app in some dress: what is measured must be the window itself. When its graphics device is lost
+/// another one takes its place, with the same session.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_as(
     session: Session,
     open: Vec<PathBuf>,
-    dress: impl FnOnce(App) -> Box<dyn eframe::App> + 'static,
+    dress: impl Fn(App) -> Box<dyn eframe::App> + Clone + 'static,
 ) -> anyhow::Result<()> {
     anyhow::ensure!(
         has_display(),
@@ -970,10 +1003,47 @@ pub fn run_as(
         .with_inner_size([1600.0, 1000.0])
         .with_min_inner_size([1000.0, 640.0])
         .with_drag_and_drop(true);
+    let hands = device::Hands::with(session);
+    let (mut open, mut tries, mut all) = (open, 0, false);
+    loop {
+        let options = options(hands.placed(viewport.clone()), device::backends(all));
+        let (for_app, files, dress) = (hands.clone(), open.clone(), dress.clone());
+        let make = move |cc: &eframe::CreationContext<'_>| {
+            let session = for_app.take().ok_or("the window before has not given the session back")?;
+            let mut app = App::new(cc, session, files);
+            for_app.opened(&mut app);
+            Ok(dress(app))
+        };
+        let run = std::panic::AssertUnwindSafe(|| eframe::run_native("Asterism", options, Box::new(make)));
+        let ended = std::panic::catch_unwind(run);
+        tries += 1;
+        match ended {
+            Ok(Err(e)) if hands.try_again(tries, &e) => {}
+            // Nothing but GL may be here after all.
+            Ok(Err(_)) if !all && device::backends(false) != device::backends(true) && !hands.empty() => all = true,
+            Ok(Err(e)) => anyhow::bail!(
+                "the window could not be opened: {e}; try WGPU_BACKEND=gl, or `asterism run RECIPE.toml -o DIR` without a window"
+            ),
+            ended => match hands.next(ended.is_err())? {
+                device::Next::Window => (open, tries) = (Vec::new(), 0),
+                device::Next::End => match ended {
+                    // A panic that no loss explains is one.
+                    Err(panic) if !hands.lost() => std::panic::resume_unwind(panic),
+                    _ => return Ok(()),
+                },
+            },
+        }
+    }
+}
+
+fn options(viewport: egui::ViewportBuilder, backends: wgpu::Backends) -> eframe::NativeOptions {
     let mut setup = egui_wgpu::WgpuSetupCreateNew::without_display_handle();
+    setup.instance_descriptor.backends = backends;
     setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
         label: Some("asterism"),
-        required_features: adapter.features() & (wgpu::Features::FLOAT32_FILTERABLE | wgpu::Features::TIMESTAMP_QUERY),
+        // Sums of marks are kept whole where floats blend.
+        required_features: adapter.features()
+            & (wgpu::Features::FLOAT32_FILTERABLE | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::FLOAT32_BLENDABLE),
         // The default limits of the GL back end have no storage buffers at all.
         required_limits: adapter.limits(),
         memory_hints: wgpu::MemoryHints::MemoryUsage,
@@ -984,10 +1054,5 @@ pub fn run_as(
         wgpu_setup: setup.into(),
         ..Default::default()
     };
-    let options = eframe::NativeOptions { viewport, wgpu_options, ..Default::default() };
-    eframe::run_native("Asterism", options, Box::new(move |cc| Ok(dress(App::new(cc, session, open))))).map_err(|e| {
-        anyhow::anyhow!(
-            "the window could not be opened: {e}; try WGPU_BACKEND=gl, or `asterism run RECIPE.toml -o DIR` without a window"
-        )
-    })
+    eframe::NativeOptions { viewport, wgpu_options, ..Default::default() }
 }

@@ -444,7 +444,7 @@ impl Layout {
 
     /// Where the places are on the device.
     pub fn positions(&self) -> Places {
-        Places { buffer: self.buffers[POSITIONS].clone(), rows: self.plan.n as usize }
+        Places { buffer: self.buffers[POSITIONS].clone(), rows: self.plan.n as usize, device: self.context.device.clone() }
     }
 
     /// Nodes of the mesh in a direction.

@@ -83,9 +83,15 @@ impl Context {
 pub struct Places {
     buffer: wgpu::Buffer,
     rows: usize,
+    device: wgpu::Device,
 }
 
 impl Places {
+    /// Whether they lie on this device: a buffer of one that was lost cannot be drawn by another.
+    pub fn is_on(&self, device: &wgpu::Device) -> bool {
+        self.device == *device
+    }
+
     /// Two `f32` a row (x, y), in map units and in the rows' own order, without gaps; usage STORAGE, VERTEX, COPY_SRC and
     /// COPY_DST. It is renewed by every iteration on the same queue, so a picture submitted to that queue sees a whole one.
     pub fn positions(&self) -> &wgpu::Buffer {

@@ -150,6 +150,18 @@ impl Session {
             store::save(&doc, &path)
         });
     }
+    /// Keep the session at once, whatever goes on in it: the last thing to do where the process cannot go on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_now(&self) -> Result<PathBuf> {
+        let path = Settings::folder().join(RECOVERY);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| asterism_data::Error::io(folder, e))?;
+        }
+        store::save(&self.doc, &path)?;
+        Ok(path)
+    }
     /// A clean end: jobs are told to stop, and no recovery file is left.
     pub fn end(&mut self) {
         self.jobs.iter().for_each(|j| j.cancel());

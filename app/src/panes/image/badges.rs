@@ -8,22 +8,34 @@ use crate::cx::{Cx, Tool};
 use crate::theme::SMALL;
 use crate::widgets::{Frame, format};
 
-/// Draw them, and say what is under the cursor.
-pub(super) fn paint(ui: &Ui, cx: &mut Cx<'_>, layer: &ImageLayer, frame: &Frame, response: &egui::Response) {
+/// Pixel (0-based) and value of an image at a place in the pixels of another one, by the sky where their pixels differ; none beside the
+/// image, and of a picture in colours.
+pub(super) fn value_at(shown: &ImageLayer, base: &ImageLayer, p: [f64; 2]) -> Option<(f64, String)> {
+    let Layer::Fits(image) = &shown.pixels else { return None };
+    let p = match (wcs_of(base), wcs_of(shown)) {
+        (Some(a), Some(b)) if !std::ptr::eq(a, b) => {
+            let (ra, dec) = a.sky_from_pixel(p[0], p[1])?;
+            b.pixel_from_sky(ra, dec).map(|(x, y)| [x, y])?
+        }
+        _ => p,
+    };
+    let [x, y] = p.map(f64::round);
+    let inside = x >= 0.0 && y >= 0.0;
+    inside.then(|| image.value(x as usize, y as usize)).flatten().map(|v| (f64::from(v), format::unit(&image.unit)))
+}
+
+/// Draw them, and say what is under the cursor: of `layer`, whose pixels the view has, and the value of the image that is `shown`.
+pub(super) fn paint(ui: &Ui, cx: &mut Cx<'_>, layer: &ImageLayer, shown: &ImageLayer, frame: &Frame, response: &egui::Response) {
     let rect = frame.rect;
     let wcs = wcs_of(layer);
     let mut text = String::new();
     if let Some(at) = response.hover_pos() {
         let p = frame.data_from_pt(at);
         let mut foot = format!("x {:.1}  y {:.1}", p[0] + 1.0, p[1] + 1.0);
-        if let Layer::Fits(image) = &layer.pixels {
-            let (x, y) = (p[0].round(), p[1].round());
-            if x >= 0.0
-                && y >= 0.0
-                && let Some(v) = image.value(x as usize, y as usize).map(f64::from)
-            {
-                let unit = format::unit(&image.unit);
-                foot += &if v.is_finite() { format!("  value {} {unit}", format::number(v, 5)) } else { "  no value".into() };
+        if let Some((v, unit)) = value_at(shown, layer, p) {
+            foot += &if v.is_finite() { format!("  value {} {unit}", format::number(v, 5)) } else { "  no value".into() };
+            if !std::ptr::eq(shown, layer) {
+                foot += &format!(" in {}", shown.title);
             }
         }
         if let Some((ra, dec)) = wcs.and_then(|w| w.sky_from_pixel(p[0], p[1])) {

@@ -335,7 +335,7 @@ impl ImagePane {
             brushed = self.state.brush.update(ui, cx, &on, &response);
         }
         self.mouse(ui, &response, &frame, home, up, brushed.takes_drag);
-        badges::paint(ui, cx, &layer, &frame, &response);
+        badges::paint(ui, cx, &layer, &painted, &frame, &response);
         if self.blink && dataset.images.len() > 1 && trouble.is_none() {
             badge(ui, cx, rect.left_top() + vec2(8.0, 8.0), Align2::LEFT_TOP, &painted.title);
         }

@@ -313,6 +313,23 @@ mod tests {
     }
 
     #[test]
+    fn the_value_under_the_cursor_is_that_of_the_image_that_is_shown() {
+        use asterism_session::{ImageLayer, Layer};
+        let layer =
+            |image: Arc<Image>| ImageLayer { title: image.name.clone(), pixels: Layer::Fits(image), source: String::new() };
+        let (a, b) = (layer(image([60, 80], 1e-3, 0.0)), layer(image([200, 160], 0.6e-3, 40.0)));
+        let value = |shown, p| super::super::badges::value_at(shown, &a, p).map(|v| v.0);
+        // Both hold degrees north of the middle, so both say the same at a place, to half a pixel.
+        for p in [[40.0, 30.0], [50.0, 40.0], [35.0, 22.0]] {
+            let (first, second) = (value(&a, p).expect("a value"), value(&b, p).expect("a value"));
+            assert!((first - second).abs() < 1e-3, "{first} and {second} at {p:?}");
+        }
+        // Where the first has no pixels the second has a value still, and beside both there is none.
+        assert!(value(&a, [40.0, 62.0]).is_none() && value(&b, [40.0, 62.0]).is_some());
+        assert!(value(&b, [400.0, 300.0]).is_none());
+    }
+
+    #[test]
     fn parts_of_other_pixels_meet_in_a_view() {
         let (a, b) = (image([300, 400], 1e-4, 0.0), image([500, 500], 0.8e-4, -25.0));
         let images = [a, b];
