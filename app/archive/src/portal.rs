@@ -4,7 +4,9 @@
 //! What a service takes is a table ([`SERVICES`]); a question becomes the parameters that the portal's own page sends. Rows are read
 //! and paged as of every other service of the portal (`mast`). A list goes along as rows of an answer would (`fields`, `data`), in
 //! parts of [`OBJECTS_AT_ONCE`], so that no question grows without end; what comes back has the service's columns beside those sent.
-//! Services that only pass on what other archives answer (`Vo.*`) are left out: those archives are asked themselves.
+//! Two services pass on what others answer (`Vo.*`): the archives that HEASARC knows to hold something at a place, and a VOTable from
+//! any address, for networks that reach MAST alone. Where it can be had, the service itself is the better door: it is asked at once
+//! and says its own errors.
 //!
 //! Protocol: STScI MAST API `/api/v0/invoke`, "Services" and "Examples", as astroquery's `mast` speaks it.
 
@@ -30,8 +32,13 @@ pub enum Takes {
     ConditionsAndPlace,
     /// A list of objects and a radius.
     Objects,
-    /// The number of a match, as the condition `MatchID`.
-    MatchId,
+    /// One value, given as this condition.
+    One {
+        /// Name of the condition.
+        condition: &'static str,
+        /// Name of the parameter.
+        parameter: &'static str,
+    },
     /// Nothing.
     Nothing,
 }
@@ -55,6 +62,9 @@ const fn service(name: &'static str, title: &'static str, takes: Takes) -> Servi
 const fn keywords(name: &'static str, title: &'static str) -> Service {
     Service { name, title, takes: Takes::Conditions, config: name }
 }
+
+/// The number of a match.
+const MATCH: Takes = Takes::One { condition: "MatchID", parameter: "input" };
 
 /// The services that have no request of their own.
 pub const SERVICES: &[Service] = &[
@@ -87,9 +97,11 @@ pub const SERVICES: &[Service] = &[
     },
     service("Mast.Catalogs.Tgas.Cone", "Tycho-Gaia astrometric solution", Takes::Place),
     service("Mast.Hsc.Db.v2", "Hubble Source Catalog, version 2", Takes::Place),
-    service("Mast.HscMatches.Db.v3", "Hubble Source Catalog: sources of a match", Takes::MatchId),
-    service("Mast.HscMatches.Db.v2", "Hubble Source Catalog 2: sources of a match", Takes::MatchId),
+    service("Mast.HscMatches.Db.v3", "Hubble Source Catalog: sources of a match", MATCH),
+    service("Mast.HscMatches.Db.v2", "Hubble Source Catalog 2: sources of a match", MATCH),
     service("Mast.HscSpectra.Db.All", "Hubble Source Catalog: spectra", Takes::Nothing),
+    service("Vo.Hesarc.DatascopeListable", "Archives with something at a place (HEASARC)", Takes::Place),
+    service("Vo.Generic.Table", "A VOTable from an address, by way of MAST", Takes::One { condition: "url", parameter: "url" }),
     service("Mast.Missions.List", "Missions of the archive", Takes::Nothing),
     service("Mast.Caom.Crossmatch", "Objects of mine with observations", Takes::Objects),
     service("Mast.Tic.Crossmatch", "Objects of mine with the TIC", Takes::Objects),
@@ -177,11 +189,12 @@ pub(crate) fn invoke_of(
             }
             Ok(Invoke { cap, ..invoke(service.name.into(), params) })
         }
-        Takes::MatchId => {
-            let id = filters.iter().find(|f| f.name.eq_ignore_ascii_case("MatchID")).map(|f| &f.values);
-            match id {
-                Some(FilterValues::OneOf(list)) if list.len() == 1 => Ok(invoke(service.name.into(), json!({"input": list[0]}))),
-                _ => Err(unsupported(format!("{title}: give the number of one match, MatchID=12345"))),
+        Takes::One { condition, parameter } => {
+            match filters.iter().find(|f| f.name.eq_ignore_ascii_case(condition)).map(|f| &f.values) {
+                Some(FilterValues::OneOf(list)) if list.len() == 1 => {
+                    Ok(invoke(service.name.into(), Value::from_iter([(parameter.to_owned(), list[0].clone())])))
+                }
+                _ => Err(unsupported(format!("{title}: give one value, {condition}=…"))),
             }
         }
         Takes::Nothing => Ok(invoke(service.name.into(), json!({}))),

@@ -962,7 +962,7 @@ fn every_service_of_the_portal_is_asked_as_its_own_page_asks_it() {
         position: matches!(takes, Takes::Place | Takes::ConditionsAndPlace).then_some((10.0, 20.0, 0.1)),
         filters: match takes {
             Takes::Conditions | Takes::ConditionsAndPlace => vec!["exp_type=NRC_IMAGE".parse().unwrap()],
-            Takes::MatchId => vec!["MatchID=17".parse().unwrap()],
+            Takes::One { condition, .. } => vec![format!("{condition}=17").parse().unwrap()],
             _ => vec![],
         },
         objects,
@@ -983,7 +983,7 @@ fn every_service_of_the_portal_is_asked_as_its_own_page_asks_it() {
                 assert_eq!(sent["params"], json!({"raColumn": "ra", "decColumn": "dec", "radius": 0.002}));
                 assert_eq!(sent["data"]["data"][0], json!({"ra": 1.5, "dec": -2.5}));
             }
-            Takes::MatchId => assert_eq!(sent["params"], json!({"input": "17"})),
+            Takes::One { parameter, .. } => assert_eq!(sent["params"], json!({ parameter: "17" })),
             Takes::Nothing => assert_eq!(sent["params"], json!({})),
             Takes::Conditions => assert!(sent["params"]["filters"].to_string().contains("NRC_IMAGE")),
             Takes::ConditionsAndPlace => assert!(name.contains(".Position") && sent["params"]["dec"] == json!(20.0)),

@@ -107,7 +107,7 @@ pub fn form_of(service: &Service) -> Option<FormOf> {
         Service::Catalog(name) if matches!(*name, "tic" | "ctl" | "panstarrs") => Some(FormOf::Catalog((*name).into())),
         Service::Mission(name) => Some(FormOf::Mission((*name).into())),
         Service::Portal(name) => {
-            let conditions = matches!(takes(name), Takes::Conditions | Takes::ConditionsAndPlace | Takes::MatchId);
+            let conditions = matches!(takes(name), Takes::Conditions | Takes::ConditionsAndPlace | Takes::One { .. });
             conditions.then(|| FormOf::Portal((*name).into()))
         }
         _ => None,
