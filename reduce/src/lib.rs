@@ -32,6 +32,7 @@ mod pacmap;
 mod pca;
 mod placer;
 pub mod prepare;
+mod product;
 mod quality;
 pub mod rule;
 mod scale;

@@ -14,6 +14,7 @@
 use crate::Error;
 use crate::kernel::{self, Mat, Rng, mul};
 use crate::monitor::{Monitor, step};
+use crate::product::{self, Level};
 use faer::linalg::evd;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -22,9 +23,7 @@ use std::borrow::Cow;
 /// Rows per chunk of the covariance sum.
 const ROWS: usize = 4096;
 /// Rows of a chunk that are multiplied at a time, so that their centred copy stays in cache.
-const PIECE: usize = 512;
-/// Columns of the covariance that are summed together; only what is right of them is.
-const STRIPE: usize = 128;
+const PIECE: usize = 224;
 /// Fewer rows than this are projected with rows of zeros added.
 const FEW: usize = 64;
 /// Above this many rows and columns no square matrix is formed.
@@ -466,18 +465,12 @@ fn covariance(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor
 
 /// Products of the centred columns of some rows, d × d; below the diagonal only what falls out with blocks of rows.
 fn outer(chunk: &[f32], d: usize, mean: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0f32; d * d];
+    let (mut out, level) = (vec![0.0f32; d * d], Level::here());
     let mut centred = Vec::new();
     for piece in chunk.chunks(PIECE * d) {
-        let rows = piece.len() / d;
         centred.clear();
         piece.chunks_exact(d).for_each(|row| centred.extend(row.iter().zip(mean).map(|(v, m)| v - m)));
-        for from in (0..d).step_by(STRIPE) {
-            let to = (from + STRIPE).min(d);
-            let left = Mat::strided(&centred[from..], rows, to - from, d);
-            let right = Mat::strided(&centred[from..], rows, d - from, d);
-            kernel::mul_strided(&mut out[from * d + from..], d, left.t(), right, true);
-        }
+        product::add_squares(level, &mut out, &centred, d);
     }
     out
 }

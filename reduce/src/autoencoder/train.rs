@@ -17,6 +17,7 @@ use super::{LOG_VARIANCE, Layer, Net};
 use crate::gpu;
 use crate::kernel::{CHUNK, Mat, Rng, column_means, mix, mul};
 use crate::monitor::{Monitor, Progress};
+use crate::product::{Level, Panels, pack_panel, product};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,47 @@ impl Rows<'_> {
 
     fn weight(&self, i: u32) -> f64 {
         self.weights(i).map_or(self.d as f64, |w| f64::from(w.iter().sum::<f32>()))
+    }
+}
+
+/// The weights of a step, packed for its products.
+struct Packed {
+    level: Level,
+    /// Of each layer, and of their transposes; the first layer's is not needed.
+    forward: Vec<Panels>,
+    back: Vec<Panels>,
+    /// The derivatives by each layer's sums, for the gradient.
+    deltas: Vec<Panels>,
+}
+
+impl Packed {
+    fn new(net: &Net) -> Self {
+        let none = || net.layers.iter().map(|_| Panels::default()).collect();
+        Self { level: Level::here(), forward: none(), back: none(), deltas: none() }
+    }
+
+    fn pack(&mut self, net: &Net, parallel: bool) {
+        let level = self.level;
+        let mut all = Vec::new();
+        for (l, (forward, back)) in self.forward.iter_mut().zip(&mut self.back).enumerate() {
+            let (from, to) = (net.sizes[l], net.sizes[l + 1]);
+            let w = Mat::new(&net.layers[l].w, from, to);
+            all.extend(forward.room(level, from, to).map(|(p, out)| (w, p, out)));
+            if l > 0 {
+                all.extend(back.room(level, to, from).map(|(p, out)| (w.t(), p, out)));
+            }
+        }
+        each(all, parallel, |(w, p, out)| pack_panel(level, w, p, out));
+    }
+
+    fn pack_deltas(&mut self, b: &Buffers, rows: usize, parallel: bool) {
+        let level = self.level;
+        let mut all = Vec::new();
+        for (delta, panels) in b.deltas.iter().zip(&mut self.deltas) {
+            let n = delta.len() / rows;
+            all.extend(panels.room(level, rows, n).map(|(p, out)| (Mat::new(delta, rows, n), p, out)));
+        }
+        each(all, parallel, |(delta, p, out)| pack_panel(level, delta, p, out));
     }
 }
 
@@ -178,7 +220,7 @@ fn draw(z: &mut [f32], log_variances: &mut [f32], bias: &[f32], mut noise: impl 
 impl Net {
     /// Forward and back for some rows of a batch. `scale` is that of the derivative of the squared error, `pull` the
     /// weight of the information in the same units.
-    fn pass(&self, p: &mut Part, data: &Rows, scale: f32, pull: f32, key: u64) {
+    fn pass(&self, packed: &Packed, p: &mut Part, data: &Rows, scale: f32, pull: f32, key: u64) {
         let (rows, count, middle) = (p.rows.len(), self.layers.len(), self.middle());
         for (to, r) in p.inputs[0].chunks_exact_mut(data.d).zip(p.rows) {
             to.copy_from_slice(data.row(*r));
@@ -189,10 +231,11 @@ impl Net {
             let layer = &self.layers[l];
             let (below, above) = p.inputs.split_at_mut(l + 1);
             let (a, w) = (Mat::new(&*below[l], rows, from), Mat::new(&layer.w, from, to));
+            let through = |out: &mut [f32]| product(packed.level, out, to, a, w, packed.forward[l].all(), false);
             if l + 1 == count {
-                mul(p.deltas[l], a, w, false);
+                through(p.deltas[l]);
             } else if l == middle {
-                mul(above[0], a, w, false);
+                through(above[0]);
                 activate_in_place(above[0], &layer.b, true);
                 if let Some(head) = &self.spread {
                     p.sums[l].copy_from_slice(above[0]);
@@ -203,7 +246,7 @@ impl Net {
                     p.cost[1] = draw(above[0], variances, &head.b, |i| noise[i]);
                 }
             } else {
-                mul(p.sums[l], a, w, false);
+                through(p.sums[l]);
                 activate(p.sums[l], &layer.b, above[0]);
             }
         }
@@ -218,7 +261,8 @@ impl Net {
             let (from, to) = (self.sizes[l], self.sizes[l + 1]);
             let (below, above) = p.deltas.split_at_mut(l);
             let below = &mut *below[l - 1];
-            mul(below, Mat::new(&*above[0], rows, to), Mat::new(&self.layers[l].w, from, to).t(), false);
+            let (delta, w) = (Mat::new(&*above[0], rows, to), Mat::new(&self.layers[l].w, from, to).t());
+            product(packed.level, below, from, delta, w, packed.back[l].all(), false);
             if let Some(head) = self.spread.as_ref().filter(|_| l == middle) {
                 mul(below, Mat::new(&*p.clouds[2], rows, to), Mat::new(&head.w, from, to).t(), true);
             }
@@ -337,6 +381,7 @@ struct Job<'a> {
     from: usize,
     first: Option<usize>,
     delta: &'a [f32],
+    panels: &'a [f32],
     to: usize,
     w: &'a mut [f32],
     g: &'a mut [f32],
@@ -348,7 +393,7 @@ fn jobs<'a>(
     layer: &'a mut Layer,
     moments: &'a mut Moments,
     input: &'a [f32],
-    delta: &'a [f32],
+    (delta, panels): (&'a [f32], &'a [f32]),
     rows: usize,
     out: &mut Vec<Job<'a>>,
 ) {
@@ -359,9 +404,9 @@ fn jobs<'a>(
     let size = count * to;
     let blocks = layer.w.chunks_mut(size).zip(gw.chunks_mut(size)).zip(mw.chunks_mut(size).zip(vw.chunks_mut(size)));
     for (b, ((w, g), (m, v))) in blocks.enumerate() {
-        out.push(Job { input, from, first: Some(b * count), delta, to, w, g, m, v });
+        out.push(Job { input, from, first: Some(b * count), delta, panels, to, w, g, m, v });
     }
-    out.push(Job { input, from, first: None, delta, to, w: &mut layer.b, g: gb, m: mb, v: vb });
+    out.push(Job { input, from, first: None, delta, panels, to, w: &mut layer.b, g: gb, m: mb, v: vb });
 }
 
 /// Calls `f` with each of some items, by one thread or by all.
@@ -370,23 +415,31 @@ fn each<T: Send>(items: Vec<T>, parallel: bool, f: impl Fn(T) + Sync + Send) {
 }
 
 /// Gradient and Adam step of every block of weights.
-fn learn(net: &mut Net, moments: &mut [Moments], b: &Buffers, rows: usize, rate: f32, eps: f32, parallel: bool) {
-    let middle = net.middle();
+fn learn(
+    net: &mut Net,
+    moments: &mut [Moments],
+    b: &Buffers,
+    packed: &Packed,
+    rows: usize,
+    [rate, eps]: [f32; 2],
+    parallel: bool,
+) {
+    let (middle, level) = (net.middle(), packed.level);
     let mut all = Vec::new();
     let count = net.layers.len();
     let (of_layers, of_spread) = moments.split_at_mut(count);
     for (l, (layer, m)) in net.layers.iter_mut().zip(of_layers).enumerate() {
-        jobs(layer, m, &b.inputs[l], &b.deltas[l], rows, &mut all);
+        jobs(layer, m, &b.inputs[l], (&b.deltas[l], packed.deltas[l].all()), rows, &mut all);
     }
     if let (Some(layer), [m]) = (&mut net.spread, of_spread) {
-        jobs(layer, m, &b.inputs[middle], &b.clouds[2], rows, &mut all);
+        jobs(layer, m, &b.inputs[middle], (&b.clouds[2], &[]), rows, &mut all);
     }
     each(all, parallel, |j| {
         match j.first {
             None => column_sums(j.delta, j.g),
             Some(first) => {
                 let a = Mat::strided(&j.input[first..], rows, j.w.len() / j.to, j.from);
-                mul(j.g, a.t(), Mat::new(j.delta, rows, j.to), false);
+                product(level, j.g, j.to, a.t(), Mat::new(j.delta, rows, j.to), j.panels, false);
             }
         }
         adam(j.w, j.g, j.m, j.v, rate, eps);
@@ -454,13 +507,19 @@ impl Tempo {
 /// What the processor keeps from step to step.
 pub(crate) struct Stepper {
     buffers: Buffers,
+    packed: Packed,
     costs: Vec<[f64; 2]>,
     parallel: bool,
 }
 
 impl Stepper {
     pub fn new(net: &Net, batch: usize, parallel: bool) -> Self {
-        Self { buffers: Buffers::new(net, batch), costs: vec![[0.0; 2]; batch.div_ceil(part(batch))], parallel }
+        Self {
+            buffers: Buffers::new(net, batch),
+            packed: Packed::new(net),
+            costs: vec![[0.0; 2]; batch.div_ceil(part(batch))],
+            parallel,
+        }
     }
 
     /// One step on some rows of `data`; their weighted squared error.
@@ -473,9 +532,11 @@ impl Stepper {
         [scale, pull, rate, eps]: [f32; 4],
         key: u64,
     ) -> f64 {
+        self.packed.pack(net, self.parallel);
         let parts = self.buffers.parts(rows, &mut self.costs);
-        each(parts, self.parallel, |mut p| net.pass(&mut p, data, scale, pull, key));
-        learn(net, moments, &self.buffers, rows.len(), rate, eps, self.parallel);
+        each(parts, self.parallel, |mut p| net.pass(&self.packed, &mut p, data, scale, pull, key));
+        self.packed.pack_deltas(&self.buffers, rows.len(), self.parallel);
+        learn(net, moments, &self.buffers, &self.packed, rows.len(), [rate, eps], self.parallel);
         self.costs.iter().map(|c| c[0]).sum()
     }
 
