@@ -114,7 +114,7 @@ fn a_votable_is_written_in_the_serialisation_asked_for() {
     let said = |out: std::process::Output| (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned());
     let (done, text) = said(recipe("s.csv", "binary"));
     assert!(!done && text.contains(".vot"), "{text}");
-    let (done, text) = said(recipe("s.vot", "fits"));
+    let (done, text) = said(recipe("s.vot", "base64"));
     assert!(!done && text.contains("tabledata"), "{text}");
 }
 

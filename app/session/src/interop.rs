@@ -214,7 +214,7 @@ impl Session {
                     interop.tables.push(known);
                 }
                 let whom = whom.unwrap_or_else(|| format!("{} program{}", told.len(), if told.len() == 1 { "" } else { "s" }));
-                s.notice(NoticeLevel::Info, format!("Sent {count} rows to {whom}"));
+                s.notice(NoticeLevel::Info, format!("Sent {} to {whom}", crate::words::rows(count)));
             });
             Ok(())
         });
@@ -254,15 +254,23 @@ impl Session {
         Ok(())
     }
 
-    /// Sends the first image of the dataset in front, where it is a file.
+    /// Sends the first FITS image of the dataset in front, where it is a file or a sample's.
     pub(crate) fn interop_image(&mut self) -> Result<()> {
         let dataset = self.doc().dataset().cloned().ok_or_else(|| Error::said("there is no table"))?;
-        let fits =
-            dataset.images.iter().find(|i| matches!(i.pixels, Layer::Fits(_)) && std::path::Path::new(&i.source).is_file());
+        // The files of samples are in the program: other programs get a copy.
+        let of_sample = |source: &str| crate::sample::bytes(source.strip_prefix("sample:")?.rsplit('/').next()?);
+        let there = |source: &str| std::path::Path::new(source).is_file() || of_sample(source).is_some();
+        let fits = dataset.images.iter().find(|i| matches!(i.pixels, Layer::Fits(_)) && there(&i.source));
         let layer = fits.cloned().ok_or_else(|| Error::said("no image here is a FITS file on this disk: open one first"))?;
-        let connection = self.connected()?.connection.clone();
+        let interop = self.connected()?;
+        let (connection, folder) = (interop.connection.clone(), interop.folder.clone());
         self.start(format!("Send {}", layer.title), dataset.id, false, move |_| {
-            let url = file_url(&std::fs::canonicalize(&layer.source).unwrap_or_else(|_| PathBuf::from(&layer.source)));
+            let mut path = std::fs::canonicalize(&layer.source).unwrap_or_else(|_| PathBuf::from(&layer.source));
+            if let Some(bytes) = of_sample(&layer.source) {
+                path = folder.join(layer.source.rsplit('/').next().unwrap_or("image.fits"));
+                std::fs::write(&path, bytes).map_err(|e| asterism_data::Error::io(&path, e))?;
+            }
+            let url = file_url(&path);
             let params = Value::map([("image-id", url.clone()), ("url", url), ("name", layer.title.clone())]);
             let told = connection.send(None, "image.load.fits", params).map_err(Error::said)?;
             if told.is_empty() {
