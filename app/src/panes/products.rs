@@ -70,11 +70,13 @@ pub fn offer(ui: &mut Ui, cx: &mut Cx<'_>, dataset: &Dataset, kind: ProductKind,
     let word = kind.word();
     ui.label(text(format!("The rows name files that may hold {word}"), cx.theme.second));
     ui.add_space(6.0);
-    egui::ComboBox::from_id_salt("column of products").selected_text(column.clone()).width(180.0).truncate().show_ui(ui, |ui| {
+    let combo = egui::ComboBox::from_id_salt("column of products").selected_text(column.clone()).width(180.0).truncate();
+    let shown = combo.show_ui(ui, |ui| {
         for name in &columns {
             ui.selectable_value(&mut column, name.clone(), name);
         }
     });
+    shown.response.accessible_name("Column of files");
     ui.data_mut(|d| d.insert_temp(id, column.clone()));
     ui.add_space(6.0);
     let can = selected > 0 || count <= OFFER_ALL;
