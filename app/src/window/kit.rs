@@ -43,12 +43,19 @@ pub fn step(ui: &mut Ui, theme: &Theme, number: u8, name: &str, summary: &str, o
     if is_open {
         egui::Frame::new().inner_margin(egui::Margin { left: 14, right: 14, top: 2, bottom: 14 }).show(ui, |ui| {
             ui.set_width(ui.available_width());
-            ui.push_id(name, body);
+            steady(ui, name, body);
         });
     }
     let bottom = ui.cursor().top();
     ui.painter().hline(rect.x_range(), bottom, Stroke::new(1.0, theme.hairline));
     ui.add_space(1.0);
+}
+
+/// Widgets whose ids do not depend on how many stand before them. A note that comes or goes above a button between press and release
+/// would else make it another button, and the click would be lost.
+pub fn steady<R>(ui: &mut Ui, name: &str, body: impl FnOnce(&mut Ui) -> R) -> R {
+    let id = ui.make_persistent_id(name);
+    ui.scope_builder(egui::UiBuilder::new().scope_id(id), body).inner
 }
 
 /// A small arrow: down when open, right when not.

@@ -251,7 +251,7 @@ pub fn below_query(state: &mut RailState, ui: &mut Ui, theme: &Theme) {
     for complaint in &state.form.checked.2 {
         kit::note(ui, theme.warning, complaint.clone()).on_hover_text("A query can be sent nevertheless");
     }
-    ui.horizontal(|ui| {
+    let buttons = |ui: &mut Ui| {
         let base = state.want_schema.clone();
         let enabled = base.is_some();
         let tables = kit::button(ui, "Tables", enabled && schema.is_some())
@@ -296,7 +296,8 @@ pub fn below_query(state: &mut RailState, ui: &mut Ui, theme: &Theme) {
                 }
             });
         });
-    });
+    };
+    kit::steady(ui, "query buttons", |ui| ui.horizontal(buttons));
 }
 
 /// Queries for any service, with the names of its first table that has a position.

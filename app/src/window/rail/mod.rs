@@ -159,7 +159,8 @@ pub struct Rail<'a> {
 
 const NAMES: [&str; 6] = ["Search", "Features", "Map", "Subsets", "Refine", "Take"];
 /// Tables of a recipe that belong to each step.
-const RECIPE: [&[&str]; 6] = [&["search"], &["features"], &["map", "cluster"], &["select"], &["refine"], &["export", "draw"]];
+const RECIPE: [&[&str]; 6] =
+    [&["search", "match", "image"], &["features"], &["map", "cluster"], &["select"], &["refine"], &["export", "draw"]];
 
 /// Draw the rail.
 pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {

@@ -512,7 +512,7 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         kit::note(ui, theme.error, rail.state.complaint.clone());
     }
     ui.add_space(4.0);
-    ui.horizontal(|ui| {
+    let buttons = |ui: &mut Ui| {
         let label = if rail.state.waiting { "Looking up…" } else { "Search" };
         if kit::primary(ui, theme, label, !rail.state.waiting).on_hover_text("Ask, and show the answer as a new table").clicked()
         {
@@ -529,7 +529,8 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             rail.actions.push(Action::Open);
         }
         kit::right(ui, |ui| rail.recipe_word(ui, 0));
-    });
+    };
+    kit::steady(ui, "search buttons", |ui| ui.horizontal(buttons));
     super::form::count_note(rail, ui);
     arriving(rail, ui);
     found_service(rail, ui);
