@@ -98,16 +98,23 @@ impl Net {
 
     /// Runs some layers on some rows.
     fn run(&self, x: &[f32], rows: usize, layers: std::ops::Range<usize>) -> Vec<f32> {
+        self.run_by(x, rows, layers, |_, s, a, w| mul(s, a, w, false))
+    }
+
+    /// The same with another product: of layer `l`, into `s`.
+    fn run_by(
+        &self,
+        x: &[f32],
+        rows: usize,
+        layers: std::ops::Range<usize>,
+        product: impl Fn(usize, &mut [f32], Mat, Mat),
+    ) -> Vec<f32> {
         let mut a = Vec::new();
         for l in layers {
             let from = if a.is_empty() { x } else { &a[..] };
             let mut s = vec![0.0f32; rows * self.sizes[l + 1]];
-            mul(
-                &mut s,
-                Mat::new(from, rows, self.sizes[l]),
-                Mat::new(&self.layers[l].w, self.sizes[l], self.sizes[l + 1]),
-                false,
-            );
+            let w = Mat::new(&self.layers[l].w, self.sizes[l], self.sizes[l + 1]);
+            product(l, &mut s, Mat::new(from, rows, self.sizes[l]), w);
             activate_in_place(&mut s, &self.layers[l].b, self.linear(l));
             a = s;
         }
