@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use asterism_session::{Session, Settings};
 use eframe::{egui_wgpu, wgpu};
@@ -45,8 +46,10 @@ pub fn open(settings: Settings, paths: &[String], start_page: bool) -> anyhow::R
 }
 
 fn start(session: Session, open: Vec<PathBuf>, start_page: bool) -> anyhow::Result<()> {
+    // A window that takes the place of another one shows what that one showed.
+    let first = Arc::new(AtomicBool::new(true));
     run_as(session, open, move |app| {
-        let first = app.session.doc().datasets.is_empty();
+        let first = first.swap(false, Ordering::Relaxed);
         Box::new(if start_page && first { app.with_start_page() } else { app })
     })
 }
