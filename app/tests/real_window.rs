@@ -72,15 +72,18 @@ fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
     let display = format!(":{}", number.trim());
     let run = folder.path().join("run");
     std::fs::create_dir_all(&run).expect("a folder");
-    let program = Command::new(env!("CARGO_BIN_EXE_asterism"))
-        .env("DISPLAY", &display)
-        .env("ASTERISM_HOME", folder.path())
-        .env("XDG_RUNTIME_DIR", &run)
-        .env_remove("WAYLAND_DISPLAY")
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut program = Ended(program);
+    let started = |home: &Path, words: &[&str]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_asterism"))
+            .args(words)
+            .env("DISPLAY", &display)
+            .env("ASTERISM_HOME", home)
+            .env("XDG_RUNTIME_DIR", &run)
+            .env_remove("WAYLAND_DISPLAY")
+            .stderr(Stdio::null())
+            .spawn();
+        Ended(program.expect("the program starts"))
+    };
+    let mut program = started(folder.path(), &[]);
     // The map is made, and the filament lassoed: its orange shows on the map and on the image.
     let (map, right) = ([0.2, 0.1, 0.62, 0.7], [0.66, 0.08, 1.0, 0.66]);
     let png = folder.path().join("shot.png");
@@ -127,4 +130,13 @@ fn a_person_sees_the_filament_and_can_clear_it_and_take_that_back() {
     let lassoed = blue(&picture, map);
     on(&display, &["xdotool", "key", "ctrl+z"]);
     wait_until("Ctrl+Z did not take the lasso back", &|p| blue(p, map) < lassoed / 20 && orange(p, map) * 10 > before * 9);
+
+    // The start page, where it is asked for: its first button stands where the map was, and no map does.
+    drop(program);
+    let home = folder.path().join("fresh");
+    let _program = started(&home, &["--start-page"]);
+    let button = [0.3, 0.5, 0.6, 0.7];
+    let filled = |p: &image::RgbImage| count(p, button, |p| p[0] < 70 && (80..130).contains(&p[1]) && (140..200).contains(&p[2]));
+    let picture = wait_until("no start page", &|p| filled(p) > 1500);
+    assert!(orange(&picture, map) < 20, "the start page is covered by a map");
 }
