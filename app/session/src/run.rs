@@ -89,7 +89,7 @@ pub struct Play {
     ask: Arc<Mutex<Option<Ask>>>,
     /// Features of the map at work, and the column whose products are read for them.
     features: Option<(Features, Option<(String, ProductKind)>)>,
-    /// Subsets that were there before the clusters at work.
+    /// Subsets that were there before the clusters or the match at work.
     before: Vec<u32>,
 }
 

@@ -108,8 +108,8 @@ impl ImageStep {
     }
 }
 
-/// `[[match]]` and `[[image]]` of a dataset; the searches that a match needs stand before it. `None` for one that cannot be repeated,
-/// with the reason as a comment.
+/// `[[match]]` or `[[image]]` of a dataset; the search that a match needs stands before it. For one that cannot be repeated the reason
+/// alone, as a comment.
 pub fn step_added(doc: &Document, d: &Dataset, added: &Added) -> String {
     let pair = |columns: &Option<(String, String)>| columns.as_ref().map(|(a, b)| format!("[{}, {}]", quoted(a), quoted(b)));
     let mut s = String::new();
