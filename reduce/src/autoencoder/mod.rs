@@ -18,6 +18,7 @@ pub(crate) use train::{Moments, Plan, train};
 
 use crate::kernel::{Mat, Rng, mul};
 use crate::placer::{TILE, whole};
+use crate::product::{Level, Panels, pack_panel, product};
 use layers::{activate_in_place, add};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,30 @@ pub(crate) struct Net {
 
 /// Logarithms of variances are cut to this range.
 const LOG_VARIANCE: (f32, f32) = (-10.0, 4.0);
+
+/// A net that goes forward, its weights packed once for all rows.
+struct Forward<'a> {
+    net: &'a Net,
+    level: Level,
+    panels: Vec<Panels>,
+}
+
+impl Forward<'_> {
+    /// Runs some layers on some rows.
+    fn run(&self, x: &[f32], rows: usize, layers: std::ops::Range<usize>) -> Vec<f32> {
+        let net = self.net;
+        let mut a = Vec::new();
+        for l in layers {
+            let from = if a.is_empty() { x } else { &a[..] };
+            let mut s = vec![0.0f32; rows * net.sizes[l + 1]];
+            let w = Mat::new(&net.layers[l].w, net.sizes[l], net.sizes[l + 1]);
+            product(self.level, &mut s, w.cols, Mat::new(from, rows, w.rows), w, self.panels[l].all(), false);
+            activate_in_place(&mut s, &net.layers[l].b, net.linear(l));
+            a = s;
+        }
+        if a.is_empty() { x.to_vec() } else { a }
+    }
+}
 
 impl Net {
     pub(crate) fn new(d: usize, hidden: &[usize], latent: usize, variational: bool, seed: u64) -> Self {
@@ -96,29 +121,15 @@ impl Net {
         self.layers.iter().chain(&self.spread).map(|l| l.w.len() + l.b.len()).sum()
     }
 
-    /// Runs some layers on some rows.
-    fn run(&self, x: &[f32], rows: usize, layers: std::ops::Range<usize>) -> Vec<f32> {
-        self.run_by(x, rows, layers, |_, s, a, w| mul(s, a, w, false))
-    }
-
-    /// The same with another product: of layer `l`, into `s`.
-    fn run_by(
-        &self,
-        x: &[f32],
-        rows: usize,
-        layers: std::ops::Range<usize>,
-        product: impl Fn(usize, &mut [f32], Mat, Mat),
-    ) -> Vec<f32> {
-        let mut a = Vec::new();
-        for l in layers {
-            let from = if a.is_empty() { x } else { &a[..] };
-            let mut s = vec![0.0f32; rows * self.sizes[l + 1]];
+    /// The net with its weights packed for going forward over many rows.
+    fn forward(&self) -> Forward<'_> {
+        let level = Level::here();
+        let mut panels: Vec<Panels> = self.layers.iter().map(|_| Panels::default()).collect();
+        panels.par_iter_mut().enumerate().for_each(|(l, panels)| {
             let w = Mat::new(&self.layers[l].w, self.sizes[l], self.sizes[l + 1]);
-            product(l, &mut s, Mat::new(from, rows, self.sizes[l]), w);
-            activate_in_place(&mut s, &self.layers[l].b, self.linear(l));
-            a = s;
-        }
-        if a.is_empty() { x.to_vec() } else { a }
+            panels.room(level, w.rows, w.cols).for_each(|(p, out)| pack_panel(level, w, p, out));
+        });
+        Forward { net: self, level, panels }
     }
 
     /// Runs some layers on a single row: no copies of weights, no threads, a fraction of a millisecond.
@@ -169,9 +180,10 @@ impl Net {
     fn over_rows(&self, x: &[f32], layers: std::ops::Range<usize>) -> Vec<f32> {
         let (from, to) = (self.sizes[layers.start], self.sizes[layers.end]);
         let mut out = vec![0.0f32; x.len() / from * to];
+        let forward = self.forward();
         out.par_chunks_mut(TILE * to).zip(x.par_chunks(TILE * from)).for_each(|(o, x)| {
             let n = o.len();
-            o.copy_from_slice(&self.run(&whole(x, from), TILE, layers.clone())[..n]);
+            o.copy_from_slice(&forward.run(&whole(x, from), TILE, layers.clone())[..n]);
         });
         out
     }
@@ -195,8 +207,9 @@ impl Net {
         let head = self.spread.as_ref()?;
         let (d, k, width) = (self.mean.len(), self.latent_mean.len(), self.sizes[self.middle()]);
         let mut out = vec![0.0f32; x.len() / d * k];
+        let forward = self.forward();
         out.par_chunks_mut(TILE * k).zip(x.par_chunks(TILE * d)).for_each(|(out, x)| {
-            let last = self.run(&whole(x, d), TILE, 0..self.middle());
+            let last = forward.run(&whole(x, d), TILE, 0..self.middle());
             let mut all = vec![0.0f32; TILE * k];
             mul(&mut all, Mat::new(&last, TILE, width), Mat::new(&head.w, width, k), false);
             out.copy_from_slice(&all[..out.len()]);
@@ -227,12 +240,13 @@ impl Net {
         let (d, k, middle) = (self.mean.len(), self.latent_mean.len(), self.middle());
         let n = scaled.len() / d;
         let (mut z, mut errors) = (vec![0.0f32; n * k], vec![0.0f32; n]);
+        let forward = self.forward();
         z.par_chunks_mut(TILE * k).zip(errors.par_chunks_mut(TILE)).enumerate().for_each(|(c, (z, errors))| {
             let (first, rows) = (c * TILE, errors.len());
             let x = &scaled[first * d..(first + rows) * d];
-            let all = self.run(&whole(x, d), TILE, 0..middle + 1);
+            let all = forward.run(&whole(x, d), TILE, 0..middle + 1);
             z.copy_from_slice(&all[..rows * k]);
-            let back = self.run(&all, TILE, middle + 1..self.layers.len());
+            let back = forward.run(&all, TILE, middle + 1..self.layers.len());
             for (r, e) in errors.iter_mut().enumerate() {
                 let (x, b) = (&x[r * d..(r + 1) * d], &back[r * d..(r + 1) * d]);
                 let (sum, weight) = match weights {

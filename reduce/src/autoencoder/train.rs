@@ -97,21 +97,14 @@ impl Packed {
         Self { level: Level::here(), forward: none(), back: none(), deltas: none() }
     }
 
-    /// Those of going forward alone.
-    fn forward(net: &Net) -> Self {
-        let mut packed = Self::new(net);
-        packed.pack(net, false, true);
-        packed
-    }
-
-    fn pack(&mut self, net: &Net, back_too: bool, parallel: bool) {
+    fn pack(&mut self, net: &Net, parallel: bool) {
         let level = self.level;
         let mut all = Vec::new();
         for (l, (forward, back)) in self.forward.iter_mut().zip(&mut self.back).enumerate() {
             let (from, to) = (net.sizes[l], net.sizes[l + 1]);
             let w = Mat::new(&net.layers[l].w, from, to);
             all.extend(forward.room(level, from, to).map(|(p, out)| (w, p, out)));
-            if l > 0 && back_too {
+            if l > 0 {
                 all.extend(back.room(level, to, from).map(|(p, out)| (w.t(), p, out)));
             }
         }
@@ -292,10 +285,7 @@ impl Net {
     /// Weighted mean squared error of some rows and information of a row.
     fn judge(&self, data: &Rows, rows: &[u32]) -> (f64, f64) {
         let (d, middle) = (data.d, self.middle());
-        let packed = Packed::forward(self);
-        let run = |x: &[f32], n: usize, layers: std::ops::Range<usize>| {
-            self.run_by(x, n, layers, |l, s, a, w| product(packed.level, s, w.cols, a, w, packed.forward[l].all(), false))
-        };
+        let forward = self.forward();
         let parts: Vec<[f64; 3]> = rows
             .par_chunks(CHUNK / 4)
             .map(|rows| {
@@ -304,17 +294,17 @@ impl Net {
                 rows.iter().for_each(|r| x.extend_from_slice(data.row(*r)));
                 let (mut z, mut information) = (Vec::new(), 0.0);
                 if let Some(head) = &self.spread {
-                    let last = run(&x, n, 0..middle);
+                    let last = forward.run(&x, n, 0..middle);
                     let (from, k) = (self.sizes[middle], head.b.len());
-                    z = run(&last, n, middle..middle + 1);
+                    z = forward.run(&last, n, middle..middle + 1);
                     let mut variances = vec![0.0f32; n * k];
                     mul(&mut variances, Mat::new(&last, n, from), Mat::new(&head.w, from, k), false);
                     let noise = |i: usize| normal(mix(u64::from(rows[i / k]), 900 + (i % k) as u64));
                     information = draw(&mut z, &mut variances, &head.b, noise);
                 }
                 let back = match z.is_empty() {
-                    true => run(&x, n, 0..self.layers.len()),
-                    false => run(&z, n, middle + 1..self.layers.len()),
+                    true => forward.run(&x, n, 0..self.layers.len()),
+                    false => forward.run(&z, n, middle + 1..self.layers.len()),
                 };
                 let (mut loss, mut sum) = (0.0f64, 0.0f64);
                 for ((x, b), r) in x.chunks_exact(d).zip(back.chunks_exact(d)).zip(rows) {
@@ -544,7 +534,7 @@ impl Stepper {
         [scale, pull, rate, eps]: [f32; 4],
         key: u64,
     ) -> f64 {
-        self.packed.pack(net, true, self.parallel);
+        self.packed.pack(net, self.parallel);
         let parts = self.buffers.parts(rows, &mut self.costs);
         each(parts, self.parallel, |mut p| net.pass(&self.packed, &mut p, data, scale, pull, key));
         self.packed.pack_deltas(&self.buffers, rows.len(), self.parallel);
