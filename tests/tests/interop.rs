@@ -83,3 +83,39 @@ fn a_table_and_selections_go_between_programs() {
     let refused = b.apply(Command::SendTable { rows: ExportRows::All, to: None }).expect_err("nobody is there");
     assert!(refused.to_string().contains("Connect to TOPCAT"), "{refused}");
 }
+
+#[test]
+fn a_spectrum_goes_to_another_program_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = folder.path().join(".samp");
+    let (mut a, mut b) = (session(&lock), session(&lock));
+    until("each other's names", &mut [&mut a, &mut b], |s| {
+        s.iter().all(|s| s.interop().is_some_and(|i| i.peers().iter().any(|p| p.takes("spectrum.load.ssa-generic"))))
+    });
+    a.apply(Command::OpenSample { name: "a478".into() }).expect("to open");
+    until("the sample", &mut [&mut a], |s| s[0].doc().dataset().is_some_and(|d| d.table.rows() == 1600) && !s[0].busy());
+    select(&mut a, &[]);
+    let refused = a.apply(Command::SendSpectrum).expect_err("no row is selected");
+    assert!(refused.to_string().contains("select the row"), "{refused}");
+    select(&mut a, &[25, 700]);
+    a.apply(Command::SendSpectrum).expect("to send");
+    until("the spectrum over there", &mut [&mut a, &mut b], |s| {
+        s[1].doc().dataset().is_some_and(|d| d.spectra.is_some() && !d.loading) && !s[0].busy() && !s[1].busy()
+    });
+    let of = |session: &Session, row: usize| {
+        let d = session.doc().dataset().expect("a table").clone();
+        let spectra = d.spectra.clone().expect("spectra");
+        spectra.spectrum(&d.table, row)
+    };
+    let (here, there) = (of(&a, 25), of(&b, 0));
+    assert_eq!(b.doc().dataset().map(|d| d.table.rows()), Some(1));
+    let good = |s: &asterism_data::Spectrum| -> Vec<(f64, f64)> {
+        s.wavelength_m.iter().copied().zip(s.flux.iter().copied()).filter(|(_, f)| f.is_finite()).collect()
+    };
+    let (sent, came) = (good(&here), good(&there));
+    assert!(sent.len() > 1000 && sent.len() == came.len(), "{} and {}", sent.len(), came.len());
+    let apart = sent.iter().zip(&came).find(|(a, b)| ((a.0 - b.0) / a.0).abs() > 1e-12 || (a.1 - b.1).abs() > 1e-6 * a.1.abs());
+    assert_eq!(apart, None);
+    assert_eq!((here.axis_unit, here.flux_unit), (there.axis_unit, there.flux_unit));
+    assert_eq!(there.name, here.name);
+}

@@ -39,6 +39,7 @@ pub mod sniff;
 mod source_columns;
 pub mod spectrum;
 pub mod spectrum_layouts;
+mod spectrum_table;
 pub mod stretch;
 pub mod table;
 mod tar;

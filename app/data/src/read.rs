@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::sniff::{Format, sniff, unpack, utf8};
-use crate::{Error, Part, Result, Table};
+use crate::{Error, Part, Result, Table, spectrum_layouts};
 
 /// Every part of a file: tables, images, spectra, light curves. By content first, by file ending
 /// second; gzip and bzip2 are taken off. A folder is read when it is a HATS catalogue
@@ -149,7 +149,13 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec
         Format::Npy => vec![crate::npy::read_npy_table(&name, &bytes)?],
     };
     fill_names(&mut tables, path);
-    Ok((tables.into_iter().map(Part::Table).collect(), Vec::new()))
+    let mut parts: Vec<Part> = if matches!(format, Format::Votable) {
+        tables.iter().filter_map(spectrum_layouts::of_samples).map(Part::Spectrum).collect()
+    } else {
+        Vec::new()
+    };
+    parts.extend(tables.into_iter().map(Part::Table));
+    Ok((parts, Vec::new()))
 }
 
 /// The parts of all members of a tar archive; nothing when none can be read.

@@ -268,6 +268,11 @@ impl SpectraColumn {
         list_row(table, self.flux, row, out);
     }
 
+    /// What a person calls the spectrum of one row.
+    pub fn name(&self, table: &Table, row: usize) -> String {
+        row_name(table, row)
+    }
+
     /// The spectrum of one row.
     pub fn spectrum(&self, table: &Table, row: usize) -> Spectrum {
         let mut s = Spectrum {

@@ -41,6 +41,18 @@ pub fn spectra_from_table(table: &Table) -> Vec<Spectrum> {
     from_columns(&TableColumns::new(table))
 }
 
+/// The spectrum whose samples are the rows of a table that says so, by the utypes of the Spectrum data model: what SSA services
+/// give as a VOTable.
+pub(crate) fn of_samples(table: &Table) -> Option<Spectrum> {
+    let role =
+        |end: &str| table.columns().iter().any(|c| c.utype.as_ref().is_some_and(|u| u.to_ascii_lowercase().ends_with(end)));
+    if !role("spectralaxis.value") || !role("fluxaxis.value") {
+        return None;
+    }
+    let mut found = from_columns(&TableColumns::new(table));
+    if found.len() == 1 { found.pop() } else { None }
+}
+
 /// The spectra of a FITS binary table.
 pub(crate) fn of_bin_table(fits: &Fits, hdu: &Hdu) -> Vec<Spectrum> {
     FitsColumns::new(fits, hdu).map(|c| from_columns(&c)).unwrap_or_default()

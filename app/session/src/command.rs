@@ -358,6 +358,8 @@ pub enum Command {
     },
     /// Send the first image that is a FITS file to the programs that take images.
     SendImage,
+    /// Send the spectrum of the first selected row, or the only one, to the programs that take spectra.
+    SendSpectrum,
     /// Point the other programs at the first selected row.
     PointOut,
     /// Tell other programs the selection whenever it changes, or no longer.

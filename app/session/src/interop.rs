@@ -281,6 +281,48 @@ impl Session {
         Ok(())
     }
 
+    /// Sends the spectrum of the first selected row, or of the only row, as a VOTable of the Spectrum data model.
+    pub(crate) fn interop_spectrum(&mut self) -> Result<()> {
+        let dataset = self.doc().dataset().cloned().ok_or_else(|| Error::said("there is no table"))?;
+        let spectra = dataset.spectra.clone().ok_or_else(|| Error::said("no row of this table has a spectrum"))?;
+        let selected = self.doc().selection.rows.iter().next();
+        let only = if dataset.table.rows() == 1 { Some(0) } else { None };
+        let row = selected.or(only).ok_or_else(|| Error::said("select the row whose spectrum is to be sent"))?;
+        let interop = self.connected()?;
+        let (connection, folder) = (interop.connection.clone(), interop.folder.clone());
+        let number = TABLES.fetch_add(1, Ordering::Relaxed);
+        let name = spectra.name(&dataset.table, row);
+        self.start(format!("Send the spectrum of {name}"), dataset.id, false, move |handle| {
+            let path = folder.join(format!("{number}.vot"));
+            let spectrum = spectra.spectrum(&dataset.table, row);
+            asterism_data::write_table(&spectrum.table()?, None, &path)?;
+            let url = file_url(&path);
+            // Keys of the SSA standard (1.1, 4.2), which are what SPLAT-VO looks at.
+            let meta = Value::map([
+                ("Access.Reference", url.clone()),
+                ("Access.Format", "application/x-votable+xml".to_owned()),
+                ("DataID.Title", name.clone()),
+                ("Target.Name", name.clone()),
+            ]);
+            let params = Value::map([
+                ("spectrum-id", Value::Text(url.clone())),
+                ("url", Value::Text(url)),
+                ("name", Value::Text(name.clone())),
+                ("meta", meta),
+            ]);
+            let told = connection.send(None, "spectrum.load.ssa-generic", params).map_err(Error::said)?;
+            if told.is_empty() {
+                return Err(Error::said("no other program takes spectra: start SPLAT-VO or CASSIS, then send again"));
+            }
+            handle.fact(move |s| {
+                let programs = if told.len() == 1 { "1 program".to_owned() } else { format!("{} programs", told.len()) };
+                s.notice(NoticeLevel::Info, format!("Sent the spectrum of {name} to {programs}"));
+            });
+            Ok(())
+        });
+        Ok(())
+    }
+
     /// Shares the selection from now on, or no longer. The table is sent if it was not.
     pub(crate) fn interop_share(&mut self, on: bool) -> Result<()> {
         let dataset = self.doc().dataset().map(|d| d.id);

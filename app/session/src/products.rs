@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use asterism_archive::Client;
+use asterism_data::light_curve::light_curve_from_table;
+use asterism_data::spectrum_layouts::spectra_from_table;
 use asterism_data::{Cell, ColumnMeta, Param, Part, Picture, RowSet, Table};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -399,7 +401,10 @@ fn one(client: &Client, address: &str, kind: ProductKind, cancelled: &dyn Fn() -
     let parts = asterism_data::read(&path).map_err(|e| e.to_string())?;
     match kind {
         ProductKind::Spectra => {
-            let spectrum = parts.into_iter().find_map(|p| if let Part::Spectrum(s) = p { Some(s) } else { None });
+            // A table of samples is one too, where a spectrum is what was asked for.
+            let of_table =
+                parts.iter().find_map(|p| if let Part::Table(t) = p { spectra_from_table(t).into_iter().next() } else { None });
+            let spectrum = parts.into_iter().find_map(|p| if let Part::Spectrum(s) = p { Some(s) } else { None }).or(of_table);
             let s = spectrum.ok_or_else(|| format!("{name} holds no spectrum that this program knows"))?;
             if s.wavelength_m.is_empty() {
                 return Err(format!("{name}: its axis ({}) is no wavelength", s.axis_unit));
@@ -412,7 +417,8 @@ fn one(client: &Client, address: &str, kind: ProductKind, cancelled: &dyn Fn() -
             })
         }
         _ => {
-            let curve = parts.into_iter().find_map(|p| if let Part::LightCurve(l) = p { Some(l) } else { None });
+            let of_table = parts.iter().find_map(|p| if let Part::Table(t) = p { light_curve_from_table(t) } else { None });
+            let curve = parts.into_iter().find_map(|p| if let Part::LightCurve(l) = p { Some(l) } else { None }).or(of_table);
             let l = curve.ok_or_else(|| format!("{name} holds no light curve that this program knows"))?;
             let kept = |v: &[f64]| v.iter().zip(&l.kept).filter(|(_, k)| **k).map(|(v, _)| *v).collect::<Vec<f64>>();
             Ok(Read {
@@ -472,6 +478,32 @@ mod tests {
         let out = shrunk([4, 6], &pixels, 2);
         assert_eq!(out, [(1.0 + 2.0 + 7.0 + 8.0) / 4.0, (3.0 + 4.0 + 9.0 + 10.0) / 4.0, 16.5, 18.5]);
         assert_eq!(shrunk([1, 1], &[5.0], 2), [5.0; 4]);
+    }
+
+    /// SSA services give spectra as VOTables, and people have them as text.
+    #[test]
+    fn a_table_of_samples_is_a_spectrum_where_one_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let samples: Vec<(f64, f64)> = (0..20).map(|i| (400.0 + f64::from(i), f64::from(i * i))).collect();
+        let text = folder.path().join("one.csv");
+        let lines: String = samples.iter().map(|(w, f)| format!("{w},{f}\n")).collect();
+        std::fs::write(&text, format!("wavelength,flux\n{lines}")).unwrap();
+        let votable = folder.path().join("one.vot");
+        let cells: String = samples.iter().map(|(w, f)| format!("<TR><TD>{w}</TD><TD>{f}</TD></TR>")).collect();
+        let field = |name: &str, unit: &str, axis: &str| {
+            format!("<FIELD name='{name}' unit='{unit}' datatype='double' utype='spec:Data.{axis}.Value'/>")
+        };
+        let fields = field("x", "nm", "SpectralAxis") + &field("y", "Jy", "FluxAxis");
+        let table = format!("<TABLE>{fields}<DATA><TABLEDATA>{cells}</TABLEDATA></DATA></TABLE>");
+        std::fs::write(&votable, format!("<VOTABLE version='1.4'><RESOURCE>{table}</RESOURCE></VOTABLE>")).unwrap();
+        let client = Client::new(Default::default()).unwrap();
+        for path in [text, votable] {
+            let read = one(&client, &path.display().to_string(), ProductKind::Spectra, &|| false).unwrap();
+            assert_eq!(read.values[1], samples.iter().map(|s| s.1).collect::<Vec<_>>());
+            for (angstrom, (nm, _)) in read.values[0].iter().zip(&samples) {
+                assert!((angstrom - 10.0 * nm).abs() < 1e-6, "{angstrom} {nm}");
+            }
+        }
     }
 
     #[test]

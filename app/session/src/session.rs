@@ -570,6 +570,7 @@ impl Session {
             }
             Command::SendTable { rows, to } => self.interop_send(rows, to),
             Command::SendImage => self.interop_image(),
+            Command::SendSpectrum => self.interop_spectrum(),
             Command::PointOut => self.interop_point(),
             Command::ShareSelection { on } => self.interop_share(on),
             Command::Export { rows, to, serialization } => self.export(rows, to, serialization),

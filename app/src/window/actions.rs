@@ -370,6 +370,9 @@ fn programs(app: &App, l: &mut List, data: bool, selected: bool) {
     l.add("Share", "Point other programs at the selected row", None, selected && points, Action::Do(Command::PointOut));
     let image = app.session.doc().dataset().is_some_and(|d| !d.images.is_empty());
     l.add("Share", "Send the image to other programs", None, image && with("image.load.fits"), Action::Do(Command::SendImage));
+    let spectrum = app.session.doc().dataset().is_some_and(|d| d.spectra.is_some() && (selected || d.table.rows() == 1));
+    let takes = with("spectrum.load.ssa-generic");
+    l.add("Share", "Send the row's spectrum to other programs", None, spectrum && takes, Action::Do(Command::SendSpectrum));
     l.add("Share", "Disconnect from other programs", None, true, Action::Do(Command::Disconnect));
 }
 
