@@ -3,10 +3,11 @@
 //! The session hands every dataset that grew to the job ([`crate::jobs::Job::grow`]); between two iterations a t-SNE layout asks for
 //! them, their vectors are made as those of the first rows were (same columns, same scaling), and they join the descent
 //! without a restart. Rows that come during other methods or after the last iteration are placed on the finished
-//! map as ever. A map that took rows in while they came depends on when they came: the recipe, run again with all rows
-//! there, gives the map of all rows.
+//! map as ever. A map that took rows in while they came depends on when they came: at which iterations and how many is kept with
+//! it ([`crate::document::Leg`]), so that a recipe, run with all rows there, hands them over as they came.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use asterism_reduce as reduce;
 use parking_lot::Mutex;
@@ -24,9 +25,20 @@ struct Rows {
     /// Rows of the table that were looked at.
     total: usize,
     /// After each arrival: how many of both there were then, the dataset, and the vectors that came.
-    steps: Vec<(usize, usize, Arc<Dataset>, ndarray::Array2<f32>)>,
+    steps: Vec<Step>,
     /// Rows of a table that gave no vectors.
     refused: usize,
+}
+
+/// Rows that came.
+struct Step {
+    /// Iterations that were done.
+    at: usize,
+    /// Vectors, and rows of the table, that there were then.
+    vectors: usize,
+    total: usize,
+    dataset: Arc<Dataset>,
+    x: ndarray::Array2<f32>,
 }
 
 /// What a map is of.
@@ -39,6 +51,8 @@ pub(crate) struct Taken {
     pub later: Vec<ndarray::Array2<f32>>,
     /// The dataset as it was last taken in; `None` when nothing arrived.
     pub dataset: Option<Arc<Dataset>>,
+    /// (iteration, rows of the table), the start first; empty when all rows were there.
+    pub arrived: Vec<[usize; 2]>,
 }
 
 /// Reports of a computation on the rows that have vectors, spread over all rows of the table, and rows that arrive.
@@ -51,6 +65,8 @@ pub(crate) struct Arrivals<'a> {
     loading: bool,
     /// Vectors and rows of the table at the start.
     first: (usize, usize),
+    /// Iterations of the layout.
+    done: AtomicUsize,
     rows: Mutex<Rows>,
 }
 
@@ -66,23 +82,31 @@ impl<'a> Arrivals<'a> {
     ) -> Self {
         let first = (rows.len(), total);
         let rows = Rows { rows, total, steps: Vec::new(), refused: 0 };
-        Self { handle, features, prepared, newest, loading, first, rows: Mutex::new(rows) }
+        Self { handle, features, prepared, newest, loading, first, done: AtomicUsize::new(0), rows: Mutex::new(rows) }
     }
 
     /// What a map with `count` places is of: arrivals that were refused are not on it.
     pub fn taken(self, count: usize) -> Taken {
         let mut all = self.rows.into_inner();
-        all.steps.retain(|(vectors, ..)| *vectors <= count);
+        all.steps.retain(|s| s.vectors <= count);
         all.rows.truncate(count);
-        let total = all.steps.last().map_or(self.first.1, |(_, total, ..)| *total);
-        let dataset = all.steps.last().map(|(_, _, d, _)| d.clone());
-        let later = all.steps.into_iter().map(|(.., x)| x).filter(|x| x.nrows() > 0).collect();
-        Taken { rows: all.rows, total, later, dataset }
+        let total = all.steps.last().map_or(self.first.1, |s| s.total);
+        let dataset = all.steps.last().map(|s| s.dataset.clone());
+        let mut arrived = Vec::new();
+        if self.loading {
+            arrived.push([0, self.first.1]);
+            arrived.extend(all.steps.iter().map(|s| [s.at, s.total]));
+        }
+        let later = all.steps.into_iter().map(|s| s.x).filter(|x| x.nrows() > 0).collect();
+        Taken { rows: all.rows, total, later, dataset, arrived }
     }
 }
 
 impl reduce::Monitor for Arrivals<'_> {
     fn progress(&self, p: reduce::Progress) {
+        if p.stage == "layout" {
+            self.done.store(p.done as usize, Ordering::Relaxed);
+        }
         self.handle.progress(p);
     }
     fn frame(&self, coords: &[f32], dims: usize, figures: &[(&'static str, f64)]) {
@@ -122,7 +146,8 @@ impl reduce::Monitor for Arrivals<'_> {
         };
         all.total = rows;
         all.rows.extend_from_slice(&v.rows);
-        let step = (all.rows.len(), rows, dataset, v.x.clone());
+        let at = self.done.load(Ordering::Relaxed);
+        let step = Step { at, vectors: all.rows.len(), total: rows, dataset, x: v.x.clone() };
         all.steps.push(step);
         (v.x.nrows() > 0).then_some(v.x)
     }
@@ -147,7 +172,6 @@ mod tests {
     use crate::features::{FeatureColumn, FeatureKind};
     use crate::session::compute_map_with;
     use crate::{Ask, ledger};
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A dataset of `n` rows in three clouds; every seventh row has a blank in `b`.
     fn dataset(n: usize) -> Dataset {

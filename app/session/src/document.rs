@@ -258,12 +258,23 @@ pub struct Leg {
     /// Ended before its end, after so many iterations of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<usize>,
+    /// Where the table was still being read: how many of its rows were there, at the start and from an iteration on, as
+    /// (iteration, rows). Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrived: Vec<[usize; 2]>,
+}
+
+impl Leg {
+    /// To its end, of all rows.
+    pub fn whole(params: reduce::Params) -> Self {
+        Self { params, until: None, arrived: Vec::new() }
+    }
 }
 
 impl Map {
     /// How it came about; one leg with its parameters where that was not kept.
     pub fn legs_or_params(&self) -> Vec<Leg> {
-        if self.legs.is_empty() { vec![Leg { params: self.params.clone(), until: None }] } else { self.legs.clone() }
+        if self.legs.is_empty() { vec![Leg::whole(self.params.clone())] } else { self.legs.clone() }
     }
     /// A whole map of coordinates and nothing else known of it.
     pub fn of_coords(id: u32, name: &str, coords: ndarray_like::Coords) -> Self {

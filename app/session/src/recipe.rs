@@ -238,6 +238,9 @@ pub struct MapStep {
     pub pca_dims: Option<usize>,
     /// t-SNE: ended after so many iterations, before those that were planned.
     pub until: Option<usize>,
+    /// The table was still being read: (iteration, rows that were there then), the first at 0.
+    #[serde(default)]
+    pub arrived: Vec<[usize; 2]>,
     /// t-SNE: then it went on from where it was, with these parameters changed, one after the other.
     #[serde(default)]
     pub then: Vec<ThenStep>,
@@ -265,6 +268,9 @@ pub struct ThenStep {
     pub seed: Option<u64>,
     /// Ended after so many iterations of this leg.
     pub until: Option<usize>,
+    /// As in a map, iterations of this leg.
+    #[serde(default)]
+    pub arrived: Vec<[usize; 2]>,
 }
 
 /// `[[cluster]]`
@@ -458,6 +464,13 @@ impl Parsed {
                 let what = format!("map '{}': only t-SNE goes on from where it was (until, then)", m.name);
                 return Err(self.wrong(m.method.span(), what));
             }
+            for arrived in std::iter::once(&m.arrived).chain(m.then.iter().map(|t| &t.arrived)) {
+                let rises = arrived.is_sorted() && arrived.windows(2).all(|w| w[0][1] < w[1][1]);
+                if arrived.first().is_some_and(|[at, rows]| *at > 0 || *rows == 0) || !rises {
+                    let what = "arrived lists pairs of an iteration and the rows there were then: the first at 0, and both rise";
+                    return Err(self.wrong(m.method.span(), format!("map '{}': {what}", m.name)));
+                }
+            }
         }
         for c in &r.cluster {
             one_of(&c.of, "map or features", &maps.iter().chain(&features).copied().collect::<Vec<_>>())?;
@@ -553,7 +566,7 @@ impl FeaturesStep {
 impl MapStep {
     /// What happened, in order.
     pub fn legs(&self) -> Vec<Leg> {
-        let mut legs = vec![Leg { params: self.params(), until: self.until }];
+        let mut legs = vec![Leg { params: self.params(), until: self.until, arrived: self.arrived.clone() }];
         for t in &self.then {
             let mut p = legs[legs.len() - 1].params.clone();
             p.perplexity = t.perplexity.unwrap_or(p.perplexity);
@@ -564,7 +577,7 @@ impl MapStep {
             p.settle = t.settle.unwrap_or(p.settle);
             p.pca_dims = t.pca_dims.unwrap_or(p.pca_dims);
             p.seed = t.seed.unwrap_or(p.seed);
-            legs.push(Leg { params: p, until: t.until });
+            legs.push(Leg { params: p, until: t.until, arrived: t.arrived.clone() });
         }
         legs
     }

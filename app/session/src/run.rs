@@ -153,7 +153,7 @@ impl Play {
             play.then(move |p, s| {
                 p.set_features(s)?;
                 let name = again.name.clone();
-                match again.until.is_none() && again.then.is_empty() {
+                match again.until.is_none() && again.then.is_empty() && again.arrived.is_empty() {
                     true => s.apply(Command::StartMap { name, params: again.params() }),
                     false => s.apply(Command::RepeatMap { name, legs: again.legs() }),
                 }

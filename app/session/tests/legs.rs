@@ -4,12 +4,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use asterism_archive::replay::{Manner, Replay, Reply, Route};
-use asterism_archive::{Request, Services};
+use asterism_archive::{Filter, Request, Services};
 use asterism_reduce::{Method, Params};
-use asterism_session::{Ask, Command, Session, Settings};
+use asterism_session::{Ask, Command, FeatureColumn, FeatureKind, Features, Session, Settings};
 use serde_json::json;
 
 fn table_in(session: &mut Session, folder: &Path) {
@@ -200,4 +200,96 @@ fn a_search_in_parts_waits_stops_and_is_taken_up_in_a_later_session() {
     assert!(session.doc().datasets[0].plan().is_none() && session.doc().datasets[0].ask == Ask::Archive { request });
     // Nothing was counted again.
     assert!(server.seen()[asked..].iter().all(|s| s.mast()["params"]["columns"] != "COUNT_BIG(*)"));
+}
+
+/// Pages of a search of 900 rows, each after the first only once `open` says so.
+fn pages(open: &Arc<AtomicUsize>) -> Replay {
+    let open = open.clone();
+    let route = Route::new("POST", "/api/v0/invoke", move |seen, _| {
+        let request = seen.mast();
+        if request["params"]["columns"] == "COUNT_BIG(*)" {
+            let answer = json!({"status": "COMPLETE", "data": [{"Column1": 900}], "fields": []});
+            return Some(Reply::bytes(answer.to_string()));
+        }
+        let (page, size) = (request["page"].as_u64()? as usize, request["pagesize"].as_u64()? as usize);
+        let start = std::time::Instant::now();
+        while page > open.load(Ordering::Relaxed) && start.elapsed().as_secs() < 60 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let wave = |i: usize, k: f64| ((i as f64 * 12.9898 + k).sin() * 43_758.545).fract();
+        let far = |i: usize| (i % 3) as f64 * 8.0;
+        let row = |i: usize| json!({"obsid": i, "s_ra": 100.0 + far(i) + wave(i, 1.0), "s_dec": wave(i, 2.0) - far(i), "t_min": 50_000});
+        let data: Vec<_> = ((page - 1) * size..(page * size).min(900)).map(row).collect();
+        let paging = json!({"pagesFiltered": 900usize.div_ceil(size), "rowsFiltered": 900, "page": page, "pageSize": size});
+        Some(Reply::bytes(json!({"status": "COMPLETE", "data": data, "fields": [], "paging": paging}).to_string()))
+    });
+    Replay::start(vec![route]).expect("a server")
+}
+
+#[test]
+fn a_map_that_took_rows_in_while_they_came_is_made_again_bit_for_bit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
+    let open = Arc::new(AtomicUsize::new(1));
+    let server = pages(&open);
+    let services =
+        Services { timeout_s: 60.0, retries: 0, pause_s: 0.01, page_size: 300, saved: vec![], ..Services::at(&server.base()) };
+    let settings = || Settings { services: services.clone(), ..Settings::default() };
+    let mut session = Session::new(settings());
+    let filter: Filter = "t_min=0..60000".parse().expect("a filter");
+    let request = Request::MastFiltered { filters: vec![filter], position: None, max_rows: None };
+    session.apply(Command::Search { name: "all".into(), ask: Ask::Archive { request } }).expect("it starts");
+    let until = |session: &mut Session, what: &str, holds: &dyn Fn(&Session) -> bool| {
+        let start = std::time::Instant::now();
+        while !holds(session) {
+            assert!(start.elapsed().as_secs() < 60, "waited a minute for {what}: {:?}", session.notices().last());
+            session.poll();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    };
+    let rows = |s: &Session| s.doc().datasets.first().map_or(0, |d| d.table.rows());
+    until(&mut session, "the first page", &|s| rows(s) >= 100);
+    let columns = ["s_ra", "s_dec"].map(FeatureColumn::plain);
+    let features = Features { of: FeatureKind::Columns(columns.to_vec()), ..Features::default() };
+    session.apply(Command::SetFeatures { features }).expect("features");
+    let params = Params { method: Method::Tsne, iterations: 700, settle: false, seed: 5, ..Params::default() };
+    session.apply(Command::StartMap { name: "live".into(), params: params.clone() }).expect("it starts");
+    let first = rows(&session);
+    let layout = |s: &Session| {
+        s.jobs().iter().find(|j| j.is_map).map_or(0, |j| if j.progress().0 == "layout" { j.progress().1 } else { 0 })
+    };
+    until(&mut session, "the layout", &|s| layout(s) > 30);
+    open.store(2, Ordering::Relaxed);
+    until(&mut session, "the second page", &|s| rows(s) >= 600);
+    let at = layout(&session);
+    until(&mut session, "the layout to go on", &|s| layout(s) > at + 30);
+    open.store(3, Ordering::Relaxed);
+    session.wait(&mut |_| {}).expect("it ends");
+    let map = session.doc().dataset().expect("rows").maps.first().cloned().expect("a map");
+    let arrived = map.legs[0].arrived.clone();
+    assert_eq!(arrived.first(), Some(&[0, first]));
+    assert!(arrived.len() >= 3 && arrived.last().is_some_and(|a| a[1] == 900), "{arrived:?}");
+    // It goes on, with all rows now.
+    session.apply(Command::GoOn { params: Params { iterations: 60, ..params } }).expect("it goes on");
+    session.wait(&mut |_| {}).expect("it ends");
+    let on = session.doc().dataset().and_then(|d| d.map().cloned()).expect("the second map");
+    let text = asterism_session::recipe::of_document(session.doc());
+    assert!(text.contains(&format!("arrived = {arrived:?}\n")), "{text}");
+    let file = home.join("live.toml");
+    std::fs::write(&file, &text).expect("a recipe");
+    let ran = asterism_session::run::run(&file, &home.join("out"), settings(), &mut |_| {}).expect("it runs");
+    for map in [&map, &on] {
+        let made = coords(&ran.session, &map.name);
+        let same = made.iter().zip(&map.coords.values).filter(|(a, b)| a.to_bits() == b.to_bits()).count();
+        assert_eq!((same, made.len()), (1800, 1800), "{}", map.name);
+    }
+    // Without what is said of arrivals it is another map.
+    let plain: String = text.lines().filter(|l| !l.starts_with("arrived")).map(|l| format!("{l}\n")).collect();
+    std::fs::write(&file, plain).expect("a recipe");
+    let ran = asterism_session::run::run(&file, &home.join("out"), settings(), &mut |_| {}).expect("it runs");
+    assert_ne!(coords(&ran.session, &map.name), map.coords.values);
+    // Pairs that fall are refused.
+    std::fs::write(&file, text.replace("arrived = [[0, ", "arrived = [[7, ")).expect("a recipe");
+    let refused = asterism_session::run::run(&file, &home.join("out"), settings(), &mut |_| {}).err().expect("it is refused");
+    assert!(refused.to_string().contains("the first at 0"), "{refused}");
 }

@@ -237,6 +237,11 @@ pub fn step_map(map: &crate::document::Map, features: &str) -> String {
     if let Some(until) = first.until {
         s.push_str(&format!("until = {until}\n"));
     }
+    // Of all rows there are: nothing to say.
+    let all = legs.len() == 1 && first.arrived.len() == 1 && map.xy.len() == first.arrived[0][1];
+    if !first.arrived.is_empty() && !all {
+        s.push_str(&format!("arrived = {:?}\n", first.arrived));
+    }
     if then.is_empty() {
         return s;
     }
@@ -267,6 +272,7 @@ pub(super) fn then_text(before: &reduce::Params, leg: &Leg) -> String {
     changed(p.pca_dims != b.pca_dims, format!("pca_dims = {}", p.pca_dims));
     changed(p.seed != b.seed, format!("seed = {}", p.seed));
     changed(leg.until.is_some(), format!("until = {}", leg.until.unwrap_or(0)));
+    changed(!leg.arrived.is_empty(), format!("arrived = {:?}", leg.arrived));
     format!("{{ {} }}", words.join(", "))
 }
 

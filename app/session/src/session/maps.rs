@@ -4,6 +4,8 @@
 //! Each stretch with the same parameters is a [`Leg`], so that a recipe can repeat what happened. Choice not taken: one run with the
 //! last parameters, which is another map.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
 use super::*;
 
 impl Session {
@@ -17,7 +19,7 @@ impl Session {
         self.start_map(format!("{}, gone on", map.name.trim_end_matches(", gone on")), params, Some(map))
     }
     pub(super) fn start_map(&mut self, name: String, params: reduce::Params, from: Option<Arc<Map>>) -> Result<()> {
-        self.lay_out(name, vec![Leg { params, until: None }], from, false)
+        self.lay_out(name, vec![Leg::whole(params)], from, false)
     }
     /// Leg by leg as a map was made that was changed on its way or went on.
     pub(super) fn repeat_map(&mut self, name: String, legs: Vec<Leg>) -> Result<()> {
@@ -87,27 +89,12 @@ impl Session {
         let (Some(model), Some(prepared)) = (map.model.clone(), map.prepared.clone()) else { return };
         let count = dataset.table.rows() - from;
         self.start(format!("{PLACE} {count} new rows on {}", map.name), id, false, move |handle| {
-            let vectors = features::vectors(&dataset, &map.features, from, Some(&prepared))?;
-            let placed = model.place(vectors.x.view(), handle)?;
-            let dims = map.coords.dims;
-            let mut values = vec![f32::NAN; count * dims];
-            let mut unlike = vec![f32::NAN; count];
-            for (i, row) in vectors.rows.iter().enumerate() {
-                for d in 0..dims {
-                    values[(row - from) * dims + d] = placed.coords[[i, d]];
-                }
-                unlike[row - from] = placed.unlike[i];
-            }
+            let (values, unlike) = placed(&dataset, &map, (&model, &prepared), handle)?;
             let map_id = map.id;
             handle.fact(move |s| {
                 s.edit(id, |d| {
                     let Some(map) = d.maps.iter_mut().find(|m| m.id == map_id && m.xy.len() == from) else { return };
-                    let map = Arc::make_mut(map);
-                    Arc::make_mut(&mut map.coords).values.extend_from_slice(&values);
-                    Arc::make_mut(&mut map.xy)
-                        .extend(values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]));
-                    Arc::make_mut(&mut map.unlike).extend_from_slice(&unlike);
-                    map.generation += 1;
+                    extend(Arc::make_mut(map), &values, &unlike);
                 });
                 let strange = unlike.iter().filter(|u| **u > 3.0).count();
                 if s.dataset_by_id(id).is_some_and(|d| !d.loading) {
@@ -121,6 +108,36 @@ impl Session {
             Ok(())
         });
     }
+}
+
+/// Places on a map, and how unlike its rows they are, of the rows of a dataset that it does not cover yet; NaN without vectors.
+fn placed(
+    dataset: &Dataset,
+    map: &Map,
+    (model, prepared): (&reduce::Model, &features::Prepared),
+    handle: &dyn reduce::Monitor,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let (from, dims) = (map.xy.len(), map.coords.dims);
+    let vectors = features::vectors(dataset, &map.features, from, Some(prepared))?;
+    let placed = model.place(vectors.x.view(), handle)?;
+    let count = dataset.table.rows() - from;
+    let (mut values, mut unlike) = (vec![f32::NAN; count * dims], vec![f32::NAN; count]);
+    for (i, row) in vectors.rows.iter().enumerate() {
+        for d in 0..dims {
+            values[(row - from) * dims + d] = placed.coords[[i, d]];
+        }
+        unlike[row - from] = placed.unlike[i];
+    }
+    Ok((values, unlike))
+}
+
+/// Puts what [`placed`] gave on the map.
+fn extend(map: &mut Map, values: &[f32], unlike: &[f32]) {
+    let dims = map.coords.dims;
+    Arc::make_mut(&mut map.coords).values.extend_from_slice(values);
+    Arc::make_mut(&mut map.xy).extend(values.chunks_exact(dims).map(|c| [c[0], c.get(1).copied().unwrap_or(0.0)]));
+    Arc::make_mut(&mut map.unlike).extend_from_slice(unlike);
+    map.generation += 1;
 }
 
 /// Iterations of a t-SNE map whose parameters leave them open, and those that it does at least after a change.
@@ -184,7 +201,7 @@ pub(crate) fn compute_map_with(
         None => reduce::embed_on(gpu, v.x.view(), weights, None, params, graph, &monitor)?,
     };
     let notes = e.notes;
-    let Taken { rows, total, later, dataset } = monitor.taken(e.coords.nrows());
+    let Taken { rows, total, later, dataset, arrived } = monitor.taken(e.coords.nrows());
     let x: Cow<ndarray::Array2<f32>> = match later.is_empty() {
         true => Cow::Borrowed(&v.x),
         false => {
@@ -229,6 +246,7 @@ pub(crate) fn compute_map_with(
         legs: vec![Leg {
             params: params.clone(),
             until: (!e.complete).then(|| iterations.unwrap_or(0.0) as usize).filter(|_| params.method == reduce::Method::Tsne),
+            arrived,
         }],
     };
     Ok(Computed { map, graph, notes, dataset })
@@ -307,9 +325,26 @@ pub(super) fn compute_legs(
     let mut last = None;
     for leg in legs {
         handle.has_params(&leg.params);
-        let monitor = Until { inner: handle, at: leg.until, done: std::sync::atomic::AtomicU64::new(u64::MAX) };
+        let monitor = Until { inner: handle, at: leg.until, done: AtomicU64::new(u64::MAX) };
+        // With the rows that were there then, and those that came as they came.
+        let first = leg.arrived.first().map(|[_, rows]| first_rows(dataset, *rows)).transpose()?;
+        let start = first.as_ref().unwrap_or(dataset);
+        if let Some(map) = from.as_mut().filter(|m| m.xy.len() < start.table.rows())
+            && let (Some(model), Some(prepared)) = (map.model.clone(), map.prepared.clone())
+        {
+            let (values, unlike) = placed(start, map, (&model, &prepared), handle)?;
+            extend(map, &values, &unlike);
+        }
+        let told = AtomicUsize::new(1);
+        let newest = || {
+            let next = leg.arrived.get(told.load(Ordering::Relaxed)).filter(|[at, _]| monitor.reached(*at))?;
+            told.fetch_add(1, Ordering::Relaxed);
+            first_rows(dataset, next[1]).ok().map(Arc::new)
+        };
+        let newest: Option<Newest<'_>> = if leg.arrived.is_empty() { None } else { Some(&newest) };
+        let before = (from.as_ref(), newest);
         let Computed { mut map, graph: known, notes, .. } =
-            compute_map_with(dataset, features, &leg.params, id, name.to_owned(), (graph, gpu), (from.as_ref(), None), &monitor)?;
+            compute_map_with(start, features, &leg.params, id, name.to_owned(), (graph, gpu), before, &monitor)?;
         all += map.figures.get("iterations").copied().unwrap_or(0.0);
         if let Some(from) = &from {
             map.params.iterations = all as usize;
@@ -329,18 +364,35 @@ pub(super) fn compute_legs(
     }
 }
 
+/// A dataset as it was when so many of its rows were there, and more still to come.
+fn first_rows(dataset: &Dataset, rows: usize) -> Result<Dataset> {
+    let mut first = dataset.clone();
+    let rows = rows.min(dataset.table.rows());
+    first.table = Arc::new(dataset.table.take(&RowSet::from_rows(dataset.table.rows(), 0..rows))?);
+    first.loading = true;
+    Ok(first)
+}
+
 /// Ends a layout after so many iterations.
 pub(super) struct Until<'a> {
     inner: &'a Handle,
     at: Option<usize>,
     /// Iterations that were done; the largest number before the layout.
-    done: std::sync::atomic::AtomicU64,
+    done: AtomicU64,
+}
+
+impl Until<'_> {
+    /// Whether so many iterations are done.
+    fn reached(&self, at: usize) -> bool {
+        let done = self.done.load(Ordering::Relaxed);
+        done != u64::MAX && done >= at as u64
+    }
 }
 
 impl reduce::Monitor for Until<'_> {
     fn progress(&self, p: reduce::Progress) {
         if p.stage == "layout" {
-            self.done.store(p.done, std::sync::atomic::Ordering::Relaxed);
+            self.done.store(p.done, Ordering::Relaxed);
         }
         self.inner.progress(p);
     }
@@ -354,8 +406,7 @@ impl reduce::Monitor for Until<'_> {
         self.inner.off_device();
     }
     fn stop(&self) -> bool {
-        let done = self.done.load(std::sync::atomic::Ordering::Relaxed);
-        self.inner.stop() || (done != u64::MAX && self.at.is_some_and(|at| done >= at as u64))
+        self.inner.stop() || self.at.is_some_and(|at| self.reached(at))
     }
 }
 
