@@ -14,18 +14,23 @@
 use crate::Error;
 use crate::kernel::{self, Mat, Rng, mul};
 use crate::monitor::{Monitor, step};
-use crate::product::{self, Level};
+use crate::product::{Level, Panels, add_squares, pack_panel, product};
 use faer::linalg::evd;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 /// Rows per chunk of the covariance sum.
 const ROWS: usize = 4096;
 /// Rows of a chunk that are multiplied at a time, so that their centred copy stays in cache.
 const PIECE: usize = 224;
-/// Fewer rows than this are projected with rows of zeros added.
+/// Chunks of the covariance that are summed at a time.
+const WAVE: usize = 8;
+/// Rows that are projected at a time.
 const FEW: usize = 64;
+/// Largest ratio of eigenvalues, to the third power, for which a block stays apart without being made orthonormal in between.
+const SPAN: f64 = 1e10;
 /// Above this many rows and columns no square matrix is formed.
 const SQUARE: usize = 2048;
 
@@ -401,18 +406,21 @@ fn spread(x: &[f32], d: usize, mean: &[f64]) -> f64 {
 /// (x − mean) · componentsᵀ, n × k.
 pub(crate) fn project(x: &[f32], n: usize, d: usize, mean: &[f32], components: &[f32], k: usize) -> Vec<f32> {
     let mut out = vec![0.0f32; n * k];
-    out.par_chunks_mut(kernel::CHUNK * k).zip(x.par_chunks(kernel::CHUNK * d)).for_each(|(out, chunk)| {
-        let rows = chunk.len() / d;
-        let mut centred = centre(chunk, mean);
-        if rows >= FEW {
-            mul(out, Mat::new(&centred, rows, d), Mat::new(components, k, d).t(), false);
-        } else {
-            // Products of very few rows are summed in another order: with zeros below, a row alone gets the same bits.
+    let (axes, level) = (Mat::new(components, k, d).t(), Level::here());
+    let mut panels = Panels::default();
+    panels.room(level, d, k).for_each(|(p, out)| pack_panel(level, axes, p, out));
+    // Pieces stay in cache; of few rows, zeros are added up to so many, since `gemm` sums these in another order.
+    out.par_chunks_mut(FEW * k).zip(x.par_chunks(FEW * d)).for_each(|(out, chunk)| {
+        CENTRED.with_borrow_mut(|centred| {
+            centre(chunk, mean, centred);
+            if chunk.len() == FEW * d {
+                return product(level, out, k, Mat::new(centred, FEW, d), axes, panels.all(), false);
+            }
             centred.resize(FEW * d, 0.0);
             let mut padded = vec![0.0f32; FEW * k];
-            mul(&mut padded, Mat::new(&centred, FEW, d), Mat::new(components, k, d).t(), false);
-            out.copy_from_slice(&padded[..rows * k]);
-        }
+            product(level, &mut padded, k, Mat::new(centred, FEW, d), axes, panels.all(), false);
+            out.copy_from_slice(&padded[..out.len()]);
+        });
     });
     out
 }
@@ -431,12 +439,17 @@ pub(crate) fn unproject(scores: &[f32], n: usize, d: usize, mean: &[f32], compon
     out
 }
 
-fn centre(chunk: &[f32], mean: &[f32]) -> Vec<f32> {
-    let d = mean.len();
-    let mut out = Vec::with_capacity(chunk.len());
-    for row in chunk.chunks_exact(d) {
+fn centre(chunk: &[f32], mean: &[f32], out: &mut Vec<f32>) {
+    out.clear();
+    out.reserve(chunk.len());
+    for row in chunk.chunks_exact(mean.len()) {
         out.extend(row.iter().zip(mean).map(|(v, m)| v - m));
     }
+}
+
+fn centred(chunk: &[f32], mean: &[f32]) -> Vec<f32> {
+    let mut out = Vec::new();
+    centre(chunk, mean, &mut out);
     out
 }
 
@@ -444,11 +457,13 @@ fn centre(chunk: &[f32], mean: &[f32]) -> Vec<f32> {
 fn covariance(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor) -> Result<Vec<f64>, Error> {
     let mut c = vec![0.0f64; d * d];
     let chunks: Vec<&[f32]> = x[..n * d].chunks(ROWS * d).collect();
-    for (wave, group) in chunks.chunks(8).enumerate() {
-        step(monitor, "covariance", wave * 8, chunks.len())?;
-        let parts: Vec<Vec<f32>> = group.par_iter().map(|chunk| outer(chunk, d, mean)).collect();
+    // Made once: memory that is given back to the system in every wave costs as much as a tenth of the products.
+    let mut parts = vec![Vec::new(); chunks.len().min(WAVE)];
+    for (wave, group) in chunks.chunks(WAVE).enumerate() {
+        step(monitor, "covariance", wave * WAVE, chunks.len())?;
+        group.par_iter().zip(&mut parts).for_each(|(chunk, part)| outer(chunk, d, mean, part));
         c.par_chunks_mut(16 * d).enumerate().for_each(|(i, block)| {
-            for part in &parts {
+            for part in &parts[..group.len()] {
                 for (c, p) in block.iter_mut().zip(&part[i * 16 * d..]) {
                     *c += f64::from(*p);
                 }
@@ -464,21 +479,26 @@ fn covariance(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor
 }
 
 /// Products of the centred columns of some rows, d × d; below the diagonal only what falls out with blocks of rows.
-fn outer(chunk: &[f32], d: usize, mean: &[f32]) -> Vec<f32> {
-    let (mut out, level) = (vec![0.0f32; d * d], Level::here());
-    let mut centred = Vec::new();
-    for piece in chunk.chunks(PIECE * d) {
-        centred.clear();
-        piece.chunks_exact(d).for_each(|row| centred.extend(row.iter().zip(mean).map(|(v, m)| v - m)));
-        product::add_squares(level, &mut out, &centred, d);
-    }
-    out
+fn outer(chunk: &[f32], d: usize, mean: &[f32], out: &mut Vec<f32>) {
+    let level = Level::here();
+    out.clear();
+    out.resize(d * d, 0.0);
+    CENTRED.with_borrow_mut(|centred| {
+        for piece in chunk.chunks(PIECE * d) {
+            centre(piece, mean, centred);
+            add_squares(level, out, centred, d);
+        }
+    });
+}
+
+thread_local! {
+    static CENTRED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Products of centred rows with one another, n × n.
 fn gram(x: &[f32], n: usize, d: usize, mean: &[f32], monitor: &dyn Monitor) -> Result<Vec<f64>, Error> {
     step(monitor, "covariance", 0, 1)?;
-    let centred = centre(&x[..n * d], mean);
+    let centred = centred(&x[..n * d], mean);
     let mut g = vec![0.0f64; n * n];
     g.par_chunks_mut(64 * n).enumerate().for_each(|(b, block)| {
         let rows = block.len() / n;
@@ -507,7 +527,7 @@ fn through_data(x: &[f32], n: usize, d: usize, mean: &[f32], v: &[f64], l: usize
             .par_iter()
             .map(|chunk| {
                 let rows = chunk.len() / d;
-                let centred = centre(chunk, mean);
+                let centred = centred(chunk, mean);
                 let mut s = vec![0.0f32; rows * l];
                 mul(&mut s, Mat::new(&centred, rows, d), Mat::new(&v32, l, d).t(), false);
                 let mut part = vec![0.0f32; l * d];
@@ -578,7 +598,9 @@ fn leading(a: &[f64], m: usize, k: usize, monitor: &dyn Monitor) -> Result<(Vec<
     subspace(apply, m, k, 60, Rng::new(7, 0), monitor)
 }
 
-/// Block subspace iteration with Rayleigh–Ritz for the `k` leading eigenpairs of a positive operator on `m` numbers.
+/// Block subspace iteration with Rayleigh–Ritz for the `k` leading eigenpairs of a positive operator on `m` numbers, sharpened
+/// by Chebyshev polynomials of the third degree that stay small below the block's least value (Zhou et al. 2006,
+/// J. Comput. Phys. 219, 172).
 pub(crate) fn subspace(
     apply: impl Fn(&[f64], usize) -> Vec<f64>,
     m: usize,
@@ -592,14 +614,34 @@ pub(crate) fn subspace(
     orthonormalise(&mut v, l, m);
     let mut last = vec![0.0f64; k];
     let mut values = vec![0.0f64; l];
+    // The block before, where the next one is made of both.
+    let mut before: Option<(Vec<f64>, f64)> = None;
     for round in 0..rounds {
         step(monitor, "components", round, rounds)?;
-        let av = apply(&v, l);
+        let mut av = apply(&v, l);
         // Turning the block to the eigenvectors tells how near it is: not needed in every round.
         if round % 3 != 2 && round + 1 != rounds {
-            v = av;
-            orthonormalise(&mut v, l, m);
+            match &mut before {
+                // Chebyshev's recurrence, of what is wanted for the next round or its end.
+                Some((old, bound)) => {
+                    let b = *bound;
+                    av.iter_mut().zip(&v).zip(old.iter()).for_each(|((a, v), o)| *a = 4.0 / b * *a - 2.0 * v - o);
+                    *old = std::mem::replace(&mut v, av);
+                    if round % 3 == 1 {
+                        before = None;
+                        orthonormalise(&mut v, l, m);
+                    }
+                }
+                None => {
+                    v = av;
+                    orthonormalise(&mut v, l, m);
+                }
+            }
             continue;
+        }
+        if before.take().is_some() {
+            orthonormalise(&mut v, l, m);
+            av = apply(&v, l);
         }
         // Small matrix V A Vᵀ, its eigenvectors turn the block.
         let mut s = vec![0.0f64; l * l];
@@ -630,8 +672,16 @@ pub(crate) fn subspace(
             v = turn(&v);
             break;
         }
-        v = turn(&av);
-        orthonormalise(&mut v, l, m);
+        let (bound, least) = (values[l - 1], values[k - 1]);
+        if bound > 0.0 && l < m && (values[0] / least).powi(3) < SPAN {
+            let old = turn(&v);
+            v = turn(&av);
+            v.iter_mut().zip(&old).for_each(|(v, o)| *v = 2.0 / bound * *v - o);
+            before = Some((old, bound));
+        } else {
+            v = turn(&av);
+            orthonormalise(&mut v, l, m);
+        }
     }
     v.truncate(k * m);
     Ok((last, v))

@@ -21,7 +21,7 @@ const DEEP: usize = 224;
 /// Answers narrower than this are left to `gemm`: most of a panel would be empty.
 const NARROW: usize = 8;
 /// Columns of a matrix of squares that are summed together, whole panels; only what is right of them is.
-const STRIPE: usize = 64;
+const STRIPE: usize = 32;
 
 /// The instructions that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +157,7 @@ pub(crate) fn product(level: Level, c: &mut [f32], stride: usize, a: Mat, b: Mat
 }
 
 /// Adds to `c` (d × d) the products of the columns of `x` (rows × d) with one another; below the diagonal only what falls out
-/// with stripes of 64 columns.
+/// with stripes of 32 columns.
 pub(crate) fn add_squares(level: Level, c: &mut [f32], x: &[f32], d: usize) {
     let rows = x.len() / d;
     RIGHT.with_borrow_mut(|panels| {
@@ -234,6 +234,11 @@ macro_rules! kernels {
                 // SAFETY: by the caller's promise.
                 unsafe {
                     let mut sums = [[$zero(); 2]; M];
+                    // What is written at the end is on its way meanwhile.
+                    for i in 0..M {
+                        _mm_prefetch::<_MM_HINT_T0>(c.add(i * stride).cast());
+                        _mm_prefetch::<_MM_HINT_T0>(c.add(i * stride + cols - 1).cast());
+                    }
                     let rows: [*const f32; M] = std::array::from_fn(|i| if PACKED { a.add(i) } else { a.add(i * apart) });
                     for t in 0..k {
                         let (b0, b1) = ($load(b.add(t * COLS)), $load(b.add(t * COLS + $lanes)));

@@ -55,12 +55,13 @@ fn a_map_takes_in_the_other_half_and_is_as_good() {
     let x = digits();
     let params = Params { iterations: 0, pca_dims: 0, ..Params::default() };
     let whole = embed(x.view(), None, &params, &Quiet).unwrap();
+    let ends = fed(&x, 900, &[], &params).0.figures["iterations"] as usize;
     // In the middle of the early phase, after it, in three parts, and when the first map is nearly done.
     for parts in [
         vec![(100, 900..1797)],
         vec![(250, 900..1797)],
         vec![(180, 900..1200), (300, 1200..1500), (480, 1500..1797)],
-        vec![(520, 900..1797)],
+        vec![(ends - 20, 900..1797)],
     ] {
         let (map, feed) = fed(&x, 900, &parts, &params);
         assert_eq!(map.coords.dim(), (1797, 2));
