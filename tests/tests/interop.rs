@@ -116,6 +116,6 @@ fn a_spectrum_goes_to_another_program_as_it_is() {
     assert!(sent.len() > 1000 && sent.len() == came.len(), "{} and {}", sent.len(), came.len());
     let apart = sent.iter().zip(&came).find(|(a, b)| ((a.0 - b.0) / a.0).abs() > 1e-12 || (a.1 - b.1).abs() > 1e-6 * a.1.abs());
     assert_eq!(apart, None);
-    assert_eq!((here.axis_unit, here.flux_unit), (there.axis_unit, there.flux_unit));
+    assert_eq!((here.axis_unit, here.flux_unit, here.medium), (there.axis_unit, there.flux_unit, there.medium));
     assert_eq!(there.name, here.name);
 }

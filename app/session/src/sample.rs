@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use asterism_data::{ColumnMeta, LightCurve, Param, Part, Spectrum, Table};
+use asterism_data::{ColumnMeta, LightCurve, Medium, Param, Part, Spectrum, Table};
 use serde::Deserialize;
 
 use crate::document::{ImageLayer, Layer};
@@ -136,19 +136,46 @@ pub fn table_of_spectra(path: &Path, spectra: &[Spectrum]) -> Result<Table> {
         spectra.iter().map(median).collect(),
         ColumnMeta { unit: flux_unit.clone(), ..ColumnMeta::default() },
     )?;
-    let axis =
-        |s: &Spectrum| if s.wavelength_m.is_empty() { s.axis.clone() } else { s.wavelength_m.iter().map(|w| w * 1e10).collect() };
+    // Radio spectra on an axis of velocities are shown as what they are, and not as spectra by wavelength.
+    let velocities = spectra.iter().find(|s| s.wavelength_m.is_empty());
+    let (axis, unit, ucd) = match velocities {
+        None => ("wavelength", "Angstrom".to_owned(), "em.wl"),
+        Some(s) => ("axis", s.axis_unit.clone(), "spect.dopplerVeloc"),
+    };
+    let medium = spectra.first().map(|s| s.medium).filter(|m| spectra.iter().all(|s| s.medium == *m));
+    let description = match medium {
+        Some(Medium::Air) => Some("air".to_owned()),
+        Some(Medium::Vacuum) => Some("vacuum".to_owned()),
+        _ => None,
+    };
+    let values = |s: &Spectrum| match velocities {
+        None => s.wavelength_m.iter().map(|w| w * 1e10).collect(),
+        Some(_) => s.axis.clone(),
+    };
     table.with_list_column(
-        "wavelength",
-        spectra.iter().map(axis).collect(),
-        ColumnMeta { unit: Some("Angstrom".into()), ucd: Some("em.wl".into()), ..ColumnMeta::default() },
+        axis,
+        spectra.iter().map(values).collect(),
+        ColumnMeta { unit: Some(unit.clone()), ucd: Some(ucd.into()), description, ..ColumnMeta::default() },
     )?;
     let flux = |s: &Spectrum| s.flux.iter().zip(&s.good).map(|(f, g)| if *g { *f } else { f64::NAN }).collect();
     table.with_list_column(
         "flux",
         spectra.iter().map(flux).collect(),
-        ColumnMeta { unit: flux_unit, ucd: Some("phot.flux".into()), ..ColumnMeta::default() },
+        ColumnMeta { unit: flux_unit.clone(), ucd: Some("phot.flux".into()), ..ColumnMeta::default() },
     )?;
+    if spectra.iter().any(|s| s.error.is_some()) {
+        let error = |s: &Spectrum| s.error.clone().unwrap_or_else(|| vec![f64::NAN; s.flux.len()]);
+        table.with_list_column(
+            "flux_error",
+            spectra.iter().map(error).collect(),
+            ColumnMeta { unit: flux_unit, ucd: Some("stat.error;phot.flux".into()), ..ColumnMeta::default() },
+        )?;
+    }
+    if velocities.is_some() {
+        table
+            .warnings
+            .push(format!("the axis of these spectra ({unit}) is no wavelength: they are listed, and not drawn as spectra"));
+    }
     if let Some(first) = spectra.first() {
         table.params.push(Param { name: "layout".into(), value: first.rule.clone(), ..Param::default() });
         if first.units_assumed {
@@ -219,4 +246,41 @@ fn named(path: &Path) -> Table {
     let mut table = Table::default();
     path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default().clone_into(&mut table.name);
     table
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use asterism_data::SpectraColumn;
+
+    fn spectrum(wavelength_m: Vec<f64>, axis_unit: &str) -> Spectrum {
+        let n = 12;
+        Spectrum {
+            name: "one".into(),
+            axis: (0..n).map(f64::from).collect(),
+            wavelength_m,
+            axis_unit: axis_unit.into(),
+            flux: vec![2.0; n as usize],
+            error: Some(vec![0.5; n as usize]),
+            good: vec![true; n as usize],
+            flux_unit: "Jy".into(),
+            medium: Medium::Air,
+            ..Spectrum::default()
+        }
+    }
+
+    #[test]
+    fn an_opened_spectrum_keeps_its_errors_and_its_medium() {
+        let waves: Vec<f64> = (0..12).map(|i| 5e-7 + 1e-10 * f64::from(i)).collect();
+        let table = table_of_spectra(Path::new("a.fits"), &[spectrum(waves.clone(), "nm")]).unwrap();
+        let column = SpectraColumn::find(&table).unwrap();
+        let s = column.spectrum(&table, 0);
+        assert_eq!((s.error, s.medium, s.flux_unit.as_str()), (Some(vec![0.5; 12]), Medium::Air, "Jy"));
+        assert!(s.wavelength_m.iter().zip(&waves).all(|(a, b)| (a / b - 1.0).abs() < 1e-12));
+        // Velocities are no wavelengths.
+        let table = table_of_spectra(Path::new("b.fits"), &[spectrum(Vec::new(), "km/s")]).unwrap();
+        assert!(SpectraColumn::find(&table).is_none() && table.warnings[0].contains("km/s"), "{:?}", table.warnings);
+        assert_eq!(table.columns()[table.column_index("axis").unwrap()].unit.as_deref(), Some("km/s"));
+    }
 }
