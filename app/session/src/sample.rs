@@ -213,8 +213,16 @@ pub fn table_of_light_curves(path: &Path, curves: &[LightCurve]) -> Result<Table
     table.with_list_column(
         "lc_flux",
         curves.iter().map(|c| kept(c, &c.flux)).collect(),
-        ColumnMeta { unit, ucd: Some("phot.flux;time.series".into()), ..ColumnMeta::default() },
+        ColumnMeta { unit: unit.clone(), ucd: Some("phot.flux;time.series".into()), ..ColumnMeta::default() },
     )?;
+    if curves.iter().any(|c| c.error.is_some()) {
+        let none = |c: &LightCurve| vec![f64::NAN; c.flux.len()];
+        table.with_list_column(
+            "lc_error",
+            curves.iter().map(|c| kept(c, &c.error.clone().unwrap_or_else(|| none(c)))).collect(),
+            ColumnMeta { unit, ucd: Some("stat.error;phot.flux".into()), ..ColumnMeta::default() },
+        )?;
+    }
     Ok(table)
 }
 
@@ -278,6 +286,17 @@ mod tests {
         let s = column.spectrum(&table, 0);
         assert_eq!((s.error, s.medium, s.flux_unit.as_str()), (Some(vec![0.5; 12]), Medium::Air, "Jy"));
         assert!(s.wavelength_m.iter().zip(&waves).all(|(a, b)| (a / b - 1.0).abs() < 1e-12));
+        let kept = [true, true, false];
+        let curve = LightCurve {
+            time_bjd: vec![1.0, 2.0, 3.0],
+            flux: vec![5.0, 6.0, 7.0],
+            error: Some(vec![0.1, 0.2, 0.3]),
+            kept: kept.to_vec(),
+            ..LightCurve::default()
+        };
+        let curves = table_of_light_curves(Path::new("c.fits"), &[curve]).unwrap();
+        let found = crate::curves::CurveColumns::find(&curves).unwrap();
+        assert_eq!(found.error.map(|e| curves.array(e, 0)), Some(vec![0.1, 0.2]));
         // Velocities are no wavelengths.
         let table = table_of_spectra(Path::new("b.fits"), &[spectrum(Vec::new(), "km/s")]).unwrap();
         assert!(SpectraColumn::find(&table).is_none() && table.warnings[0].contains("km/s"), "{:?}", table.warnings);
