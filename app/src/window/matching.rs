@@ -284,7 +284,7 @@ fn tables_of(ui: &mut Ui, form: &mut Form, schema: &TapSchema) {
 
 fn pick(ui: &mut Ui, name: &str, with: &mut With, list: &[(With, String)], none: &str) {
     let shown = list.iter().find(|(w, _)| w == with).map_or_else(|| none.to_owned(), |(_, n)| n.clone());
-    let combo = egui::ComboBox::from_id_salt(name).selected_text(shown).width(ui.available_width() - 8.0).truncate();
+    let combo = egui::ComboBox::from_id_salt(name).selected_text(shown).width(ui.available_width()).truncate();
     let response = combo.show_ui(ui, |ui| {
         for (value, label) in list {
             ui.selectable_value(with, value.clone(), label);

@@ -63,15 +63,24 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
         ExportRows::Selection => doc.selection.any(),
         _ => dataset.table.rows() > 0,
     };
+    if !any && rows == ExportRows::Selection && dataset.table.rows() > 0 {
+        ui.horizontal(|ui| {
+            kit::note(ui, theme.third, "Nothing is selected.");
+            if kit::word(ui, theme, "Take all rows").clicked() {
+                rail.state.rows = ExportRows::All;
+            }
+        });
+    }
     let listed = products::obsid_column(&dataset.table).is_some();
     let mut line = |ui: &mut Ui, name: &str, help: &str, body: &mut dyn FnMut(&mut Ui, &mut Vec<Action>)| {
-        ui.horizontal_wrapped(|ui| {
+        ui.horizontal_top(|ui| {
             let (rect, response) = ui.allocate_exact_size(vec2(58.0, 26.0), egui::Sense::hover());
             ui.painter().text(rect.left_center(), egui::Align2::LEFT_CENTER, name, crate::theme::body(), theme.second);
             response.on_hover_text(help);
             ui.spacing_mut().item_spacing.x = 4.0;
             ui.spacing_mut().button_padding.x = 6.0;
-            body(ui, rail.actions);
+            // What does not fit stands below the first button, not below the word.
+            ui.vertical(|ui| ui.horizontal_wrapped(|ui| body(ui, rail.actions)));
         });
         ui.add_space(2.0);
     };
