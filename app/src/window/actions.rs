@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use asterism_session::{Ask, ClusterOn, Command, ExportRows, SelectMode, products, sample};
+use asterism_session::reduce::{Method, Params};
+use asterism_session::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode, products, sample};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use crate::cx::Tool;
@@ -74,6 +75,8 @@ pub enum Action {
     Count,
     /// Press the button of the step Map.
     StartMap,
+    /// Choose a method in the step Map, then press its button.
+    MapBy(Method),
     /// Press the button of the step Refine.
     FitRule,
     /// Keep the selection under the name typed in the rail.
@@ -111,7 +114,7 @@ pub struct Entry {
 }
 
 /// Names of the menus, in order.
-pub const MENUS: [&str; 6] = ["File", "Edit", "View", "Select", "Share", "Help"];
+pub const MENUS: [&str; 7] = ["File", "Edit", "View", "Select", "Map", "Share", "Help"];
 
 /// The tools with their keys and what they do.
 pub const TOOLS: [(Tool, &str, Key, &str); 6] = [
@@ -264,25 +267,9 @@ pub fn entries(app: &App) -> Vec<Entry> {
         data && doc.dataset().is_some_and(|d| d.table.truncated),
         Action::Do(Command::GetRest),
     );
-    l.add("Edit", "Start map", Some((CTRL, Key::M)), data, Action::StartMap);
-    for job in app.session.jobs().iter().filter(|j| j.alive() && j.dataset != 0) {
-        let paused = job.state() == asterism_session::JobState::Paused;
-        let id = job.id;
-        let (word, command) = if paused { ("Resume", Command::ResumeJob { id }) } else { ("Pause", Command::PauseJob { id }) };
-        l.add("Edit", format!("{word} {}", job.name), None, true, Action::Do(command));
-        l.add("Edit", format!("Cancel {}", job.name), None, true, Action::Do(Command::CancelJob { id }));
-    }
-    let map = doc.dataset().is_some_and(|d| d.map().is_some());
-    for (on, word, can) in [(ClusterOn::Vectors, "vectors", data), (ClusterOn::Map, "map", map)] {
-        l.add("Edit", format!("k-means of the {word}"), None, can, Action::Do(Command::KMeans { k: app.rail.k, on }));
-        let c = Command::Hdbscan { min_cluster_size: app.rail.min_size, min_samples: 0, on };
-        l.add("Edit", format!("HDBSCAN of the {word}"), None, can, Action::Do(c));
-    }
     l.add("Edit", "Match two tables…", None, data && doc.datasets.len() > 1, Action::Match(false)).line = true;
     l.add("Edit", "Match with a service…", None, data, Action::Match(true));
     l.add("Edit", "Jobs of TAP services", None, data, Action::TapJobs);
-    l.add("Edit", "Fit rule", Some((CTRL, Key::R)), selected, Action::FitRule);
-    l.add("Edit", "Search again", Some((CTRL_SHIFT, Key::R)), rule, Action::Do(Command::SearchAgain));
     l.add("Edit", "MAST token…", None, true, Action::Token).line = true;
     l.add("Edit", "Settings…", Some((CTRL, Key::Comma)), true, Action::Settings);
 
@@ -334,12 +321,53 @@ pub fn entries(app: &App) -> Vec<Entry> {
         l.add("Select", "Rows that match the rule", None, rule, Action::Do(Command::SelectRule)).line = true;
     }
 
+    maps(app, &mut l, data, selected);
     programs(app, &mut l, data, selected);
 
     l.add("Help", "Keys and mouse", Some((Modifiers::NONE, Key::F1)), true, Action::Shortcuts);
     l.add("Help", "About Asterism", None, true, Action::About);
     l.0
 }
+
+/// What is computed: maps, clusters, scores, rules.
+fn maps(app: &App, l: &mut List, data: bool, selected: bool) {
+    let dataset = app.session.doc().dataset();
+    let rows = dataset.is_some_and(|d| d.table.rows() > 0);
+    let map = dataset.and_then(|d| d.map());
+    l.add("Map", "Start map", Some((CTRL, Key::M)), rows, Action::StartMap);
+    for (i, method) in METHODS.into_iter().enumerate() {
+        let label = asterism_session::session::method_label(method);
+        l.add("Map", format!("Map by {label}"), None, rows, Action::MapBy(method)).line = i == 0;
+    }
+    let params = super::rail::map_params(&app.rail);
+    let goes_on = map.is_some_and(|m| m.params.method == Method::Tsne) && params.method == Method::Tsne;
+    let on = Params { iterations: 250, settle: false, ..params };
+    l.add("Map", "Let the map go on", None, goes_on, Action::Do(Command::GoOn { params: on }));
+    for (i, job) in app.session.jobs().iter().filter(|j| j.alive() && j.dataset != 0).enumerate() {
+        let paused = job.state() == asterism_session::JobState::Paused;
+        let id = job.id;
+        let (word, command) = if paused { ("Resume", Command::ResumeJob { id }) } else { ("Pause", Command::PauseJob { id }) };
+        l.add("Map", format!("{word} {}", job.name), None, true, Action::Do(command)).line = i == 0;
+        l.add("Map", format!("Cancel {}", job.name), None, true, Action::Do(Command::CancelJob { id }));
+    }
+    let rail = &app.rail;
+    for (on, word, can) in [(ClusterOn::Vectors, "vectors", data), (ClusterOn::Map, "map", map.is_some())] {
+        l.add("Map", format!("k-means of the {word}"), None, can, Action::Do(Command::KMeans { k: rail.k, on })).line = true;
+        l.add("Map", format!("Gaussian mixture of the {word}"), None, can, Action::Do(Command::Mixture { k: rail.parts, on }));
+        let c = Command::Hdbscan { min_cluster_size: rail.min_size, min_samples: rail.min_samples, on };
+        l.add("Map", format!("HDBSCAN of the {word}"), None, can, Action::Do(c));
+        for how in [Outliers::Lof, Outliers::Forest] {
+            let name = format!("Outliers of the {word}: {}", how.label());
+            l.add("Map", name, None, can, Action::Do(Command::ScoreOutliers { how, on }));
+        }
+    }
+    let rule = dataset.is_some_and(|d| d.rule.is_some());
+    l.add("Map", "Fit rule", Some((CTRL, Key::R)), selected, Action::FitRule).line = true;
+    l.add("Map", "Search again", Some((CTRL_SHIFT, Key::R)), rule, Action::Do(Command::SearchAgain));
+}
+
+/// The methods of maps, as they stand in the rail.
+const METHODS: [Method; 5] = [Method::Tsne, Method::Umap, Method::Pacmap, Method::Pca, Method::Autoencoder];
 
 /// What goes to other programs of this desktop.
 fn programs(app: &App, l: &mut List, data: bool, selected: bool) {

@@ -345,7 +345,7 @@ fn shortcuts(app: &mut App, ui: &mut Ui) {
                     line(&mut columns[0], key, what);
                 }
                 for menu in actions::MENUS {
-                    let column = if matches!(menu, "Edit" | "Select" | "Help") { 1 } else { 0 };
+                    let column = if matches!(menu, "Edit" | "Select" | "Map" | "Help") { 1 } else { 0 };
                     let ui = &mut columns[column];
                     head(ui, menu);
                     for e in entries.iter().filter(|e| e.menu == menu) {

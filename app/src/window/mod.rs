@@ -405,6 +405,10 @@ impl App {
             Action::Step(step) => self.rail.go_to = Some(step),
             Action::Search => self.search(ctx),
             Action::Count => self.count(ctx),
+            Action::MapBy(method) => {
+                self.rail.params.method = method;
+                self.act(ctx, Action::StartMap);
+            }
             Action::StartMap => {
                 tiles::bring_map(&mut self.tree);
                 let params = rail::map_params(&self.rail);

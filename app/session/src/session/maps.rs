@@ -5,6 +5,9 @@
 //! last parameters, which is another map.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::*;
 
@@ -144,6 +147,10 @@ fn extend(map: &mut Map, values: &[f32], unlike: &[f32]) {
 pub(super) const ITERATIONS: usize = 500;
 pub(super) const AT_LEAST: usize = 100;
 
+/// Rows that arrive join a map when they are this part of it, or after this time.
+const SHARE: usize = 10;
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How a method is written for a person.
 pub fn method_label(method: reduce::Method) -> &'static str {
     match method {
@@ -264,7 +271,18 @@ pub(super) fn compute_changing(
     mut from: Option<Arc<Map>>,
     handle: &Handle,
 ) -> Result<(Map, Option<Arc<reduce::Graph>>, Vec<String>)> {
-    let grown = || handle.grown();
+    // A few rows ten times a second would cost the graph anew each time, and the layout would not come on: they wait for one another.
+    let taken = Mutex::new((dataset.table.rows(), Instant::now()));
+    let grown = || {
+        let now = handle.grown()?;
+        let mut taken = taken.lock();
+        let enough = now.table.rows() >= taken.0 + taken.0 / SHARE || !now.loading || taken.1.elapsed() > PATIENCE;
+        if !enough || now.table.rows() <= taken.0 {
+            return None;
+        }
+        *taken = (now.table.rows(), Instant::now());
+        Some(now)
+    };
     let newest: Option<Newest<'_>> = Some(&grown);
     let done = |m: &Map| m.figures.get("iterations").copied().unwrap_or(0.0);
     loop {

@@ -36,6 +36,8 @@ pub struct State {
     pub go_to: Option<usize>,
     /// Whom to ask.
     pub service: Service,
+    /// What is typed above the list of services.
+    service_words: String,
     /// A name or degrees.
     pub position: String,
     /// With its unit.
@@ -84,7 +86,8 @@ pub struct State {
     pub parts: usize,
     /// Smallest cluster of HDBSCAN.
     pub min_size: usize,
-    min_samples: usize,
+    /// Rows around a core of HDBSCAN; 0 for as many as make a cluster.
+    pub min_samples: usize,
     on_map: bool,
     /// A subset being renamed.
     renaming: Option<(u32, String)>,
@@ -104,6 +107,7 @@ impl Default for State {
             open: [true, false, true, true, true, true],
             go_to: None,
             service: Service::Sample("a478".into()),
+            service_words: String::new(),
             position: String::new(),
             radius: "0.1 deg".into(),
             condition: String::new(),

@@ -606,10 +606,43 @@ fn tables(rail: &mut Rail<'_>, ui: &mut Ui) {
     });
 }
 
+/// A line of the list of services: whom it stands for, what it is called, and what is said about it.
+type Listed = (Service, String, String);
+
+/// All services under the heads that they stand under.
+fn services(saved: &[archive::SavedService]) -> Vec<(&'static str, Vec<Listed>)> {
+    let plain = |service: Service, name: &str| (service, name.to_owned(), String::new());
+    let samples = sample::list().iter().map(|s| (Service::Sample(s.name.clone()), s.title.clone(), s.description.clone()));
+    let about = "Hubble, JWST, Kepler, TESS, GALEX, IUE, FUSE, Pan-STARRS and more";
+    let mut mast = vec![(Service::Mast, "Observations".to_owned(), about.to_owned())];
+    mast.extend(CATALOGS.iter().map(|(name, title)| plain(Service::Catalog(name), title)));
+    // Lists of one's own objects are matched elsewhere.
+    let portal = portal::SERVICES.iter().filter(|s| s.takes != Takes::Objects);
+    let portal = portal.map(|s| (Service::Portal(s.name), s.title.to_owned(), s.name.to_owned()));
+    let missions = MISSIONS.iter().map(|(name, title, _)| plain(Service::Mission(name), title));
+    let mut vo: Vec<Listed> = saved
+        .iter()
+        .map(|s| (Service::Saved(s.name.clone()), format!("{}  ({})", s.name, s.kind), s.description.clone()))
+        .collect();
+    vo.extend([plain(Service::Tap, "TAP service…"), plain(Service::Cone, "Cone search…")]);
+    vo.extend([Kind::Sia, Kind::Sia2, Kind::Ssa].map(|kind| plain(Service::Products(kind), products_label(kind))));
+    let words = "The registry of the Virtual Observatory, by words";
+    vo.push((Service::Registry, "Find services…".into(), words.into()));
+    let cells = "A large catalogue as Parquet files by cells of the sky: only what a circle needs is fetched";
+    vo.push((Service::Hats, Service::Hats.label(), cells.into()));
+    vec![
+        ("Samples", samples.collect()),
+        ("MAST", mast),
+        ("More of MAST's portal", portal.collect()),
+        ("One mission, all its columns", missions.collect()),
+        ("Virtual Observatory", vo),
+        ("On this machine", vec![plain(Service::File, "File…")]),
+    ]
+}
+
 fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
-    let saved: Vec<_> =
-        rail.session.settings().services.saved.iter().map(|s| (s.name.clone(), s.kind, s.description.clone())).collect();
     let theme = rail.theme;
+    let saved = &rail.session.settings().services.saved;
     let state = &mut *rail.state;
     let before = state.service.clone();
     egui::ComboBox::from_id_salt("service")
@@ -617,56 +650,59 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
         .width(ui.available_width())
         .height(520.0)
         .truncate()
+        .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .show_ui(ui, |ui| {
-            ui.set_min_width(240.0);
-            let head = |ui: &mut Ui, text: &str| {
-                ui.add_space(4.0);
-                ui.label(egui::RichText::new(text).font(theme::small()).color(theme.third));
+            ui.set_min_width(280.0);
+            let field = kit::text(ui, theme, &mut state.service_words, "Find a service by its name");
+            let field = field.accessible_name("Find a service by its name");
+            // It is what is typed into as soon as the list is open.
+            let open = egui::Id::unique("services are listed");
+            let frame = ui.ctx().cumulative_frame_nr();
+            let seen: u64 = ui.data(|d| d.get_temp(open)).unwrap_or(0);
+            if seen + 1 < frame {
+                state.service_words.clear();
+                field.request_focus();
+            }
+            ui.data_mut(|d| d.insert_temp(open, frame));
+            let words: Vec<String> = state.service_words.split_whitespace().map(str::to_lowercase).collect();
+            let fits = |head: &str, line: &Listed| {
+                let text = format!("{head} {} {}", line.1, line.2).to_lowercase();
+                words.iter().all(|w| text.contains(w))
             };
-            head(ui, "Samples");
-            for s in sample::list() {
-                ui.selectable_value(&mut state.service, Service::Sample(s.name.clone()), &s.title).on_hover_text(&s.description);
+            let enter = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) && !words.is_empty();
+            let (mut any, mut chosen) = (false, None);
+            for (head, lines) in services(saved) {
+                let mut lines = lines.into_iter().filter(|l| fits(head, l)).peekable();
+                if lines.peek().is_some() {
+                    ui.add_space(4.0);
+                    ui.label(egui::RichText::new(head).font(theme::small()).color(theme.third));
+                }
+                for (service, name, about) in lines {
+                    let first = !std::mem::replace(&mut any, true);
+                    let mut line = ui.selectable_label(state.service == service, name);
+                    if !about.is_empty() {
+                        line = line.on_hover_text(about);
+                    }
+                    if line.clicked() || (enter && first) {
+                        chosen = Some(service);
+                    }
+                }
             }
-            head(ui, "MAST");
-            ui.selectable_value(&mut state.service, Service::Mast, "Observations")
-                .on_hover_text("Hubble, JWST, Kepler, TESS, GALEX, IUE, FUSE, Pan-STARRS and more");
-            for (name, title) in CATALOGS {
-                ui.selectable_value(&mut state.service, Service::Catalog(name), title);
+            if !any {
+                kit::note(ui, theme.third, "No service here has these words: choose Find services… to ask the registry");
             }
-            head(ui, "More of MAST's portal");
-            // Lists of one's own objects are matched elsewhere.
-            for s in portal::SERVICES.iter().filter(|s| s.takes != Takes::Objects) {
-                ui.selectable_value(&mut state.service, Service::Portal(s.name), s.title).on_hover_text(s.name);
+            if let Some(service) = chosen {
+                state.service = service;
+                ui.close();
             }
-            head(ui, "One mission, all its columns");
-            for (name, title, _) in MISSIONS {
-                ui.selectable_value(&mut state.service, Service::Mission(name), *title);
-            }
-            head(ui, "Virtual Observatory");
-            for (name, kind, description) in &saved {
-                ui.selectable_value(&mut state.service, Service::Saved(name.clone()), format!("{name}  ({kind})"))
-                    .on_hover_text(description);
-            }
-            ui.selectable_value(&mut state.service, Service::Tap, "TAP service…");
-            ui.selectable_value(&mut state.service, Service::Cone, "Cone search…");
-            for kind in [Kind::Sia, Kind::Sia2, Kind::Ssa] {
-                ui.selectable_value(&mut state.service, Service::Products(kind), products_label(kind));
-            }
-            ui.selectable_value(&mut state.service, Service::Registry, "Find services…")
-                .on_hover_text("The registry of the Virtual Observatory, by words");
-            ui.selectable_value(&mut state.service, Service::Hats, Service::Hats.label())
-                .on_hover_text("A large catalogue as Parquet files by cells of the sky: only what a circle needs is fetched");
-            head(ui, "On this machine");
-            ui.selectable_value(&mut state.service, Service::File, "File…");
         });
     if state.service != before {
         state.complaint.clear();
         state.form = super::form::State::default();
         state.schema = None;
         state.want_schema = None;
-        if matches!((&before, &state.service), (Service::File, _) | (_, Service::File)) {
-            state.base.clear();
-        }
+        // The address is of another kind of service.
+        state.base.clear();
         state.condition.clear();
         state.columns.clear();
     }
