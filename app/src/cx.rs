@@ -19,6 +19,8 @@ pub enum Tool {
     Pan,
     /// Drag draws a free outline.
     Lasso,
+    /// Clicks set the corners of an outline.
+    Polygon,
     /// Drag draws a rectangle.
     Box,
     /// Drag draws a circle from its centre.
@@ -59,6 +61,8 @@ pub struct Shared {
     pub brush_radius_pt: f32,
     /// Redshift for line markers in spectra.
     pub redshift: f64,
+    /// The dataset whose redshift was taken up.
+    pub redshift_of: Option<u32>,
     /// Map and place on it under the cursor, in the frame before.
     pub map_at: Option<(u32, [f64; 2])>,
     /// The same, as this frame finds it.

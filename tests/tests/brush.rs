@@ -208,3 +208,55 @@ fn a_stroke_between_two_frames_loses_no_corner_and_no_key() {
     w.step();
     assert_rows(&w, &wanted, &edge, "the stroke of one frame");
 }
+
+/// Corner by corner: clicks, one taken back, closed by Enter; then moved, with what was selected before staying.
+#[test]
+fn a_polygon_is_drawn_by_clicks_and_only_the_last_outline_is_moved() {
+    let (mut w, frame) = mapped();
+    press(&mut w, "Replace");
+    let click = |w: &mut Window, at: egui::Pos2| {
+        for pressed in [true, false] {
+            w.event(egui::Event::PointerMoved(at));
+            w.event(egui::Event::PointerButton {
+                pos: at,
+                button: egui::PointerButton::Primary,
+                pressed,
+                modifiers: Modifiers::NONE,
+            });
+            w.step();
+        }
+        // Two clicks in a row are no double click.
+        w.input_mut().time = Some(w.input().time.unwrap_or(0.0) + 1.0);
+        w.step();
+    };
+    let (x, y) = ([0.05, 0.5], [0.1, 0.9]);
+    let way = around(frame.rect, x, y);
+    let (wanted, edge) = inside(&w, &frame, part(&frame, x, y));
+    key(&mut w, Modifiers::NONE, Key::P);
+    click(&mut w, way[0]);
+    click(&mut w, way[1]);
+    click(&mut w, frame.rect.center());
+    key(&mut w, Modifiers::NONE, Key::Backspace);
+    click(&mut w, way[2]);
+    click(&mut w, way[3]);
+    assert_eq!(selected(&w).count(), 0, "it is not closed yet");
+    key(&mut w, Modifiers::NONE, Key::Enter);
+    assert_rows(&w, &wanted, &edge, "the polygon");
+    assert_all_views(&w);
+
+    // A box beside it is added, and moved by its upper edge: the polygon's rows stay.
+    key(&mut w, Modifiers::NONE, Key::R);
+    let (x2, y2) = ([0.6, 0.75], [0.3, 0.6]);
+    let second = around(frame.rect, x2, y2);
+    drag(&mut w, &[second[0], second[2]], Modifiers::SHIFT);
+    let (added, edge2) = inside(&w, &frame, part(&frame, x2, y2));
+    assert_rows(&w, &wanted.or(&added), &edge.or(&edge2), "polygon and box");
+    let top = Rect::from_points(&second).center_top();
+    let by = egui::vec2(frame.rect.width() * 0.1, frame.rect.height() * 0.2);
+    drag(&mut w, &[top, top + by], Modifiers::NONE);
+    let moved = part(&frame, x2, y2).translate(by);
+    let (there, edge3) = inside(&w, &frame, moved);
+    assert_rows(&w, &wanted.or(&there), &edge.or(&edge3), "the box elsewhere");
+    key(&mut w, Modifiers::COMMAND, Key::Z);
+    assert_rows(&w, &wanted.or(&added), &edge.or(&edge2), "Undo puts the box back");
+}

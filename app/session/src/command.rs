@@ -237,6 +237,13 @@ pub enum Command {
         #[serde(default)]
         mode: Option<SelectMode>,
     },
+    /// The outline drawn last lies elsewhere: it takes the place of the last step, in its mode.
+    MoveOutline {
+        /// Rows inside of it.
+        rows: RowSet,
+        /// Where it is now.
+        why: Provenance,
+    },
     /// Combine the rows that a predicate finds with the selection.
     SelectWhere {
         /// SQL predicate.

@@ -236,9 +236,13 @@ pub fn image_positions(dataset: &Dataset, index: usize) -> Result<Vec<[f64; 2]>>
             .map(|(ra, dec)| wcs.pixel_from_sky(*ra, *dec).map_or([f64::NAN; 2], |(x, y)| [x, y]))
             .collect());
     }
-    let (x, y) = dataset
-        .pixel_columns()
-        .ok_or_else(|| Error::said("the rows have no position on this image: it has no WCS, and the table no columns x and y"))?;
+    let has_wcs = matches!(&layer.pixels, crate::Layer::Fits(image) if image.wcs.is_some());
+    let why = if has_wcs {
+        "the rows have no position on this image: the table has no columns of right ascension and declination"
+    } else {
+        "the rows have no position on this image: it has no WCS, and the table no columns x and y"
+    };
+    let (x, y) = dataset.pixel_columns().ok_or_else(|| Error::said(why))?;
     let (x, y) = (dataset.table.f64s(&x)?, dataset.table.f64s(&y)?);
     Ok(x.into_par_iter().zip(y).map(|(x, y)| [x, y]).collect())
 }
@@ -273,6 +277,18 @@ pub fn combine(now: &RowSet, gesture: &RowSet, mode: SelectMode) -> RowSet {
         SelectMode::Xor => now.xor(gesture),
         SelectMode::AndNot => now.and_not(gesture),
     }
+}
+
+/// The rows that some steps select, one after the other.
+///
+/// # Errors
+/// When a column or a map of a step is not there any more.
+pub fn replayed(dataset: &Dataset, steps: &[(SelectMode, Provenance)]) -> Result<RowSet> {
+    let mut now = RowSet::from_rows(dataset.table.rows(), []);
+    for (mode, why) in steps {
+        now = combine(&now, &rows_of(dataset, why)?, *mode);
+    }
+    Ok(now)
 }
 
 /// A smooth outline around the main group of some points: their hull after the far ones are left

@@ -475,6 +475,7 @@ impl Session {
             Command::ResumeJob { id } => self.with_job(id, Job::resume),
             Command::CancelJob { id } => self.with_job(id, Job::cancel),
             Command::Select { rows, why, mode } => self.select(&rows, why, mode),
+            Command::MoveOutline { rows, why } => self.move_outline(&rows, why),
             Command::SelectWhere { expr, mode } => self.select_where(expr, mode),
             Command::ClearSelection => {
                 if self.doc.selection.any() {
@@ -704,6 +705,20 @@ impl Session {
             let (rows, steps) = (self.doc.selection.rows.clone(), self.doc.selection.steps.clone());
             self.add_subset(dataset.id, String::new(), rows, steps);
         }
+        Ok(())
+    }
+    /// What was selected before the last step stays: only that step is another.
+    fn move_outline(&mut self, rows: &RowSet, why: Provenance) -> Result<()> {
+        let dataset = self.front()?;
+        let Some(((mode, _), before)) = self.doc.selection.steps.split_last() else {
+            return self.select(rows, why, Some(SelectMode::Replace));
+        };
+        let (mode, mut steps) = (*mode, before.to_vec());
+        let base = select::replayed(&dataset, before)?;
+        self.step("move the outline", false);
+        let rows = select::combine(&base, &rows.resized(dataset.table.rows()), mode);
+        steps.push((mode, why));
+        self.doc.selection = Selection { rows: Arc::new(rows), steps, generation: self.doc.selection.generation + 1 };
         Ok(())
     }
     /// Small tables at once, so that a frame later the rows are lit; large ones in a job, so that no

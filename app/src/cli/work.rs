@@ -528,6 +528,8 @@ pub fn draw(a: &Draw) -> Outcome {
     }
     if let Some(expr) = &a.filter {
         session.apply(Command::SelectWhere { expr: expr.clone(), mode: Some(asterism_session::SelectMode::Replace) })?;
+        // Of a large table that is a job.
+        wait(&mut session, &Bar::new())?;
     }
     let dataset = session
         .doc()

@@ -30,6 +30,8 @@ pub struct Brush {
     grid: Work<u64, PointGrid>,
     /// The rows under the outline being drawn, kept for the outline they were looked for, and how many of them there are.
     counted: Option<(Shape, SelectMode, usize, Drawing)>,
+    /// What was selected before the outline that is being moved, by the selection's generation.
+    base: Option<(u64, RowSet)>,
 }
 
 /// What the mouse did on the plot.
@@ -93,8 +95,16 @@ impl Brush {
                 cx.shared.outline = Some((plot.clone(), shape.clone()));
                 shown = Some(shape);
             }
+            Outcome::Moving(shape) => {
+                let count = self.count_moved(cx, on, grid.as_deref(), &shape);
+                self.note(ui, cx, count, None);
+                shown = Some(shape);
+            }
             Outcome::Moved(shape) => {
-                self.select(cx, on, plot, grid.as_deref(), &shape, Some(SelectMode::Replace));
+                let why = Provenance::Shape { plot: plot.clone(), shape: shape.clone() };
+                let rows = exact(on, plot, &why).unwrap_or_else(|| rows_in(on, grid.as_deref(), &shape));
+                cx.commands.push(Command::MoveOutline { rows, why });
+                self.base = None;
                 cx.shared.outline = Some((plot.clone(), shape.clone()));
                 shown = Some(shape);
             }
@@ -120,6 +130,7 @@ impl Brush {
             paint_outline(&painter, shape, on.transform, cx.theme.outline);
         }
         self.gesture.paint(ui, cx.theme.outline);
+        self.gesture.paint_corners(&painter, on.transform, cx.theme.outline);
         if cx.shared.tool == Tool::Brush
             && let Some(at) = response.hover_pos()
         {
@@ -167,6 +178,21 @@ impl Brush {
         count
     }
 
+    /// As [`Self::count`], of the last outline on its way: what was selected before it stays.
+    fn count_moved(&mut self, cx: &mut Cx<'_>, on: &On<'_>, grid: Option<&PointGrid>, shape: &Shape) -> usize {
+        let selection = &cx.session.doc().selection;
+        let Some(((mode, _), before)) = selection.steps.split_last() else { return 0 };
+        let rows = rows_in(on, grid, shape);
+        if self.base.as_ref().is_none_or(|(generation, _)| *generation != selection.generation) {
+            let base = select::replayed(on.dataset, before).unwrap_or_else(|_| RowSet::from_rows(rows.len(), []));
+            self.base = Some((selection.generation, base));
+        }
+        let base = self.base.as_ref().map_or_else(|| RowSet::from_rows(rows.len(), []), |(_, b)| b.resized(rows.len()));
+        let after = select::combine(&base, &rows, *mode);
+        cx.shared.drawing_next = Some(Drawing { rows: Arc::new(after), key: next_key() });
+        rows.count()
+    }
+
     fn note(&self, ui: &Ui, cx: &mut Cx<'_>, count: usize, mode: Option<SelectMode>) {
         let sign = match mode.unwrap_or(cx.session.doc().mode) {
             SelectMode::Or => "+ ",
@@ -189,15 +215,15 @@ impl Brush {
         mode: Option<SelectMode>,
     ) {
         let why = Provenance::Shape { plot: plot.clone(), shape: shape.clone() };
-        // Columns lie in f64 in the table: the exact answer is there, unless that would be felt.
-        let exact = if matches!(plot, Plot::Columns { .. } | Plot::Sky { .. }) && on.at.xy.len() < 300_000 {
-            select::rows_of(on.dataset, &why).ok()
-        } else {
-            None
-        };
-        let rows = exact.unwrap_or_else(|| rows_in(on, grid, shape));
+        let rows = exact(on, plot, &why).unwrap_or_else(|| rows_in(on, grid, shape));
         cx.commands.push(Command::Select { rows, why, mode });
     }
+}
+
+/// Columns lie in f64 in the table: the exact answer is there, unless that would be felt.
+fn exact(on: &On<'_>, plot: &Plot, why: &Provenance) -> Option<RowSet> {
+    let of_table = matches!(plot, Plot::Columns { .. } | Plot::Sky { .. }) && on.at.xy.len() < 300_000;
+    if of_table { select::rows_of(on.dataset, why).ok() } else { None }
 }
 
 fn in_range(v: f64, ends: [f64; 2]) -> bool {

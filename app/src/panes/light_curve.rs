@@ -354,16 +354,15 @@ impl LightCurvePane {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());
         }
         let painter = ui.painter_at(frame.rect);
-        let step = points.len().div_ceil(20_000).max(1);
-        for (i, p) in points.iter().enumerate().step_by(step) {
-            if !(p[0].is_finite() && p[1].is_finite()) {
-                continue;
-            }
+        let drawn = thinned(&points);
+        for (i, p) in drawn.iter().map(|i| (*i, points[*i])) {
             if let Some(e) = error.get(i).filter(|e| e.is_finite()) {
                 let (a, b) = (frame.pt_from_data([p[0], p[1] - e]), frame.pt_from_data([p[0], p[1] + e]));
-                painter.line_segment([a, b], Stroke::new(1.0, cx.theme.context));
+                painter.line_segment([a, b], Stroke::new(1.0, cx.theme.context.gamma_multiply(0.6)));
             }
-            painter.circle_filled(frame.pt_from_data(*p), 1.8, cx.theme.selected);
+        }
+        for i in &drawn {
+            painter.circle_filled(frame.pt_from_data(points[*i]), 1.8, cx.theme.selected);
         }
         let name = row_lines(dataset, row as usize, &[]).into_iter().next().unwrap_or_default();
         // On a ground of its own, as the curve runs behind it.
@@ -383,8 +382,41 @@ fn framed(points: &[[f64; 2]], is_mag: bool) -> Range2 {
     home
 }
 
+/// Samples drawn at most.
+const DRAWN: usize = 40_000;
+
+/// Samples to be drawn, in order: all, or of each run of many its faintest and its brightest, so that no flare or transit is lost.
+fn thinned(points: &[[f64; 2]]) -> Vec<usize> {
+    let there = |i: &usize| points[*i][0].is_finite() && points[*i][1].is_finite();
+    let all: Vec<usize> = (0..points.len()).filter(there).collect();
+    if all.len() <= DRAWN {
+        return all;
+    }
+    let run = 2 * all.len().div_ceil(DRAWN);
+    let ends = |run: &[usize]| {
+        let by = |a: &&usize, b: &&usize| points[**a][1].total_cmp(&points[**b][1]);
+        let (low, high) = (run.iter().min_by(by).copied(), run.iter().max_by(by).copied());
+        let mut two: Vec<usize> = low.into_iter().chain(high).collect();
+        two.sort_unstable();
+        two.dedup();
+        two
+    };
+    all.chunks(run).flat_map(ends).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_flare_among_many_samples_is_drawn() {
+        let mut points: Vec<[f64; 2]> = (0..300_000).map(|i| [f64::from(i), (f64::from(i) * 0.1).sin()]).collect();
+        points[123_457][1] = 50.0;
+        points[200_001] = [f64::NAN, 3.0];
+        let drawn = super::thinned(&points);
+        assert!(drawn.contains(&123_457) && drawn.len() <= super::DRAWN + 1 && drawn.is_sorted());
+        assert!(!drawn.contains(&200_001));
+        assert_eq!(super::thinned(&points[..5]), [0, 1, 2, 3, 4]);
+    }
+
     use super::*;
 
     #[test]

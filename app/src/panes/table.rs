@@ -625,7 +625,9 @@ fn shown(from: &From, dataset: &Dataset, row: usize) -> String {
 /// Up to 8 significant digits; the whole number where it is short.
 fn float(v: f64) -> String {
     let plain = v.to_string();
-    if plain.len() <= 10 { plain } else { format::number(v, 8).replace('\u{2212}', "-") }
+    // Large numbers with a fraction, as Julian dates are, keep six decimals: eight digits would make all of a day alike.
+    let whole = if v.abs() >= 1e4 && v.abs() < 1e9 { v.abs().log10() as usize + 1 } else { 2 };
+    if plain.len() <= 10 { plain } else { format::number(v, whole + 6).replace('\u{2212}', "-") }
 }
 
 fn example(dataset: &Dataset) -> String {

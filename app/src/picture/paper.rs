@@ -47,7 +47,10 @@ pub fn draw(doc: &Document, views: &[(Paned, [f64; 4])], size: [u32; 2], theme: 
         .iter()
         .map(|(view, f)| {
             let rect = Rect::from_min_size(pos2(f[0] as f32, f[1] as f32), vec2(f[2] as f32, f[3] as f32));
-            (view.clone(), rect, Shared { hover: view.row, redshift: view.redshift, brush_radius_pt: 16.0, ..Shared::default() })
+            // Without one the table's own is taken.
+            let (redshift, redshift_of) = (view.redshift.unwrap_or(0.0), view.redshift.and(doc.dataset()).map(|d| d.id));
+            let shared = Shared { hover: view.row, redshift, redshift_of, brush_radius_pt: 16.0, ..Shared::default() };
+            (view.clone(), rect, shared)
         })
         .collect();
     let (mut textures, mut commands) = (Textures::default(), Vec::new());

@@ -213,6 +213,7 @@ impl Page {
         let rgba = decoded.to_rgba8();
         let size = [rgba.width(), rgba.height()];
         let rgb = rgba.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]).collect();
+        let rgba = &spread(rgba);
         let alpha: Vec<u8> = rgba.pixels().map(|p| (f32::from(p.0[3]) * opacity.clamp(0.0, 1.0)).round() as u8).collect();
         let alpha = alpha.iter().any(|a| *a < 255).then_some(alpha);
         let (w, h) = (image.size().width(), image.size().height());
@@ -304,8 +305,52 @@ fn stream(head: &str, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Gives pixels that are not seen the colour of the nearest one in their row that is, or of the row above. Readers scale colours
+/// and mask apart: black below the mask would darken the edges of everything that is thinly strewn.
+fn spread(mut rgba: image::RgbaImage) -> image::RgbaImage {
+    let width = rgba.width() as usize;
+    let mut above: Vec<u8> = vec![255; width * 4];
+    for row in rgba.chunks_exact_mut(width.max(1) * 4) {
+        let (pixels, _) = row.as_chunks_mut::<4>();
+        let seen: Vec<usize> = (0..width).filter(|i| pixels[*i][3] > 0).collect();
+        let mut next = 0;
+        for i in 0..width {
+            if pixels[i][3] > 0 {
+                continue;
+            }
+            while next < seen.len() && seen[next] < i {
+                next += 1;
+            }
+            let (before, after) = (next.checked_sub(1).map(|n| seen[n]), seen.get(next).copied());
+            let near = match (before, after) {
+                (Some(b), Some(a)) if i - b <= a - i => Some(b),
+                (_, Some(a)) => Some(a),
+                (b, None) => b,
+            };
+            let colour = near.map_or([above[i * 4], above[i * 4 + 1], above[i * 4 + 2]], |n| {
+                let p = pixels[n];
+                [p[0], p[1], p[2]]
+            });
+            pixels[i][..3].copy_from_slice(&colour);
+        }
+        above.copy_from_slice(row);
+    }
+    rgba
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn unseen_pixels_take_the_colour_beside_them() {
+        let mut image = image::RgbaImage::new(5, 2);
+        image.put_pixel(1, 0, image::Rgba([200, 10, 30, 255]));
+        image.put_pixel(4, 0, image::Rgba([0, 0, 250, 90]));
+        let out = super::spread(image);
+        let of = |x, y| out.get_pixel(x, y).0;
+        assert_eq!([of(0, 0), of(2, 0), of(3, 0)], [[200, 10, 30, 0], [200, 10, 30, 0], [0, 0, 250, 0]]);
+        assert_eq!([of(1, 0), of(4, 0), of(1, 1)], [[200, 10, 30, 255], [0, 0, 250, 90], [200, 10, 30, 0]]);
+    }
+
     use std::io::Read as _;
 
     fn of(svg: &str) -> Vec<u8> {

@@ -37,7 +37,7 @@ pub struct Paned {
     /// Row shown by itself, from 0.
     pub row: Option<u32>,
     /// Redshift of the marks of lines.
-    pub redshift: f64,
+    pub redshift: Option<f64>,
 }
 
 impl From<Pane> for Paned {
@@ -46,7 +46,7 @@ impl From<Pane> for Paned {
         if let Pane::Image(p) = &mut pane {
             p.blink = false;
         }
-        Self { pane, row: None, redshift: 0.0 }
+        Self { pane, row: None, redshift: None }
     }
 }
 
@@ -129,7 +129,7 @@ impl<'a> Options<'a> {
 /// When a kind, an option or a value is not known, or the dataset has no such column, row or image.
 pub fn view(dataset: &Dataset, kind: &str, of: &str, options: &str) -> Result<Paned> {
     let mut o = Options::of(options);
-    let (mut row, mut redshift) = (None, 0.0);
+    let (mut row, mut redshift) = (None, None);
     let pane = match kind {
         "scatter" => Pane::Scatter(Box::new(scatter(dataset, of, &mut o)?)),
         "sky" => Pane::Sky(Box::new(on_sky(&mut o)?)),
@@ -139,7 +139,7 @@ pub fn view(dataset: &Dataset, kind: &str, of: &str, options: &str) -> Result<Pa
             p.show = o.show()?.unwrap_or(p.show);
             p.by_subset = o.flag("by-subset", p.by_subset)?;
             p.rest = o.flag("rest", p.rest)?;
-            redshift = o.number("z")?.unwrap_or(0.0);
+            redshift = o.number("z")?;
             row = o.counted("row")?;
             Pane::Spectra(Box::new(p))
         }

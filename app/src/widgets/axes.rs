@@ -144,7 +144,7 @@ impl Axes<'_> {
         if y_axis.dragged() && !self.fixed_y {
             pan(view, &frame, vec2(0.0, y_axis.drag_delta().y));
         }
-        if response.double_clicked() || x_axis.double_clicked() || y_axis.double_clicked() {
+        if super::gesture::frames_all(ui, &response) || x_axis.double_clicked() || y_axis.double_clicked() {
             *view = None;
         }
         if let Some(at) = ui.ctx().pointer_hover_pos() {

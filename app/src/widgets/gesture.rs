@@ -1,6 +1,7 @@
 //! Drawing an outline on a plot: lasso, box, circle, brush and range, and moving the one drawn.
 //!
-//! Plain drags draw when a drawing tool is in hand. Shift draws and adds, Ctrl or Alt draws and
+//! Plain drags draw when a drawing tool is in hand. A polygon is drawn by clicks, corner by corner: Enter, a double click or a
+//! click on the first corner closes it, Backspace takes the last corner back. Shift draws and adds, Ctrl or Alt draws and
 //! removes, a press of 400 ms arms the lasso with no key. Esc ends the gesture. The outline stays
 //! after release; its edge can be dragged to move it. Points are collected on the screen, thinned
 //! to half a point, and handed on in data units, so that what is selected does not depend on the
@@ -48,6 +49,8 @@ pub enum Outcome {
     Drawn(Shape, Option<SelectMode>),
     /// A range along x, released.
     Ranged([f64; 2], Option<SelectMode>),
+    /// The outline that was there, on its way.
+    Moving(Shape),
     /// The outline that was there, moved.
     Moved(Shape),
     /// Ended by Esc, or too small to be meant.
@@ -70,6 +73,11 @@ enum State {
         from: Pos2,
         now: Pos2,
     },
+    /// Corners so far, in data units: the view may be zoomed between two of them.
+    Corners {
+        corners: Vec<[f64; 2]>,
+        mode: Option<SelectMode>,
+    },
     /// The drag is not ours: nothing more until the button is up.
     Theirs,
     /// Esc was pressed: nothing more until the button is up.
@@ -87,7 +95,7 @@ pub struct Gesture {
 impl Gesture {
     /// Whether a gesture is under way.
     pub fn active(&self) -> bool {
-        matches!(self.state, State::Drawing { .. } | State::Moving { .. })
+        matches!(self.state, State::Drawing { .. } | State::Moving { .. } | State::Corners { .. })
     }
 
     /// Take part in this frame. `outline` is the one kept on this plot.
@@ -100,6 +108,7 @@ impl Gesture {
         brush_pt: f32,
         outline: Option<&Shape>,
     ) -> Outcome {
+        ui.data_mut(|d| d.insert_temp(egui::Id::unique(CORNERS), tool == Tool::Polygon));
         let (now, pointer, press_origin, pressed_for, escape) = ui.input(|i| {
             let pressed_for = i.pointer.press_start_time().map_or(0.0, |t| i.time - t);
             (i.modifiers, i.pointer.latest_pos(), i.pointer.press_origin(), pressed_for, i.key_pressed(Key::Escape))
@@ -143,8 +152,15 @@ impl Gesture {
             return if theirs { Outcome::None } else { Outcome::Dropped };
         }
         // Keys and the long press always lasso, unless another drawing tool is in hand.
-        let drawing_tool = if tool == Tool::Pan { Tool::Lasso } else { tool };
+        let drawing_tool = if matches!(tool, Tool::Pan | Tool::Polygon) { Tool::Lasso } else { tool };
         let Some(pointer) = pointer else { return Outcome::None };
+        if let State::Corners { corners, mode } = &mut self.state {
+            let outcome = corner(ui, response, at, tool, pointer, corners, *mode);
+            if matches!(outcome, Outcome::Drawn(..) | Outcome::Dropped) {
+                self.state = State::Idle;
+            }
+            return outcome;
+        }
         match &mut self.state {
             State::Idle => {
                 let on_edge = outline
@@ -153,6 +169,10 @@ impl Gesture {
                     && response.contains_pointer();
                 if on_edge {
                     ui.ctx().set_cursor_icon(CursorIcon::Move);
+                }
+                if tool == Tool::Polygon && response.clicked() {
+                    self.state = State::Corners { corners: vec![at.data_from_pt(pointer)], mode: with_key };
+                    return Outcome::Ready;
                 }
                 if !down {
                     if response.contains_pointer() && !on_edge && (tool != Tool::Pan || with_key.is_some()) {
@@ -201,7 +221,9 @@ impl Gesture {
                     pointer.y.clamp(response.rect.top(), response.rect.bottom()),
                 );
                 match tool {
-                    Tool::Lasso | Tool::Pan | Tool::Brush => walk(points, way.into_iter().chain([pointer]), response.rect),
+                    Tool::Lasso | Tool::Pan | Tool::Polygon | Tool::Brush => {
+                        walk(points, way.into_iter().chain([pointer]), response.rect)
+                    }
                     Tool::Box | Tool::Circle | Tool::Range => {
                         points.truncate(1);
                         points.push(pointer);
@@ -241,9 +263,9 @@ impl Gesture {
                     return Outcome::Moved(moved);
                 }
                 ui.ctx().set_cursor_icon(CursorIcon::Move);
-                Outcome::Drawing(moved, Some(SelectMode::Replace))
+                Outcome::Moving(moved)
             }
-            State::Dead | State::Theirs => Outcome::Dropped,
+            State::Dead | State::Theirs | State::Corners { .. } => Outcome::Dropped,
         }
     }
 
@@ -253,6 +275,66 @@ impl Gesture {
             ui.painter().circle_stroke(at, 9.0, Stroke::new(1.5, colour));
         }
     }
+
+    /// Mark the corners of a polygon that is being drawn.
+    pub fn paint_corners(&self, painter: &egui::Painter, at: &dyn Transform, colour: Color32) {
+        if let State::Corners { corners, .. } = &self.state {
+            for (i, corner) in corners.iter().enumerate() {
+                painter.circle_filled(at.pt_from_data(*corner), if i == 0 { 4.5 } else { 3.0 }, colour);
+            }
+        }
+    }
+}
+
+/// Under which name it is kept that clicks set corners.
+const CORNERS: &str = "clicks set corners";
+
+/// Whether a double click asks for the whole plot: not where it closes a polygon.
+pub fn frames_all(ui: &Ui, response: &Response) -> bool {
+    response.double_clicked() && !ui.data(|d| d.get_temp(egui::Id::unique(CORNERS)).unwrap_or(false))
+}
+
+/// One frame of a polygon that is drawn by clicks.
+fn corner(
+    ui: &Ui,
+    response: &Response,
+    at: &dyn Transform,
+    tool: Tool,
+    pointer: Pos2,
+    corners: &mut Vec<[f64; 2]>,
+    mode: Option<SelectMode>,
+) -> Outcome {
+    if tool != Tool::Polygon {
+        return Outcome::Dropped;
+    }
+    let key = |key: Key| ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, key));
+    if response.contains_pointer() {
+        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+    }
+    if !ui.ctx().text_edit_focused() && key(Key::Backspace) {
+        corners.pop();
+        if corners.is_empty() {
+            return Outcome::Dropped;
+        }
+    }
+    let to_first = corners.first().map_or(f32::INFINITY, |c| at.pt_from_data(*c).distance(pointer));
+    let mut closes = !ui.ctx().text_edit_focused() && key(Key::Enter);
+    if response.double_clicked() || (response.clicked() && to_first < 2.0 * GRIP_PT && corners.len() >= 3) {
+        closes = true;
+    } else if response.clicked() {
+        let last = corners.last().map_or(f32::INFINITY, |c| at.pt_from_data(*c).distance(pointer));
+        if last >= 3.0 {
+            corners.push(at.data_from_pt(pointer));
+        }
+    }
+    if closes {
+        return if corners.len() >= 3 { Outcome::Drawn(Shape::Polygon(corners.clone()), mode) } else { Outcome::Ready };
+    }
+    let mut shown = corners.clone();
+    if response.contains_pointer() {
+        shown.push(at.data_from_pt(pointer));
+    }
+    Outcome::Drawing(Shape::Polygon(shown), mode)
 }
 
 /// Go on along these places, each at least 2 points from the last, kept inside.
@@ -268,7 +350,7 @@ fn walk(points: &mut Vec<Pos2>, way: impl Iterator<Item = Pos2>, inside: Rect) {
 fn shape_of(tool: Tool, points: &[Pos2], at: &dyn Transform, brush_pt: f32) -> Option<Shape> {
     let (first, last) = (*points.first()?, *points.last()?);
     match tool {
-        Tool::Lasso | Tool::Pan | Tool::Range => {
+        Tool::Lasso | Tool::Pan | Tool::Polygon | Tool::Range => {
             let outline = thinned(points, 0.5);
             (outline.len() >= 3).then(|| Shape::Polygon(outline.iter().map(|p| at.data_from_pt(*p)).collect()))
         }

@@ -117,9 +117,15 @@ pub struct Entry {
 pub const MENUS: [&str; 7] = ["File", "Edit", "View", "Select", "Map", "Share", "Help"];
 
 /// The tools with their keys and what they do.
-pub const TOOLS: [(Tool, &str, Key, &str); 6] = [
+pub const TOOLS: [(Tool, &str, Key, &str); 7] = [
     (Tool::Pan, "Pan", Key::H, "Drag moves the view. Wheel zooms at the cursor, double click frames all."),
     (Tool::Lasso, "Lasso", Key::L, "Drag a free outline around points. Shift+drag does it with any tool and adds."),
+    (
+        Tool::Polygon,
+        "Polygon",
+        Key::P,
+        "Click the corners of an outline; Enter, a double click or a click on the first corner closes it, Backspace takes one back.",
+    ),
     (Tool::Box, "Box", Key::R, "Drag a rectangle around points."),
     (Tool::Circle, "Circle", Key::C, "Drag a circle from its centre."),
     (Tool::Brush, "Brush", Key::B, "Paint over points. Ctrl+wheel sets the size of the brush."),

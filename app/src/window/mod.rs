@@ -500,7 +500,7 @@ impl App {
         let views = shown.into_iter().map(|(pane, rect)| {
             let rect = rect.translate(-all.min.to_vec2());
             page.frames.push([rect.left(), rect.top(), rect.width(), rect.height()].map(f64::from));
-            let view = picture::words::Paned { redshift: self.shared.redshift, ..pane.into() };
+            let view = picture::words::Paned { redshift: Some(self.shared.redshift), ..pane.into() };
             picture::View::Pane(Box::new(view))
         });
         let views: Vec<picture::View> = views.collect();

@@ -296,7 +296,7 @@ impl ImagePane {
         let at = self.places(ui, &dataset, base);
         // At first, and after a double click, the part of the image that holds the rows.
         let home = match at.as_deref() {
-            Some(Ok(at)) if self.view.is_none() || response.double_clicked() => around(at, rect, whole),
+            Some(Ok(at)) if self.view.is_none() || crate::widgets::gesture::frames_all(ui, &response) => around(at, rect, whole),
             _ => whole,
         };
         if self.view.is_none() && at.is_some() {
@@ -382,7 +382,7 @@ impl ImagePane {
         if moved {
             self.view = Some((centre, scale));
         }
-        if response.double_clicked() {
+        if crate::widgets::gesture::frames_all(ui, response) {
             self.view = None;
         }
     }

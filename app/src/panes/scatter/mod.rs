@@ -567,6 +567,7 @@ fn hint(tool: Tool, moving: bool, turned: bool) -> String {
             "Drag turns · wheel zooms · right button pans · Shift+drag adds by lasso · double click frames all".into()
         }
         Tool::Pan => "Drag pans · Shift+drag adds by lasso · Alt+drag removes · double click frames all".into(),
+        Tool::Polygon => "Click the corners · Enter or the first corner closes · Backspace takes one back · Esc ends".into(),
         Tool::Range => "Drag picks a range along x · Shift adds · Alt removes · Esc clears".into(),
         _ => "Drag draws · Shift adds · Alt removes · drag the outline to move it · Esc clears".into(),
     }

@@ -238,7 +238,7 @@ impl ScatterPane {
         let frame = Frame { rect, view: self.view.unwrap_or(home) };
         let response = ui.interact(rect, ui.scope_id().with("turned"), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, "Scatter plot in three dimensions"));
-        if response.double_clicked() {
+        if crate::widgets::gesture::frames_all(ui, &response) {
             self.view = None;
         }
         if response.contains_pointer()

@@ -527,7 +527,7 @@ impl SkyPane {
         if moved {
             self.view = Some((centre, scale));
         }
-        if response.double_clicked() {
+        if crate::widgets::gesture::frames_all(ui, &response) {
             (self.view, self.globe) = (None, None);
         }
         if let Some(at) = response.hover_pos()

@@ -151,8 +151,14 @@ impl SpectraPane {
             return;
         };
         if self.state.dataset != Some(dataset.id) {
+            // A view that is new keeps what it was given: a kept layout, a picture of a view.
+            if self.state.dataset.is_some() {
+                self.view = None;
+            }
             self.state.dataset = Some(dataset.id);
-            self.view = None;
+        }
+        if cx.shared.redshift_of != Some(dataset.id) {
+            cx.shared.redshift_of = Some(dataset.id);
             let param = dataset.table.params.iter().find(|p| p.name.eq_ignore_ascii_case("redshift"));
             cx.shared.redshift = param.and_then(|p| p.value.trim().parse().ok()).unwrap_or(0.0);
         }
