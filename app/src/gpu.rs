@@ -45,6 +45,10 @@ impl Stored {
     }
     /// Positions in f64, relative to the middle of their range.
     pub fn of(points: &[[f64; 2]], key: u64) -> Self {
+        Self::around(points, None, key)
+    }
+    /// The same, relative to a place: near to it the numbers are as fine as those of f64 for every purpose.
+    pub fn around(points: &[[f64; 2]], place: Option<[f64; 2]>, key: u64) -> Self {
         let (mut origin, mut unit) = ([0.0; 2], [1.0; 2]);
         for i in 0..2 {
             let (low, high) = points
@@ -57,6 +61,7 @@ impl Stored {
                 unit[i] = if high > low { high * 0.5 - low * 0.5 } else { 1.0 };
             }
         }
+        origin = place.unwrap_or(origin);
         let xy = points.iter().map(|p| [((p[0] - origin[0]) / unit[0]) as f32, ((p[1] - origin[1]) / unit[1]) as f32]).collect();
         Self { xy: Arc::new(xy), origin, unit, key, glides: true }
     }

@@ -109,11 +109,20 @@ impl Default for ScatterPane {
     }
 }
 
+/// The rows, two columns, and the place around which positions are exact.
+type ColumnsKey = (DataKey, String, String, Option<Cell>);
+
+/// A place in a plot that is looked at from near: along each axis the power of two by which its cells are smaller than the whole, and
+/// which cell it is.
+type Cell = [(i32, i64); 2];
+
 #[derive(Default)]
 struct State {
     /// Positions of a map, made from these coordinates.
     map: Option<(Arc<Vec<[f32; 2]>>, Placement)>,
-    columns: Work<(DataKey, String, String), Result<Placement, String>>,
+    columns: Work<ColumnsKey, Result<Placement, String>>,
+    /// What all of two columns takes up, from which it is told how deep a view looks into it.
+    whole: Option<(DataKey, String, String, Range2)>,
     colours: Work<(DataKey, String, String, u64), Result<Arc<ByColumn>, String>>,
     sizes: Work<(DataKey, String), Result<(Arc<Vec<f32>>, u64), String>>,
     /// How well the map tells the classes apart that it is coloured by.
@@ -507,15 +516,23 @@ impl ScatterPane {
         let Placed::Columns { x, y } = &self.of else { return None };
         let (x, y) = (x.clone(), y.clone());
         let of = dataset.clone();
-        let key = (DataKey::of(dataset), x.clone(), y.clone());
+        let data = DataKey::of(dataset);
+        let whole = self.state.whole.clone().filter(|w| w.0 == data && w.1 == x && w.2 == y).map(|w| w.3);
+        let cell = whole.zip(self.view).and_then(|(whole, view)| cell_of(whole, view));
+        let key = (data, x.clone(), y.clone(), cell);
         let make = move || {
-            select::positions(&of, &Plot::Columns { x, y })
-                .map(|p| Placement::of(Stored::of(&p, next_key())))
-                .map_err(|e| e.to_string())
+            let at = select::positions(&of, &Plot::Columns { x, y }).map_err(|e| e.to_string())?;
+            let Some((cell, whole)) = cell.zip(whole) else { return Ok(Placement::of(Stored::of(&at, next_key()))) };
+            let at = Stored::around(&at, Some(middle_of(cell, whole)), next_key()).at_once();
+            Ok(Placement { home: whole, ..Placement::of(at) })
         };
         self.state.columns.get(ui.ctx(), "scatter-columns", key.clone(), make);
-        let will_do = |k: &(DataKey, String, String)| k.0.id == key.0.id && k.1 == key.1 && k.2 == key.2;
-        self.state.columns.newest_for(will_do).map(|r| (*r).clone())
+        let will_do = |k: &ColumnsKey| k.0.id == key.0.id && k.1 == key.1 && k.2 == key.2;
+        let made = self.state.columns.newest_for(will_do).map(|r| (*r).clone());
+        if let Some(Ok(placement)) = &made {
+            self.state.whole = Some((key.0, key.1, key.2, placement.home));
+        }
+        made
     }
 
     fn sizes(&mut self, ui: &Ui, dataset: &Arc<Dataset>) -> Option<(Arc<Vec<f32>>, u64)> {
@@ -537,6 +554,32 @@ impl ScatterPane {
         let made = self.state.sizes.newest_for(|k| k.0.id == id)?;
         made.as_ref().as_ref().ok().cloned()
     }
+}
+
+/// Views this many times smaller than the whole are drawn from positions around them: f32 has no more to tell them by.
+const DEEP: f64 = 1000.0;
+
+/// Where a view is that looks deep into a plot; `None` for all others.
+fn cell_of(whole: Range2, view: Range2) -> Option<Cell> {
+    let of = |whole: [f64; 2], view: [f64; 2]| {
+        let (all, part) = (whole[1] - whole[0], (view[1] - view[0]).abs());
+        if !(part > 0.0 && all / part >= DEEP) {
+            return (0, 0);
+        }
+        // In steps of eight, so that a turn of the wheel is not always another cell.
+        let power = ((all / part).log2() / 3.0).floor() as i32 * 3;
+        let middle = view[0] * 0.5 + view[1] * 0.5;
+        (power, ((middle - whole[0]) / all * f64::from(power).exp2()).floor() as i64)
+    };
+    let cell = [of(whole.x, view.x), of(whole.y, view.y)];
+    cell.iter().any(|c| c.0 > 0).then_some(cell)
+}
+
+/// The middle of a cell.
+fn middle_of(cell: Cell, whole: Range2) -> [f64; 2] {
+    let of =
+        |whole: [f64; 2], (power, at): (i32, i64)| whole[0] + (whole[1] - whole[0]) * (at as f64 + 0.5) / f64::from(power).exp2();
+    [of(whole.x, cell[0]), of(whole.y, cell[1])]
 }
 
 /// `t-SNE of spectra` → `t-SNE`.
@@ -583,6 +626,29 @@ mod tests {
         let placement = Placement::of(Stored::plain(xy, 1));
         assert_eq!(placement.missing, 1);
         assert!(placement.home.x[0] < 0.0 && placement.home.x[1] > 10.0 && placement.home.x[1] < 11.0);
+    }
+
+    /// Days that differ in the tenth digit, with one far from them: told apart once the view is near.
+    #[test]
+    fn a_view_from_near_tells_rows_apart_that_f32_cannot() {
+        let mut days: Vec<[f64; 2]> = (0..200).map(|i| [2_460_000.5 + 1e-6 * f64::from(i), 0.5]).collect();
+        days.push([2_450_000.0, 0.5]);
+        let whole = Range2::of_points(days.iter().copied());
+        assert_eq!(cell_of(whole, whole), None);
+        let view = Range2 { x: [2_460_000.5, 2_460_000.5002], y: whole.y };
+        let cell = cell_of(whole, view).expect("it is near");
+        let middle = middle_of(cell, whole);
+        assert!((middle[0] - 2_460_000.5).abs() < 8.0 * 2e-4 && cell[1].0 == 0, "{cell:?} {middle:?}");
+        let at = Stored::around(&days, Some(middle), 1);
+        for (row, day) in days.iter().enumerate().take(200) {
+            assert!((at.data(row)[0] - day[0]).abs() < 2e-8, "row {row}: {}", at.data(row)[0] - day[0]);
+        }
+        // Relative to the middle of all they are one heap.
+        let coarse = Stored::of(&days, 1);
+        assert!((coarse.data(0)[0] - days[0][0]).abs() > 1e-5);
+        // The next view beside it keeps the cell.
+        let beside = Range2 { x: [2_460_000.50001, 2_460_000.50021], y: whole.y };
+        assert_eq!(cell_of(whole, beside), Some(cell));
     }
 
     #[test]

@@ -191,12 +191,13 @@ fn place(dataset: &Dataset, projection: Choice, frame: SkyFrame, centre: Option<
     };
     let offsets: Vec<[f64; 2]> = plane.iter().map(|p| offsets(*p)).collect();
     let stored = |points: &[[f64; 2]]| {
-        if kind != Projection::Globe {
+        if kind.is_whole() {
             return Stored::of(points, next_key());
         }
-        // Near the middle of a globe, where one looks, small numbers are exact as they are.
+        // Near the middle of a globe or a field, where one looks, small numbers are exact as they are.
         let xy = points.iter().map(|p| p.map(|v| v as f32)).collect();
-        Stored::plain(std::sync::Arc::new(xy), next_key()).at_once()
+        let at = Stored::plain(std::sync::Arc::new(xy), next_key());
+        if kind == Projection::Globe { at.at_once() } else { at }
     };
     Ok(Placed { plane: stored(&plane), offsets: stored(&offsets), centre, map, home })
 }
