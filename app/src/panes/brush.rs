@@ -23,6 +23,9 @@ const REACH_PT: f32 = 9.0;
 /// Up to so many rows a search without the grid is not felt.
 const FEW: usize = 20_000;
 
+/// Up to so many rows a circle on the sphere is counted while it is drawn.
+const ON_SPHERE: usize = 300_000;
+
 /// State of one plot.
 #[derive(Default)]
 pub struct Brush {
@@ -83,17 +86,38 @@ impl Brush {
         let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref());
         let painter = ui.painter_at(response.rect);
         let mut shown = kept;
+        // One that was drawn on another picture of the sky.
+        let mut elsewhere = cx.session.doc().selection.steps.last().and_then(|(_, why)| match why {
+            Provenance::Shape { plot: p, shape } if p != plot => Some((p.clone(), shape.clone())),
+            _ => None,
+        });
+        if matches!(outcome, Outcome::Drawing(..) | Outcome::Ranging(..)) {
+            elsewhere = None;
+        }
         out.takes_drag = !matches!(outcome, Outcome::None);
         match outcome {
             Outcome::Drawing(shape, mode) => {
-                let count = self.count(cx, on, grid.as_deref(), &shape, mode);
-                self.note(ui, cx, count, mode);
-                shown = Some(shape);
+                // On a picture of the whole sky a circle is one on the sphere.
+                if let Some((field, circle)) = select::on_sphere(plot, &shape) {
+                    elsewhere = Some((field.clone(), circle.clone()));
+                    let why = Provenance::Shape { plot: field, shape: circle };
+                    let few = rows < ON_SPHERE;
+                    if let Some(rows) = few.then(|| select::rows_of(on.dataset, &why).ok()).flatten() {
+                        let count = self.tell(cx, &rows, mode);
+                        self.note(ui, cx, count, mode);
+                    }
+                    shown = None;
+                } else {
+                    let count = self.count(cx, on, grid.as_deref(), &shape, mode);
+                    self.note(ui, cx, count, mode);
+                    shown = Some(shape);
+                }
             }
             Outcome::Drawn(shape, mode) => {
-                self.select(cx, on, plot, grid.as_deref(), &shape, mode);
-                cx.shared.outline = Some((plot.clone(), shape.clone()));
-                shown = Some(shape);
+                let (plot, shape) = select::on_sphere(plot, &shape).unwrap_or((plot.clone(), shape));
+                self.select(cx, on, &plot, grid.as_deref(), &shape, mode);
+                cx.shared.outline = Some((plot, shape.clone()));
+                shown = None;
             }
             Outcome::Moving(shape) => {
                 let count = self.count_moved(cx, on, grid.as_deref(), &shape);
@@ -128,6 +152,12 @@ impl Brush {
         }
         if let Some(shape) = &shown {
             paint_outline(&painter, shape, on.transform, cx.theme.outline);
+        }
+        if let Some((of, shape)) = &elsewhere {
+            for piece in select::outline_elsewhere(plot, of, shape) {
+                let line = piece.iter().map(|p| on.transform.pt_from_data(*p)).collect();
+                painter.line(line, egui::Stroke::new(1.5, cx.theme.outline));
+            }
         }
         self.gesture.paint(ui, cx.theme.outline);
         self.gesture.paint_corners(&painter, on.transform, cx.theme.outline);
@@ -170,12 +200,17 @@ impl Brush {
             return *count;
         }
         let rows = rows_in(on, grid, shape);
-        let count = rows.count();
-        let after = select::combine(&cx.session.doc().selection.rows.resized(rows.len()), &rows, mode);
-        let drawing = Drawing { rows: Arc::new(after), key: next_key() };
-        cx.shared.drawing_next = Some(drawing.clone());
-        self.counted = Some((shape.clone(), mode, count, drawing));
+        let count = self.tell(cx, &rows, Some(mode));
+        self.counted = cx.shared.drawing_next.clone().map(|drawing| (shape.clone(), mode, count, drawing));
         count
+    }
+
+    /// Tells the other views what would be selected if these rows were; how many they are.
+    fn tell(&self, cx: &mut Cx<'_>, rows: &RowSet, mode: Option<SelectMode>) -> usize {
+        let mode = mode.unwrap_or(cx.session.doc().mode);
+        let after = select::combine(&cx.session.doc().selection.rows.resized(rows.len()), rows, mode);
+        cx.shared.drawing_next = Some(Drawing { rows: Arc::new(after), key: next_key() });
+        rows.count()
     }
 
     /// As [`Self::count`], of the last outline on its way: what was selected before it stays.
@@ -222,7 +257,8 @@ impl Brush {
 
 /// Columns lie in f64 in the table: the exact answer is there, unless that would be felt.
 fn exact(on: &On<'_>, plot: &Plot, why: &Provenance) -> Option<RowSet> {
-    let of_table = matches!(plot, Plot::Columns { .. } | Plot::Sky { .. }) && on.at.xy.len() < 300_000;
+    let elsewhere = on.plot.is_some_and(|p| p != plot);
+    let of_table = matches!(plot, Plot::Columns { .. } | Plot::Sky { .. }) && (elsewhere || on.at.xy.len() < 300_000);
     if of_table { select::rows_of(on.dataset, why).ok() } else { None }
 }
 

@@ -18,7 +18,7 @@ use crate::widgets::Range2;
 /// What can be drawn and how, for a person.
 pub const HELP: &str = "Views: KIND[:OF][?NAME=VALUE[&NAME=VALUE…]]
   scatter:MAP or scatter:X,Y   colour=COLUMN colours=viridis cells=count|mean|median|min|max|std contours=yes size=COLUMN
-                               equalised=yes grid=yes radius=PT x=A..B y=A..B; of a map also axes=1,2 or turn=YAW,PITCH (degrees)
+                               equalised=yes grid=yes radius=PT reverse=x|y|xy x=A..B y=A..B; of a map also axes=1,2 or turn=YAW,PITCH (degrees)
   sky                          projection=field|globe|mollweide|aitoff|hammer frame=equatorial|galactic|ecliptic centre=LON,LAT
                                (of a globe) survey=FOLDER|ADDRESS strength=0..1 coverage=MOC footprints=no radius=PT
   spectra                      show=stack|bands|density by-subset=yes lines=no z=REDSHIFT rest=yes row=N
@@ -202,6 +202,9 @@ fn scatter(dataset: &Dataset, of: &str, o: &mut Options<'_>) -> Result<ScatterPa
     }
     p.contours = o.flag("contours", false)?;
     p.equalised = o.flag("equalised", false)?;
+    if let Some(axes) = o.one_of("reverse", &[("x", [true, false]), ("y", [false, true]), ("xy", [true, true])])? {
+        p.reversed = axes;
+    }
     p.grid = o.flag("grid", false)?;
     p.size = o.column(dataset, "size", &[])?.unwrap_or_default();
     p.radius_pt = o.number("radius")?.map_or(p.radius_pt, |r| r.clamp(0.5, 8.0) as f32);

@@ -180,7 +180,10 @@ impl Axes<'_> {
                 painter.vline(x, rect.y_range(), line);
             }
             painter.vline(x, rect.bottom()..=rect.bottom() + 4.0, Stroke::new(1.0, theme.third));
-            painter.text(pos2(x, rect.bottom() + 6.0), Align2::CENTER_TOP, text, font.clone(), theme.third);
+            // At the end of an axis a label makes room for itself rather than being cut.
+            let half = 0.5 * width(text);
+            let middle = x.clamp((outer.left() + half).min(x), (outer.right() - half - 1.0).max(outer.left() + half));
+            painter.text(pos2(middle, rect.bottom() + 6.0), Align2::CENTER_TOP, text, font.clone(), theme.third);
         }
         let (y_ticks, y_step) = ticks(frame.view.y, (rect.height() / 44.0).max(2.0) as usize);
         let title = painter.layout_no_wrap(self.y_label.to_owned(), font.clone(), theme.second).size().y;

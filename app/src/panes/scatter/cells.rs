@@ -164,7 +164,10 @@ impl ScatterPane {
     ) -> Option<Arc<Result<Made, String>>> {
         let map = self.map_of_column(dataset, &self.colour);
         let column = if statistic == Statistic::Count { String::new() } else { self.colour.clone() };
-        let grid = Grid::of(home, frame);
+        // Cells are counted upwards; a reversed axis only draws them the other way round.
+        let up = |[a, b]: [f64; 2]| [a.min(b), a.max(b)];
+        let upright = Frame { rect: frame.rect, view: Range2 { x: up(frame.view.x), y: up(frame.view.y) } };
+        let grid = Grid::of(home, &upright);
         let key = Key {
             data: DataKey::of(dataset),
             at: at.key,
@@ -197,7 +200,9 @@ impl ScatterPane {
                 frame.pt_from_data([field.range.x[0], field.range.y[1]]),
                 frame.pt_from_data([field.range.x[1], field.range.y[0]]),
             );
-            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            let ends = |a: f32, b: f32| if a <= b { (0.0, 1.0) } else { (1.0, 0.0) };
+            let ((left, right), (top, bottom)) = (ends(a.x, b.x), ends(a.y, b.y));
+            let whole = Rect::from_min_max(pos2(left, top), pos2(right, bottom));
             ui.painter_at(frame.rect).image(texture.id(), Rect::from_two_pos(a, b), whole, Color32::WHITE);
         }
         Some(made)

@@ -76,6 +76,8 @@ pub struct ScatterPane {
     pub contours: bool,
     /// The crowded drawing is equalised.
     pub equalised: bool,
+    /// Values grow to the left, and downwards: magnitudes are bright at the top.
+    pub reversed: [bool; 2],
     /// Few rows in view are shown by their cut-outs, where there is an image.
     pub cutouts: bool,
     /// What is shown; `None` for everything.
@@ -101,6 +103,7 @@ impl Default for ScatterPane {
             grid: false,
             contours: false,
             equalised: false,
+            reversed: [false; 2],
             cutouts: true,
             view: None,
             slot: Cache::default(),
@@ -237,6 +240,14 @@ impl ScatterPane {
             ui.checkbox(&mut self.equalised, "Equalise crowds").on_hover_text(
                 "Where marks pass into density: shows structure at all densities at once, as ranks and not as counts",
             );
+            let before = self.reversed;
+            ui.horizontal(|ui| {
+                ui.checkbox(&mut self.reversed[0], "Reverse x").on_hover_text("Values grow to the left");
+                ui.checkbox(&mut self.reversed[1], "Reverse y").on_hover_text("Values grow downwards, as for magnitudes");
+            });
+            if let Some(view) = &mut self.view {
+                *view = turned_round(*view, [0, 1].map(|i| before[i] != self.reversed[i]));
+            }
             if !dataset.images.is_empty() {
                 ui.checkbox(&mut self.cutouts, "Cut-outs at deep zoom")
                     .on_hover_text("Where at most 200 rows are in view, their cut-outs of the image stand in place of the marks");
@@ -358,15 +369,16 @@ impl ScatterPane {
         {
             self.colour = column;
         }
+        let home = turned_round(placement.home, self.reversed);
         let own = self.colours(ui, cx, &dataset);
         let sizes = self.sizes(ui, &dataset);
         let camera = along.as_ref().and_then(|a| a.camera.clone());
         let shown = match &camera {
             Some(camera) => self.plane(ui, camera),
-            None => turned::plain(ui, cx, &mut self.view, &labels, placement.home, self.grid),
+            None => turned::plain(ui, cx, &mut self.view, &labels, home, self.grid),
         };
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(shown.frame.view) };
-        let frame = if self.view.is_none() && camera.is_none() { Frame { view: placement.home, ..frame } } else { frame };
+        let frame = if self.view.is_none() && camera.is_none() { Frame { view: home, ..frame } } else { frame };
         let plot = match &self.of {
             Placed::Columns { x, y } => Some(Plot::Columns { x: x.clone(), y: y.clone() }),
             _ if moving => None,
@@ -556,6 +568,17 @@ impl ScatterPane {
     }
 }
 
+/// A view whose axes run the other way.
+fn turned_round(mut view: Range2, [x, y]: [bool; 2]) -> Range2 {
+    if x {
+        view.x.reverse();
+    }
+    if y {
+        view.y.reverse();
+    }
+    view
+}
+
 /// Views this many times smaller than the whole are drawn from positions around them: f32 has no more to tell them by.
 const DEEP: f64 = 1000.0;
 
@@ -635,7 +658,7 @@ mod tests {
         days.push([2_450_000.0, 0.5]);
         let whole = Range2::of_points(days.iter().copied());
         assert_eq!(cell_of(whole, whole), None);
-        let view = Range2 { x: [2_460_000.5, 2_460_000.5002], y: whole.y };
+        let view = Range2 { x: [2_460_000.5, 2_460_000.5 + 2e-4], y: whole.y };
         let cell = cell_of(whole, view).expect("it is near");
         let middle = middle_of(cell, whole);
         assert!((middle[0] - 2_460_000.5).abs() < 8.0 * 2e-4 && cell[1].0 == 0, "{cell:?} {middle:?}");
@@ -647,7 +670,7 @@ mod tests {
         let coarse = Stored::of(&days, 1);
         assert!((coarse.data(0)[0] - days[0][0]).abs() > 1e-5);
         // The next view beside it keeps the cell.
-        let beside = Range2 { x: [2_460_000.50001, 2_460_000.50021], y: whole.y };
+        let beside = Range2 { x: [2_460_000.5 + 1e-5, 2_460_000.5 + 2.1e-4], y: whole.y };
         assert_eq!(cell_of(whole, beside), Some(cell));
     }
 
