@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use crate::arrivals::{Arrivals, Newest, Taken, spread};
 use crate::command::{Ask, ClusterOn, Command, ExportRows, Outliers, SelectMode};
 use crate::document::ndarray_like::Coords;
-use crate::document::{Dataset, Document, ImageLayer, LedgerEntry, Leg, Map, Selection, Subset};
+use crate::document::{Dataset, Document, LedgerEntry, Leg, Map, Selection, Subset};
 use crate::error::{Error, Result};
 use crate::features;
 use crate::jobs::{self, Finish, Handle, Job, JobId, Live, Notice, NoticeLevel};
@@ -867,16 +867,6 @@ impl Session {
             d.table = Arc::new(table);
             d.ask = Ask::File { path, columns, photometry: chosen, filter, max_rows };
         });
-        Ok(())
-    }
-    /// Add an image to the dataset in front.
-    ///
-    /// # Errors
-    /// When there is no dataset.
-    pub fn add_image(&mut self, layer: ImageLayer) -> Result<()> {
-        let id = self.front()?.id;
-        self.step("add image", false);
-        self.edit(id, |d| d.images.push(Arc::new(layer)));
         Ok(())
     }
 }

@@ -166,3 +166,35 @@ fn wrong_words_of_these_steps_are_told_with_their_line() {
     );
     assert!(Parsed::new("r.toml", &right).is_ok());
 }
+
+/// Images of one's own lie under a catalogue: three of them, which are bands then.
+#[test]
+fn images_on_this_disk_join_the_table_in_front() {
+    let folder = tempfile::tempdir().unwrap();
+    let stars = folder.path().join("stars.csv");
+    std::fs::write(&stars, "ra,dec\n10,20\n10.1,20.1\n").unwrap();
+    let card = |text: &str| format!("{text:<80}");
+    let head = ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    2"];
+    let more = ["NAXIS1  =                    4", "NAXIS2  =                    4", "END"];
+    let head: String = head.iter().chain(&more).map(|c| card(c)).collect();
+    let mut session = Session::new(Settings::default());
+    session.apply(Command::Search { name: "stars".into(), ask: Ask::file(&stars) }).unwrap();
+    session.wait(&mut |_| {}).unwrap();
+    for band in ["red", "green", "blue"] {
+        let path = folder.path().join(format!("{band} image.fits"));
+        let mut bytes = format!("{head:<2880}").into_bytes();
+        bytes.extend((0..16).chain(std::iter::repeat_n(0, 2864)));
+        std::fs::write(&path, bytes).unwrap();
+        let address = path.display().to_string();
+        session.apply(Command::OpenProduct { address, name: band.into(), by_job: false }).unwrap();
+        session.wait(&mut |_| {}).unwrap();
+    }
+    assert_eq!((session.doc().datasets.len(), session.doc().dataset().unwrap().images.len()), (1, 3));
+    // The recipe brings them back.
+    let file = folder.path().join("with.toml");
+    std::fs::write(&file, of_document(session.doc())).unwrap();
+    let ran = asterism_session::run::run(&file, &folder.path().join("out"), Settings::default(), &mut |_| {}).unwrap();
+    assert_eq!(ran.session.doc().dataset().unwrap().images.len(), 3);
+    session.apply(Command::Undo).unwrap();
+    assert_eq!(session.doc().dataset().unwrap().images.len(), 2);
+}

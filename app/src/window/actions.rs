@@ -21,6 +21,8 @@ pub enum Action {
     Tool(Tool),
     /// Show a file dialog.
     Open,
+    /// Show a file dialog for images of the table in front.
+    AddImage,
     /// Open a path, or an address.
     OpenPath(PathBuf),
     /// Open a sample.
@@ -198,6 +200,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     let mut l = List(Vec::with_capacity(96));
 
     l.add("File", "Open…", Some((CTRL, Key::O)), true, Action::Open);
+    l.add("File", "Add images to this table…", None, data, Action::AddImage);
     for path in app.session.settings().recent.iter().take(6) {
         let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
         l.add("File", format!("Open {name}"), None, true, Action::OpenPath(path.clone()));

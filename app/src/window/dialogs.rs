@@ -24,6 +24,8 @@ use crate::theme;
 pub enum Purpose {
     /// A table, a product or a session to open.
     Open,
+    /// An image for the table in front.
+    Image,
     /// A file for the session.
     Session,
     /// A file for the recipe.
@@ -44,6 +46,7 @@ impl Purpose {
     fn title(self) -> &'static str {
         match self {
             Self::Open => "Open",
+            Self::Image => "Add images to this table",
             Self::Session => "Save session",
             Self::Recipe => "Save recipe",
             Self::Export(..) => "Export rows",
@@ -165,6 +168,12 @@ impl State {
                     .add_filter("All files", &["*"])
                     .pick_files()
                     .unwrap_or_default()
+            } else if purpose == Purpose::Image {
+                dialog
+                    .add_filter("Images", &["fits", "fit", "fz", "gz", "png", "jpg", "jpeg"])
+                    .add_filter("All files", &["*"])
+                    .pick_files()
+                    .unwrap_or_default()
             } else if matches!(purpose, Purpose::Download(_) | Purpose::Product) {
                 dialog.pick_folder().into_iter().collect()
             } else {
@@ -272,6 +281,7 @@ fn prompt(app: &mut App, ui: &mut Ui) {
         ui.horizontal(|ui| {
             let word = match prompt.purpose {
                 Purpose::Open => "Open file",
+                Purpose::Image => "Add image",
                 Purpose::Download(_) | Purpose::Product => "Download",
                 _ => "Save file",
             };

@@ -334,6 +334,7 @@ impl App {
             Action::Do(command) => self.apply(ctx, command),
             Action::Tool(tool) => self.shared.tool = tool,
             Action::Open => self.dialogs.pick(ctx, Purpose::Open, String::new()),
+            Action::AddImage => self.dialogs.pick(ctx, Purpose::Image, String::new()),
             Action::OpenPath(path) => self.apply(ctx, actions::open_command(path)),
             Action::Sample(name) => {
                 self.apply(ctx, Command::OpenSample { name });
@@ -525,6 +526,11 @@ impl App {
         use dialogs::Purpose;
         match purpose {
             Purpose::Open => self.apply(ctx, actions::open_command(path)),
+            Purpose::Image => {
+                let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+                let address = std::path::absolute(&path).unwrap_or(path).display().to_string();
+                self.apply(ctx, Command::OpenProduct { address, name, by_job: false });
+            }
             Purpose::Session => self.apply(ctx, Command::SaveSession { to: path }),
             Purpose::Recipe => self.apply(ctx, Command::SaveRecipe { to: path }),
             Purpose::Export(rows, serialization) => self.apply(ctx, Command::Export { rows, to: path, serialization }),
