@@ -224,9 +224,16 @@ impl HistogramPane {
         if counts.blank > 0 {
             title += &format!("  ·  {} blank", format::count(counts.blank));
         }
-        painter.text(pos2(rect.left(), outer.top() + 6.0), Align2::LEFT_TOP, title, font.clone(), cx.theme.second);
+        painter.text(pos2(rect.left(), outer.top() + 6.0), Align2::LEFT_TOP, &title, font.clone(), cx.theme.second);
         let scale = |n: u32| if self.log { f64::from(n + 1).ln() } else { f64::from(n) };
         let most = counts.all.iter().copied().map(scale).fold(1.0, f64::max);
+        let highest = counts.all.iter().copied().max().unwrap_or(0);
+        let how = if self.log { ", log" } else { "" };
+        let told = format!("{} in the highest bin{how}", format::count(highest as usize));
+        let room = rect.width() - painter.layout_no_wrap(title.clone(), font.clone(), cx.theme.third).size().x - 12.0;
+        if painter.layout_no_wrap(told.clone(), font.clone(), cx.theme.third).size().x <= room {
+            painter.text(pos2(rect.right(), outer.top() + 6.0), Align2::RIGHT_TOP, told, font.clone(), cx.theme.third);
+        }
         let width = rect.width() / counts.all.len() as f32;
         let mut mesh = Mesh::default();
         let mut bar = |i: usize, n: u32, colour: Color32| {
@@ -250,6 +257,15 @@ impl HistogramPane {
         }
         painter.add(mesh);
         painter.hline(rect.x_range(), rect.bottom(), Stroke::new(1.0, cx.theme.hairline));
+        // Where there is room, lines say how many a bar of their height holds.
+        for n in levels(highest, self.log).into_iter().filter(|_| rect.height() >= LINED_PT) {
+            let y = rect.bottom() - rect.height() * (scale(n) / most) as f32;
+            painter.hline(rect.x_range(), y, Stroke::new(1.0, cx.theme.hairline.gamma_multiply(0.6)));
+            let text = painter.layout_no_wrap(format::count(n as usize), font.clone(), cx.theme.second);
+            let at = Rect::from_min_size(pos2(rect.left() + 3.0, y - text.size().y), text.size());
+            painter.rect_filled(at.expand2(egui::vec2(2.0, 0.0)), 2.0, cx.theme.pane.gamma_multiply(0.75));
+            painter.galley(at.min, text, cx.theme.second);
+        }
         let x_of = |v: f64| rect.left() + ((v - counts.low) / (counts.high - counts.low)) as f32 * rect.width();
         let v_of = |x: f32| counts.low + f64::from((x - rect.left()) / rect.width()) * (counts.high - counts.low);
         let (ticks, step) = axes::ticks([counts.low, counts.high], (rect.width() / 70.0).max(2.0) as usize);
@@ -337,6 +353,18 @@ impl HistogramPane {
     }
 }
 
+/// Height from which a histogram has lines of counts, points.
+const LINED_PT: f32 = 120.0;
+
+/// Counts at which a line is drawn: round ones below the highest, or powers of ten.
+fn levels(highest: u32, log: bool) -> Vec<u32> {
+    if log {
+        return (0..10).map(|p| 10u32.saturating_pow(p)).take_while(|n| *n <= highest).collect();
+    }
+    let (ticks, _) = axes::ticks([0.0, f64::from(highest)], 4);
+    ticks.into_iter().filter(|v| *v >= 1.0 && v.fract() == 0.0).map(|v| v as u32).collect()
+}
+
 /// Columns worth counting: those features would take, else all numbers; 24 at most.
 fn wanted(dataset: &Dataset) -> Vec<String> {
     let usable: Vec<String> = (0..dataset.table.columns().len())
@@ -350,6 +378,15 @@ fn wanted(dataset: &Dataset) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn lines_of_counts_are_round() {
+        assert_eq!(super::levels(0, false), [0u32; 0]);
+        let some = super::levels(1234, false);
+        assert!(some.len() >= 2 && some.iter().all(|n| *n <= 1234 && n % 100 == 0), "{some:?}");
+        assert_eq!(super::levels(1234, true), [1, 10, 100, 1000]);
+        assert!(super::levels(3, false).iter().all(|n| (1..=3).contains(n)));
+    }
+
     use super::*;
 
     #[test]
