@@ -445,6 +445,11 @@ pub fn draw_on_paper(ctx: &egui::Context) {
     ctx.data_mut(|d| d.insert_temp(paper(), true));
 }
 
+/// Whether a page is drawn: what a control says in the window has to be said in the picture.
+pub fn is_on_paper(ctx: &egui::Context) -> bool {
+    ctx.data(|d| d.get_temp(paper())).unwrap_or(false)
+}
+
 /// Why our drawing on the GPU does not work, if it does not.
 pub fn trouble(render: Option<&RenderState>) -> Option<String> {
     let renderer = render?.renderer.read();
@@ -457,7 +462,7 @@ pub fn paint_scatter(ui: &Ui, render: Option<&RenderState>, theme: &Theme, rect:
         return;
     }
     match render {
-        None if ui.ctx().data(|d| d.get_temp(paper())).unwrap_or(false) => {
+        None if is_on_paper(ui.ctx()) => {
             let callback = egui::PaintCallback { rect, callback: Arc::new(OnPaper(scatter)) };
             ui.painter().add(egui::Shape::Callback(callback));
         }

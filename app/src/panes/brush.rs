@@ -86,14 +86,8 @@ impl Brush {
         let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref());
         let painter = ui.painter_at(response.rect);
         let mut shown = kept;
-        // One that was drawn on another picture of the sky.
-        let mut elsewhere = cx.session.doc().selection.steps.last().and_then(|(_, why)| match why {
-            Provenance::Shape { plot: p, shape } if p != plot => Some((p.clone(), shape.clone())),
-            _ => None,
-        });
-        if matches!(outcome, Outcome::Drawing(..) | Outcome::Ranging(..)) {
-            elsewhere = None;
-        }
+        // A circle on the sphere as it runs on this picture of the sky.
+        let mut elsewhere = None;
         out.takes_drag = !matches!(outcome, Outcome::None);
         match outcome {
             Outcome::Drawing(shape, mode) => {

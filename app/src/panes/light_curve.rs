@@ -212,7 +212,7 @@ impl LightCurvePane {
         let made = self.state.whole.newest_for(|k| k.0.id == dataset.id);
         let Some(Some((at, home))) = made.as_deref() else { return };
         let Some(look) = rows::look(ui.ctx(), cx.session.doc(), cx.theme) else { return };
-        let x_label = if self.period > 0.0 { "phase".to_owned() } else { time.to_owned() };
+        let x_label = phase_label(self.period, time);
         let axes = Axes { x_label: &x_label, y_label, home: *home, grid: false, name: "Light curve", fixed_y: false };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(*home) };
@@ -346,7 +346,7 @@ impl LightCurvePane {
         let zero = t.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
         let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [phase(*t, period, zero), *y]).collect();
         let home = framed(&points, is_mag);
-        let x_label = if period > 0.0 { "phase".to_owned() } else { time.to_owned() };
+        let x_label = phase_label(period, time);
         let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
@@ -380,6 +380,11 @@ fn framed(points: &[[f64; 2]], is_mag: bool) -> Range2 {
         home.y.reverse();
     }
     home
+}
+
+/// What the axis of time is called: with a period the phase, and of which period.
+fn phase_label(period: f64, time: &str) -> String {
+    if period > 0.0 { format!("phase (period {} d)", format::number(period, 7)) } else { time.to_owned() }
 }
 
 /// Samples drawn at most.

@@ -210,8 +210,17 @@ pub(super) fn legend(
     }
     more.into_iter().for_each(|text| line(None, text, None, cx.commands));
     if let Some(ColourLegend::Ramp { low, high, .. }) = own.map(|o| &o.legend) {
-        colour_bar(ui, cx, frame.rect, column, lut, *low, *high);
+        colour_bar(ui, cx, frame.rect, &with_unit(cx, column), lut, *low, *high);
     }
+}
+
+/// A column of the table in front with its unit.
+pub(super) fn with_unit(cx: &Cx<'_>, column: &str) -> String {
+    let unit = cx.session.doc().dataset().and_then(|d| {
+        let meta = d.table.columns().get(d.table.column_index(column)?)?;
+        meta.unit.clone().filter(|u| !u.is_empty())
+    });
+    unit.map_or_else(|| column.to_owned(), |u| format!("{column} ({})", format::unit(&u)))
 }
 
 /// A bar of the colours with its ticks, at the right edge.

@@ -446,7 +446,15 @@ impl ScatterPane {
         }
         legend(ui, cx, &frame, &look, doc, own.as_deref(), &self.colour, &self.lut, more);
         if let (Some(statistic), Some(field)) = (statistic, field) {
-            colour_bar(ui, cx, frame.rect, &cells::title(statistic, &self.colour), &self.lut, field.low, field.high);
+            colour_bar(
+                ui,
+                cx,
+                frame.rect,
+                &cells::title(statistic, &colours::with_unit(cx, &self.colour)),
+                &self.lut,
+                field.low,
+                field.high,
+            );
         }
         if let Some(at) = shown.response.hover_pos() {
             let p = frame.data_from_pt(at);

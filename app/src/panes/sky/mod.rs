@@ -452,6 +452,11 @@ impl SkyPane {
         };
         gpu::paint_scatter(ui, cx.render, cx.theme, rect, scatter);
         graticule::paint(ui, cx, placed, &frame, true);
+        if gpu::is_on_paper(ui.ctx()) {
+            let at = rect.left_top() + egui::vec2(8.0, 6.0);
+            let words = format!("{} coordinates", sky_frame.word());
+            ui.painter().text(at, egui::Align2::LEFT_TOP, words, crate::theme::small(), cx.theme.second);
+        }
         if let Some(why) = trouble {
             survey::trouble(ui, cx, &why, &frame);
         }

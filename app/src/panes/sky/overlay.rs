@@ -9,7 +9,7 @@ use asterism_data::Cell;
 use asterism_session::footprint::{self, Ring};
 use asterism_session::moc::{Line, Moc};
 use asterism_session::sky::{Flat, SkyFrame};
-use asterism_session::{Dataset, Document, Plot, Provenance, Shape};
+use asterism_session::{Dataset, Document, Plot, Provenance, select};
 use egui::{Color32, Pos2, Stroke, Ui};
 use parking_lot::Mutex;
 
@@ -187,32 +187,13 @@ pub(super) fn region_at(regions: &Regions, ra: f64, dec: f64) -> Option<u32> {
 /// The outline that the document keeps, where it was drawn on another plane of the same columns: where it lies on this one.
 pub(super) fn paint_other_plane(pen: &Pen<'_>, doc: &Document, columns: &(String, String), plot: &Plot, colour: Color32) {
     let Some((_, Provenance::Shape { plot: drawn, shape })) = doc.selection.steps.last() else { return };
-    let Plot::Sky { ra, dec, centre, projection, frame } = drawn else { return };
+    let Plot::Sky { ra, dec, .. } = drawn else { return };
     if drawn == plot || (ra, dec) != (&columns.0, &columns.1) {
         return;
     }
-    let from = Flat::in_frame(*projection, *frame, *centre);
-    let corners: Vec<[f64; 2]> = match shape {
-        Shape::Polygon(points) => points.clone(),
-        Shape::Ellipse { centre, radius } => {
-            let turn = |i: i32| f64::from(i) / 64.0 * std::f64::consts::TAU;
-            (0..64).map(|i| [centre[0] + radius[0] * turn(i).cos(), centre[1] + radius[1] * turn(i).sin()]).collect()
-        }
-        Shape::Stroke { .. } => return,
-    };
-    let n = corners.len();
-    // A side is straight on the plane it was drawn on, and bent here.
-    let sides = (0..n).flat_map(|i| {
-        let (a, b) = (corners[i], corners[(i + 1) % n]);
-        (0..8).map(move |p| {
-            let t = f64::from(p) / 8.0;
-            [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]
-        })
-    });
-    let all = sides.chain(corners.first().copied());
-    let here =
-        all.map(|p| from.sky_of_offsets(p).map_or([f64::NAN; 2], |(ra, dec)| pen.map.plane(ra.to_radians(), dec.to_radians())));
-    pen.chain(here, Stroke::new(1.5, colour));
+    for piece in select::outline_elsewhere(plot, drawn, shape) {
+        pen.chain(piece.into_iter().map(|[east, north]| [-east.to_radians(), north.to_radians()]), Stroke::new(1.5, colour));
+    }
 }
 
 #[cfg(test)]
