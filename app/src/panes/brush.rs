@@ -108,10 +108,12 @@ impl Brush {
                 }
             }
             Outcome::Drawn(shape, mode) => {
-                let (plot, shape) = select::on_sphere(plot, &shape).unwrap_or((plot.clone(), shape));
+                let round = select::on_sphere(plot, &shape);
+                shown = if round.is_none() { Some(shape.clone()) } else { None };
+                elsewhere.clone_from(&round);
+                let (plot, shape) = round.unwrap_or((plot.clone(), shape));
                 self.select(cx, on, &plot, grid.as_deref(), &shape, mode);
-                cx.shared.outline = Some((plot, shape.clone()));
-                shown = None;
+                cx.shared.outline = Some((plot, shape));
             }
             Outcome::Moving(shape) => {
                 let count = self.count_moved(cx, on, grid.as_deref(), &shape);
