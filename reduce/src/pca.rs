@@ -618,9 +618,13 @@ pub(crate) fn subspace(
     let mut before: Option<(Vec<f64>, f64)> = None;
     for round in 0..rounds {
         step(monitor, "components", round, rounds)?;
-        let mut av = apply(&v, l);
         // Turning the block to the eigenvectors tells how near it is: not needed in every round.
-        if round % 3 != 2 && round + 1 != rounds {
+        let judged = round % 3 == 2 || round + 1 == rounds;
+        if judged && before.take().is_some() {
+            orthonormalise(&mut v, l, m);
+        }
+        let mut av = apply(&v, l);
+        if !judged {
             match &mut before {
                 // Chebyshev's recurrence, of what is wanted for the next round or its end.
                 Some((old, bound)) => {
@@ -638,10 +642,6 @@ pub(crate) fn subspace(
                 }
             }
             continue;
-        }
-        if before.take().is_some() {
-            orthonormalise(&mut v, l, m);
-            av = apply(&v, l);
         }
         // Small matrix V A Vᵀ, its eigenvectors turn the block.
         let mut s = vec![0.0f64; l * l];

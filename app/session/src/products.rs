@@ -401,10 +401,10 @@ fn one(client: &Client, address: &str, kind: ProductKind, cancelled: &dyn Fn() -
     let parts = asterism_data::read(&path).map_err(|e| e.to_string())?;
     match kind {
         ProductKind::Spectra => {
+            let spectrum = parts.iter().find_map(|p| if let Part::Spectrum(s) = p { Some(s.clone()) } else { None });
             // A table of samples is one too, where a spectrum is what was asked for.
-            let of_table =
-                parts.iter().find_map(|p| if let Part::Table(t) = p { spectra_from_table(t).into_iter().next() } else { None });
-            let spectrum = parts.into_iter().find_map(|p| if let Part::Spectrum(s) = p { Some(s) } else { None }).or(of_table);
+            let of_table = |p: &Part| if let Part::Table(t) = p { spectra_from_table(t).into_iter().next() } else { None };
+            let spectrum = spectrum.or_else(|| parts.iter().find_map(of_table));
             let s = spectrum.ok_or_else(|| format!("{name} holds no spectrum that this program knows"))?;
             if s.wavelength_m.is_empty() {
                 return Err(format!("{name}: its axis ({}) is no wavelength", s.axis_unit));
@@ -417,8 +417,9 @@ fn one(client: &Client, address: &str, kind: ProductKind, cancelled: &dyn Fn() -
             })
         }
         _ => {
-            let of_table = parts.iter().find_map(|p| if let Part::Table(t) = p { light_curve_from_table(t) } else { None });
-            let curve = parts.into_iter().find_map(|p| if let Part::LightCurve(l) = p { Some(l) } else { None }).or(of_table);
+            let curve = parts.iter().find_map(|p| if let Part::LightCurve(l) = p { Some(l.clone()) } else { None });
+            let of_table = |p: &Part| if let Part::Table(t) = p { light_curve_from_table(t) } else { None };
+            let curve = curve.or_else(|| parts.iter().find_map(of_table));
             let l = curve.ok_or_else(|| format!("{name} holds no light curve that this program knows"))?;
             let kept = |v: &[f64]| v.iter().zip(&l.kept).filter(|(_, k)| **k).map(|(v, _)| *v).collect::<Vec<f64>>();
             Ok(Read {

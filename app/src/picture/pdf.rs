@@ -210,10 +210,9 @@ impl Page {
         }
         let decoded =
             image::load_from_memory(bytes).map_err(|e| Error::said(format!("a raster of the picture is broken: {e}")))?;
-        let rgba = decoded.to_rgba8();
+        let rgba = spread(decoded.to_rgba8());
         let size = [rgba.width(), rgba.height()];
         let rgb = rgba.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]).collect();
-        let rgba = &spread(rgba);
         let alpha: Vec<u8> = rgba.pixels().map(|p| (f32::from(p.0[3]) * opacity.clamp(0.0, 1.0)).round() as u8).collect();
         let alpha = alpha.iter().any(|a| *a < 255).then_some(alpha);
         let (w, h) = (image.size().width(), image.size().height());
@@ -407,5 +406,16 @@ mod tests {
         let rasters: Vec<&Vec<u8>> = with.iter().filter(|o| String::from_utf8_lossy(o).contains("/Subtype /Image")).collect();
         assert!(!rasters.is_empty() && inflated(rasters[0]).len() == 12);
         assert!(String::from_utf8(inflated(&with[3])).expect("text").contains("/I0 Do"));
+        // What is not seen has the colour beside it, in the page as well.
+        let mut thin = image::RgbaImage::new(3, 1);
+        thin.put_pixel(1, 0, image::Rgba([200, 10, 30, 255]));
+        let mut png = std::io::Cursor::new(Vec::new());
+        thin.write_to(&mut png, image::ImageFormat::Png).expect("a picture");
+        let raster = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, png.into_inner());
+        let image = format!("<image x=\"5\" y=\"5\" width=\"40\" height=\"20\" xlink:href=\"data:image/png;base64,{raster}\"/>");
+        let with = objects(&of(&svg(&image)));
+        let rasters: Vec<Vec<u8>> =
+            with.iter().filter(|o| String::from_utf8_lossy(o).contains("/Subtype /Image")).map(|o| inflated(o)).collect();
+        assert_eq!(rasters.first(), Some(&[200, 10, 30].repeat(3)));
     }
 }
