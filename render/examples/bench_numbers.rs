@@ -12,6 +12,7 @@ use asterism_render::{
     field::{Field, Statistic, contours},
     grid::{self, PointGrid},
     orbit::Orbit,
+    outlines::{OutlineStyle, Outlines},
     thin,
     tiles::TiledImage,
 };
@@ -105,6 +106,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         out.push(format!("\"hover_worst_ms\": {worst:.3}"));
     }
     drop(xy);
+
+    // Boxes of 0.02 to 4 degrees on a plane in radians, as footprints on the whole sky.
+    let mut footprints = Outlines::default();
+    for row in 0..1_000_000 {
+        let (x, y, r) = (rng.next() * 5.8 - 2.9, rng.next() * 2.9 - 1.45, 1.7e-4 * 200f64.powf(rng.next()));
+        let (s, c) = (rng.next() * std::f64::consts::TAU).sin_cos();
+        footprints.push(row, [[c, s], [-s, c], [-c, -s], [s, -c], [c, s]].map(|[c, s]| [x + r * c, y + r * s]));
+    }
+    let lit: Vec<u64> = vec![0x0101_0101_0101_0101; 1_000_000 / 64];
+    let colours = vec![0xff2f_92f0; 1_000_000];
+    let style = OutlineStyle { colours: &colours, lit: Some(&lit), rest: [160, 160, 160, 200], width_px: [1.0, 1.6] };
+    for (name, part) in [("all", 1.0), ("tenth_of_the_width", 0.1), ("hundredth_of_the_width", 0.01)] {
+        let view = View { x: [-2.9 * part, 2.9 * part], y: [-1.72 * part, 1.72 * part], px: [1280, 760] };
+        time(&mut out, &format!("footprints_{name}"), 5, || footprints.draw(&view, &style));
+        time(&mut out, &format!("footprints_in_view_{name}"), 5, || footprints.rows_within(view.x, view.y, 1_000));
+    }
+    out.push(format!("\"footprints_bytes\": {}", footprints.bytes()));
+    drop(footprints);
 
     let (spectra, samples) = (10_000, 4_000);
     let grid: Vec<f64> = (0..samples).map(|i| 3800.0 + 1.3 * f64::from(i)).collect();

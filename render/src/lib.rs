@@ -6,7 +6,7 @@
 //! processor's threads draw the same picture ([`cpu`]). Picking and lassos are exact in data space on the CPU ([`grid`]).
 //!
 //! Beside the drawing stand pure functions whose results are drawn: densities, statistics and contours ([`field`]), many spectra as
-//! one picture ([`ensemble`]), images of any size ([`tiles`]), three bands as one picture ([`composite`]), maps of three dimensions
+//! one picture ([`ensemble`]), images of any size ([`tiles`]), three bands as one picture ([`composite`]), outlines of regions ([`outlines`]), maps of three dimensions
 //! ([`orbit`]), and marks thinned without losing outliers ([`thin`]).
 //!
 //! Choice not taken: drawing into the window's own pass (no control of format, depth or resolution, and a view that did not
@@ -26,6 +26,7 @@ pub mod headless;
 pub mod image;
 mod on_device;
 pub mod orbit;
+pub mod outlines;
 pub mod points;
 pub mod reference;
 pub mod renderer;
@@ -36,6 +37,7 @@ pub mod view;
 
 pub use canvas::{Canvas, read_back, try_read_back};
 pub use image::{ImageLook, ImageTexture, Stretch};
+pub use outlines::{OutlineStyle, Outlines};
 pub use points::Points;
 pub use renderer::{Renderer, Tier, is_lost};
 pub use view::{Density, Style, Tone, View};

@@ -134,7 +134,12 @@ fn the_density_of_spectra_has_the_groups_colour_and_follows_a_lasso_light() {
 }
 
 /// A FITS file of images of `width` × `height` 16-bit values.
-fn fits(to: &Path, images: &[(&str, &dyn Fn(usize, usize) -> i16)], [width, height]: [usize; 2]) {
+fn fits(to: &Path, images: &[(&str, &dyn Fn(usize, usize) -> i16)], size: [usize; 2]) {
+    fits_with(to, images, size, &[]);
+}
+
+/// The same with more cards in each header.
+fn fits_with(to: &Path, images: &[(&str, &dyn Fn(usize, usize) -> i16)], [width, height]: [usize; 2], more: &[&str]) {
     let mut out = Vec::new();
     let block = |out: &mut Vec<u8>, fill: u8| out.resize(out.len().next_multiple_of(2880), fill);
     for (i, (name, value)) in images.iter().enumerate() {
@@ -144,7 +149,8 @@ fn fits(to: &Path, images: &[(&str, &dyn Fn(usize, usize) -> i16)], [width, heig
         if i > 0 {
             cards.extend(["PCOUNT  =                    0".into(), "GCOUNT  =                    1".into()]);
         }
-        cards.extend([format!("EXTNAME = '{name:8}'"), "END".into()]);
+        cards.push(format!("EXTNAME = '{name:8}'"));
+        cards.extend(more.iter().map(|c| (*c).to_owned()).chain(["END".into()]));
         out.extend(cards.iter().flat_map(|c| format!("{c:80}").into_bytes()));
         block(&mut out, b' ');
         out.extend((0..height).flat_map(|y| (0..width).flat_map(move |x| value(x, y).to_be_bytes())));
@@ -280,4 +286,94 @@ fn a_large_image_is_drawn_in_parts_and_magnified_to_its_pixels() {
     assert!(svg.len() < 12_000_000, "a picture of 800 × 600 does not hold 18,000,000 pixels");
     let page = asterism::picture::pdf(&svg).expect("a page");
     assert!(page.starts_with(b"%PDF-1.7") && page.ends_with(b"%%EOF\n") && page.len() < 12_000_000);
+}
+
+/// Boxes of a tenth of a degree on a grid of 60 × 50 over 3° × 2.5° at the equator; the observations lie in their middles.
+fn observations(to: &Path) {
+    let mut csv = String::from("obs_id,ra,dec,s_region\n");
+    for i in 0..3_000 {
+        let (ra, dec) = (20.0 + 0.05 * f64::from(i % 60), -1.25 + 0.05 * f64::from(i / 60));
+        csv.push_str(&format!("o{i},{ra:.2},{dec:.2},BOX ICRS {ra:.2} {dec:.2} 0.1 0.1\n"));
+    }
+    std::fs::write(to, csv).expect("written");
+}
+
+/// Share of a part that has the colour of the selection.
+fn selected_share(w: &mut Window, name: &str, part: Rect) -> f64 {
+    let [r, g, b, _] = Theme::dark().selected.to_array();
+    let drawn = picture(w, name);
+    let is =
+        |p: &[u8; 3]| (0..3).all(|i| i32::from(p[i]).abs_diff(i32::from([r, g, b][i])) < 60) && p[0] > p[2].saturating_add(40);
+    pixels(&drawn, part).filter(is).count() as f64 / f64::from(part.area())
+}
+
+#[test]
+fn thousands_of_footprints_lie_on_the_sky_and_on_an_image_and_are_brushed_there() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (table, field) = (dir.path().join("observations.csv"), dir.path().join("field.fits"));
+    observations(&table);
+    // A field of 1° around a corner of four boxes.
+    let wcs = ["CTYPE1  = 'RA---TAN'", "CTYPE2  = 'DEC--TAN'", "CRVAL1  = 21.025", "CRVAL2  = 0.025", "CRPIX1  = 100.5"];
+    let wcs = [&wcs[..], &["CRPIX2  = 100.5", "CDELT1  = -0.005", "CDELT2  = 0.005"]].concat();
+    fits_with(&field, &[("FIELD", &|x, _| if x < 4 { 900 } else { (x % 3) as i16 })], [200, 200], &wcs);
+    let Some(mut w) = drawn(false, &table) else { return };
+    settle(&mut w);
+    let sky = rect_of(&w, Role::Canvas, "Sky").expect("the sky");
+    let before = selected_share(&mut w, "footprints-none", sky);
+    assert!(before < 0.002, "{before}");
+    // All 3,000 are in view; half of them are selected by their column, and lie in their colour in the eastern half, which is left.
+    press(&mut w, "Table");
+    let east = asterism_data::RowSet::from_fn(3_000, |r| r % 60 >= 30);
+    let why = asterism_session::Provenance::Rows { note: "east".into(), rows: east.clone() };
+    w.state_mut().session.apply(asterism_session::Command::Select { rows: east, why, mode: None }).expect("selected");
+    settle(&mut w);
+    let [left, right] = [[0.1, 0.45], [0.55, 0.9]]
+        .map(|x| Rect::from_min_max(sky.lerp_inside(egui::vec2(x[0], 0.3)), sky.lerp_inside(egui::vec2(x[1], 0.7))));
+    let (there, elsewhere) = (selected_share(&mut w, "footprints-sky", left), selected_share(&mut w, "footprints-sky", right));
+    assert!(there > 0.15 && elsewhere < 0.01, "{there} of the eastern half, {elsewhere} of the western");
+
+    // On an image of the field they lie where its WCS has them, and a click inside one selects its row.
+    let command =
+        asterism_session::Command::OpenProduct { address: field.display().to_string(), name: "field".into(), by_job: false };
+    w.state_mut().session.apply(command).expect("opened");
+    until(&mut w, "the image", |w| !front(w).images.is_empty() && !w.state().session.busy());
+    key(&mut w, Modifiers::NONE, egui::Key::Escape);
+    settle(&mut w);
+    let image = rect_of(&w, Role::Image, "Image ").expect("the image");
+    let plane = |w: &Window| front(w).images[0].clone();
+    let asterism_session::Layer::Fits(pixels_of) = &plane(&w).pixels else { panic!("a FITS image") };
+    let wcs = pixels_of.wcs.clone().expect("a WCS");
+    // The image fills its pane, its middle in the middle.
+    let scale = f64::from((image.width() / 200.0).max(image.height() / 200.0));
+    let place = |ra: f64, dec: f64| {
+        let (x, y) = wcs.pixel_from_sky(ra, dec).expect("on the image");
+        image.center() + egui::vec2(((x - 99.5) * scale) as f32, (-(y - 99.5) * scale) as f32)
+    };
+    // Nearer to its middle than any other box's corner, beside its mark.
+    let row = 25 * 60 + 21;
+    let at = place(20.0 + 0.05 * 21.0 + 0.004, 0.004);
+    for event in [true, false] {
+        w.event(egui::Event::PointerMoved(at + egui::vec2(12.0, 0.0)));
+        w.step();
+        w.event(egui::Event::PointerButton {
+            pos: at + egui::vec2(12.0, 0.0),
+            button: egui::PointerButton::Primary,
+            pressed: event,
+            modifiers: Modifiers::NONE,
+        });
+        w.step();
+    }
+    settle(&mut w);
+    let got: Vec<usize> = selected(&w).iter().collect();
+    assert_eq!(got.len(), 1, "{got:?}");
+    let (x, y) = (got[0] % 60, got[0] / 60);
+    assert!(x.abs_diff(row % 60) <= 1 && y.abs_diff(row / 60) <= 1, "row {} for {row}", got[0]);
+    w.event(egui::Event::PointerMoved(egui::pos2(30.0, 900.0)));
+    settle(&mut w);
+    let around = Rect::from_center_size(
+        place(20.0 + 0.05 * x as f64, -1.25 + 0.05 * y as f64),
+        egui::Vec2::splat(0.11 / 0.005 * scale as f32),
+    );
+    let (lit, all) = (selected_share(&mut w, "footprints-image", around), selected_share(&mut w, "footprints-image", image));
+    assert!(lit > 0.05 && all < lit / 20.0, "{lit} around the row, {all} of the image");
 }

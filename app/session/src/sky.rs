@@ -176,11 +176,12 @@ impl Flat {
                 let far = PI * 2.0 * ((FRAC_PI_2 - dec.abs()) / 2.0).sin().powi(2);
                 let mut from_pole = (0.75 * far).cbrt();
                 for _ in 0..12 {
-                    let slope = 4.0 * from_pole.sin().powi(2);
+                    let (s, c) = from_pole.sin_cos();
+                    let slope = 4.0 * s * s;
                     if slope < 1e-300 {
                         break;
                     }
-                    let step = (2.0 * from_pole - (2.0 * from_pole).sin() - far) / slope;
+                    let step = (2.0 * (from_pole - s * c) - far) / slope;
                     from_pole -= step;
                     if step.abs() < 1e-14 {
                         break;

@@ -10,6 +10,7 @@ pub mod columns;
 pub mod components;
 pub mod ensemble;
 pub mod explain;
+mod footprints;
 pub mod gallery;
 pub mod histogram;
 pub mod image;

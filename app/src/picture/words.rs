@@ -24,7 +24,7 @@ pub const HELP: &str = "Views: KIND[:OF][?NAME=VALUE[&NAME=VALUE…]]
   spectra                      show=stack|bands|density by-subset=yes lines=no z=REDSHIFT rest=yes row=N
   light-curves                 show=stack|bands|density period=DAYS period-of=COLUMN row=N
   image                        which=N stretch=asinh|linear|log|… cuts=minmax|zscale|LOW,HIGH (percentiles) colours=grey
-                               inverted=yes rows=no others=yes bands=R,G,B stretch-range=V q=V
+                               inverted=yes rows=no others=yes footprints=no bands=R,G,B stretch-range=V q=V
   histogram:COLUMN, histograms bins=N log=yes
   gallery, table, components, explain, maps, subsets
 Rows and images count from 1. What is named without options is drawn plainly.";
@@ -281,6 +281,7 @@ fn an_image(dataset: &Dataset, o: &mut Options<'_>) -> Result<image::ImagePane> 
     p.inverted = o.flag("inverted", false)?;
     p.rows = o.flag("rows", true)?;
     p.others = o.flag("others", false)?;
+    p.footprints = o.flag("footprints", true)?;
     if let Some(bands) = o.numbers::<3>("bands")? {
         p.bands.on = true;
         for (to, n) in p.bands.layers.iter_mut().zip(bands) {

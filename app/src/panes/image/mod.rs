@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use self::bands::Bands;
 use self::source::Source;
 use super::brush::{Brush, On, row_lines, tip};
+use super::footprints::{self, Footprints, Ground, OnImage};
 use super::rows::{self, DataKey, next_key};
 use crate::cx::Cx;
 use crate::gpu::{self, Pixels, Scatter, Stored};
@@ -49,6 +50,8 @@ pub struct ImagePane {
     pub rows: bool,
     /// Rows that are not lit are drawn as well.
     pub others: bool,
+    /// Regions of the rows are drawn on it, where a column has them.
+    pub footprints: bool,
     /// Radius of a mark, points.
     pub radius_pt: f32,
     /// Three of the images as one colour picture.
@@ -75,6 +78,7 @@ impl Default for ImagePane {
             inverted: false,
             rows: true,
             others: false,
+            footprints: true,
             radius_pt: 2.2,
             bands: Bands::default(),
             blink: false,
@@ -93,6 +97,7 @@ struct State {
     front: Option<(f64, f64)>,
     places: Kept<(DataKey, usize, usize), Result<Stored, String>>,
     brush: Brush,
+    footprints: Footprints<OnImage>,
     shown: Option<(u32, usize)>,
     source: Source,
     /// When the next image takes its turn, in egui's seconds.
@@ -225,6 +230,10 @@ impl ImagePane {
             ui.set_min_width(180.0);
             ui.checkbox(&mut self.rows, "Rows on the image");
             ui.add_enabled(self.rows, egui::Checkbox::new(&mut self.others, "Rows that are not selected"));
+            if asterism_session::footprint::column(&dataset.table).is_some() {
+                ui.checkbox(&mut self.footprints, "Footprints of the rows")
+                    .on_hover_text("Regions of a column s_region; a click inside selects the row");
+            }
             ui.add(egui::Slider::new(&mut self.radius_pt, 0.5..=12.0).suffix(" pt"))
                 .accessible_name("Radius of a mark in points");
             if dataset.images.len() > 1 {
@@ -310,6 +319,15 @@ impl ImagePane {
             Some(Ok(of)) => self.paint_image(ui, cx, &layer, None, frame, Some(of)),
             None => self.paint_image(ui, cx, &painted, Some(&layer), frame, None),
         };
+        let hide_rest = doc.hide_rest || (!self.others && look.any);
+        let plane = OnImage(layer.clone());
+        let regions = if self.footprints && wcs_of(&layer).is_some() {
+            let faint = crate::theme::Theme::dark().second.gamma_multiply(0.8);
+            let ground = Ground { dataset: &dataset, look: &look, frame: &frame, plane: &plane, hide_rest, faint };
+            self.state.footprints.paint(ui, cx, &ground)
+        } else {
+            None
+        };
         let mut brushed = super::brush::Brushed::default();
         if let Some(Ok(at)) = at.as_deref() {
             if self.rows {
@@ -323,7 +341,7 @@ impl ImagePane {
                     view: frame.view,
                     radius_pt: self.radius_pt,
                     opacity: 0.4,
-                    hide_rest: doc.hide_rest || (!self.others && look.any),
+                    hide_rest,
                     context: look.context(cx.theme).gamma_multiply(0.55),
                     hover: cx.shared.hover,
                     equalised: false,
@@ -333,6 +351,13 @@ impl ImagePane {
             let plot = Plot::Image(base);
             let on = On { dataset: &dataset, at, plot: Some(&plot), transform: &frame, x_column: None };
             brushed = self.state.brush.update(ui, cx, &on, &response);
+        }
+        if let (Some(regions), None, Some(at)) = (&regions, brushed.hover, response.hover_pos().filter(|_| !brushed.takes_drag)) {
+            let [x, y] = frame.data_from_pt(at);
+            if let Some((ra, dec)) = wcs_of(&layer).and_then(|w| w.sky_from_pixel(x, y)) {
+                let at = (ra.to_radians(), dec.to_radians());
+                footprints::touch(ui, cx, (&dataset, &look, hide_rest), regions, &response, at);
+            }
         }
         self.mouse(ui, &response, &frame, home, up, brushed.takes_drag);
         badges::paint(ui, cx, &layer, &painted, &frame, &response);

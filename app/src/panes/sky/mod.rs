@@ -15,13 +15,13 @@ mod survey;
 
 use std::f64::consts::PI;
 
-use asterism_data::RowSet;
 use asterism_session::sky::{Flat, Projection, SkyFrame, angles, vector};
-use asterism_session::{Command, Dataset, Document, Plot, Provenance, SelectMode};
+use asterism_session::{Dataset, Document, Plot, Provenance};
 use egui::{Pos2, RichText, Sense, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::brush::{Brush, On, row_lines, tip};
+use super::footprints::{self, Footprints, Ground};
 use super::rows::{self, DataKey, next_key};
 use crate::cx::{Cx, Tool};
 use crate::gpu::{self, Scatter, Stored};
@@ -98,6 +98,7 @@ struct State {
     places: Work<PlacesKey, Result<Placed, String>>,
     survey: survey::State,
     overlay: overlay::State,
+    footprints: Footprints<Flat>,
     /// Text of the menu, not yet entered: survey, coverage.
     typed: [Option<String>; 2],
     brush: Brush,
@@ -429,24 +430,21 @@ impl SkyPane {
         // Surveys are dark in either theme: what lies on one is light.
         let on_survey = credit.is_some().then(|| crate::theme::Theme::dark().second);
         let faint = on_survey.unwrap_or(cx.theme.third.gamma_multiply(0.8));
-        let regions = if self.footprints { self.state.overlay.regions(ui, &dataset) } else { None };
-        if let Some(regions) = &regions
-            && overlay::paint_regions(&pen, cx, doc, regions, &look, faint)
-        {
-            note = format!("{note}{}some footprints only", if note.is_empty() { "" } else { " · " });
-        }
+        let hide_rest = doc.hide_rest;
+        let ground = Ground { dataset: &dataset, look: &look, frame: &frame, plane: &placed.map, hide_rest, faint };
+        let regions = if self.footprints { self.state.footprints.paint(ui, cx, &ground) } else { None };
         let scatter = Scatter {
             slot: *self.slot,
             places: None,
             at: placed.plane.clone(),
             context: on_survey.unwrap_or_else(|| look.context(cx.theme)),
-            look,
+            look: look.clone(),
             colours: None,
             sizes: None,
             view: frame.view,
             radius_pt: self.radius_pt,
             opacity: 0.0,
-            hide_rest: doc.hide_rest,
+            hide_rest,
             hover: cx.shared.hover,
             equalised: false,
         };
@@ -482,17 +480,8 @@ impl SkyPane {
         // Beside every mark a footprint is meant.
         if let (Some(regions), None, Some(at)) = (&regions, hovered, response.hover_pos().filter(|_| !taken))
             && let Some((ra, dec)) = placed.map.sky(frame.data_from_pt(at))
-            && let Some(row) = overlay::region_at(regions, ra, dec)
         {
-            cx.shared.hover_next = Some(row);
-            tip(ui, cx.theme, at, &row_lines(&dataset, row as usize, &[]));
-            if response.clicked() {
-                let modifiers = ui.input(|i| i.modifiers);
-                let mode = if modifiers.shift || modifiers.command { SelectMode::Xor } else { SelectMode::Replace };
-                let rows = RowSet::from_rows(dataset.table.rows(), [row as usize]);
-                let why = Provenance::Rows { note: "footprint".into(), rows: rows.clone() };
-                cx.commands.push(Command::Select { rows, why, mode: Some(mode) });
-            }
+            footprints::touch(ui, cx, (&dataset, &look, hide_rest), regions, &response, (ra, dec));
         }
         let is_globe = placed.map.kind == Projection::Globe;
         let mut moved = false;
