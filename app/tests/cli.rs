@@ -326,3 +326,125 @@ fn a_table_larger_than_the_limit_is_converted_by_chunks() {
     assert_eq!(bad.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&bad.stderr).contains("nothing"));
 }
+
+/// A table with magnitudes of a filter called B, a colour excess, luminosities in erg/s and a number that stands for none.
+fn photometry(to: &Path, unit: &str) -> String {
+    let mut ecsv = String::from("# %ECSV 1.0\n# ---\n# datatype:\n");
+    for (name, unit) in [("B", "mag"), ("V", "mag"), ("E_BV", "mag"), ("luminosity", "erg/s"), ("size", unit), ("mjd", "d")] {
+        ecsv.push_str(&format!("# - {{name: {name}, unit: {unit}, datatype: float64}}\n"));
+    }
+    ecsv.push_str("# schema: astropy-2.0\nB V E_BV luminosity size mjd\n");
+    for i in 0..300u32 {
+        let noise = |k: u32| f64::from((i * 7919 + k * 104_729) % 1000) / 1000.0 - 0.5;
+        let bright = if i % 2 == 0 { 1.0 } else { 9.0 };
+        let v = if i % 50 == 7 { 99.99 } else { 15.0 + bright + noise(1) };
+        let (b, excess, l) = (15.5 + bright + noise(2), 0.3 + 0.1 * noise(3), 1e33 * (bright + noise(4)));
+        ecsv.push_str(&format!("{b} {v} {excess} {l:e} {} {}\n", bright + noise(5), 59_000.5 + f64::from(i * 37 % 300)));
+    }
+    std::fs::write(to, ecsv).expect("written");
+    to.display().to_string()
+}
+
+#[test]
+fn reduce_takes_what_was_measured_and_says_what_it_took() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let run = |words: &[&str]| asterism(folder.path(), words);
+    let table = photometry(&folder.path().join("stars.ecsv"), "pc");
+    let (map, model) = (at("map.parquet"), at("map.model"));
+    let v = json(&run(&["reduce", &table, "-o", &map, "--method", "pca", "--save", &model, "--json"]));
+    assert_eq!(v["columns"], serde_json::json!(["B", "V", "E_BV", "luminosity", "size"]), "not the times");
+    let warned = v["warnings"].to_string();
+    assert!(warned.contains("column V: 99.99"), "{warned}");
+    // Luminosities by themselves, as they are: nothing overflows, and the two groups are told apart.
+    let words =
+        ["reduce", &table, "-o", &map, "--columns", "luminosity", "--scale", "none", "--method", "tsne", "--quality", "--json"];
+    let v = json(&run(&words));
+    assert!(v["quality"]["trustworthiness_15"].as_f64().expect("a figure") > 0.95, "{v}");
+    let v = json(&run(&[
+        "cluster",
+        &table,
+        "-o",
+        &map,
+        "--columns",
+        "luminosity",
+        "--scale",
+        "none",
+        "--method",
+        "kmeans",
+        "--k",
+        "2",
+        "--json",
+    ]));
+    assert!((v["clusters"].as_i64(), v["quality"]["inertia"].as_f64().is_some_and(f64::is_finite)) == (Some(2), true), "{v}");
+    // As the window prepares them.
+    let v = json(&run(&["reduce", &table, "-o", &map, "--method", "pca", "--prepare", "--columns", "V,luminosity", "--json"]));
+    assert_eq!(v["columns"][0], "V");
+    // Rows in another unit, and bare matrices, are not put on a map of a table.
+    let kpc = photometry(&folder.path().join("kpc.ecsv"), "kpc");
+    let refused = run(&["reduce", &kpc, "-o", &map, "--place", &model]);
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && why.contains("size is in kpc here, and the map was made of pc"), "{why}");
+    let matrix = at("rows.npy");
+    assert!(run(&["reduce", &table, "-o", &matrix, "--columns", "B,V,E_BV", "--dims", "3", "--method", "pca"]).status.success());
+    let refused = run(&["reduce", &matrix, "-o", &map, "--place", &model]);
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && why.contains("made of a table (B, V, E_BV, luminosity, size)"), "{why}");
+    // Options that would do nothing are refused.
+    for words in [
+        ["reduce", &matrix, "-o", &map, "--columns", "a"],
+        ["reduce", &matrix, "-o", &map, "--weights", "a"],
+        ["reduce", &table, "-o", &map, "--exaggeration", "nan"],
+        ["cluster", &table, "-o", &map, "--min-cluster-size", "0"],
+    ] {
+        assert_eq!(run(&words).status.code(), Some(2), "{words:?}");
+    }
+    assert_eq!(run(&["reduce", &table, "-o", &map, "--place", &model, "--quality"]).status.code(), Some(2));
+}
+
+#[test]
+fn new_rows_are_put_into_the_groups_of_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let run = |words: &[&str]| asterism(folder.path(), words);
+    let table = photometry(&folder.path().join("old.ecsv"), "pc");
+    let few = at("few.parquet");
+    assert!(run(&["convert", &table, &few, "--where", "B > 20"]).status.success());
+    for method in ["kmeans", "gmm", "hdbscan"] {
+        let (all, new) = (at("all.csv"), at("new.csv"));
+        let size = ["--columns", "B,luminosity", "--method", method, "--min-cluster-size", "20"];
+        let k: &[&str] = if method == "hdbscan" { &[] } else { &["--k", "2"] };
+        let whole = json(&run(&[&["cluster", &table, "-o", &all, "--json"], &size[..], k].concat()));
+        assert!(whole["clusters"].as_i64().is_some_and(|n| if k.is_empty() { n >= 2 } else { n == 2 }), "{method}: {whole}");
+        json(&run(&[&["cluster", &few, "-o", &new, "--from", &table, "--json"], &size[..], k].concat()));
+        let labels = |path: &str| -> Vec<(String, String)> {
+            let text = std::fs::read_to_string(path).expect("written");
+            let mut lines = text.lines().filter(|l| !l.starts_with('#'));
+            let head: Vec<&str> = lines.next().expect("a head").split(',').collect();
+            let at = |name: &str| head.iter().position(|h| *h == name).expect("the column");
+            let (b, cluster) = (at("B"), at("cluster"));
+            lines
+                .map(|l| l.split(',').map(str::to_owned).collect::<Vec<_>>())
+                .map(|c| (c[b].clone(), c[cluster].clone()))
+                .collect()
+        };
+        let (known, found) = (labels(&all), labels(&new));
+        let same = found.iter().filter(|row| known.contains(row)).count();
+        // A row of no group may lie within reach of one when it comes anew.
+        let least = if k.is_empty() { found.len() * 9 / 10 } else { found.len() };
+        assert!(found.len() > 100 && same >= least, "{method}: {same} of {} rows keep their group", found.len());
+    }
+    for method in ["lof", "forest"] {
+        let v = json(&run(&["cluster", &few, "-o", &at("s.csv"), "--from", &table, "--method", method, "--json"]));
+        assert!(v["rows"].as_u64().is_some_and(|n| n > 100), "{v}");
+    }
+    let seeds: Vec<Vec<u8>> = ["0", "0", "1"]
+        .iter()
+        .map(|seed| {
+            let to = at("f.csv");
+            assert!(run(&["cluster", &table, "-o", &to, "--method", "forest", "--seed", seed]).status.success());
+            std::fs::read(&to).expect("written")
+        })
+        .collect();
+    assert!(seeds[0] == seeds[1] && seeds[0] != seeds[2], "the seed makes the forest");
+}

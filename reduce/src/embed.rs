@@ -3,6 +3,7 @@
 use crate::autoencoder::{Plan, train};
 use crate::feed::{self, Fed};
 use crate::kernel;
+use crate::level::{self, Levelled};
 use crate::memory::fits;
 use crate::model::{Kind, Linear, Model, Reference, typical};
 use crate::monitor::Monitor;
@@ -227,6 +228,18 @@ pub fn embed_on(
     }
     if params.dims == 0 {
         return Err(Error::Shape("a map needs at least one dimension".into()));
+    }
+    let power = level::power_of(x, weights);
+    if power != 0 {
+        let monitor = Levelled { monitor, power };
+        let x = level::divided(x, power);
+        let mut made = embed_on(gpu, x.view(), weights, from, params, graph, &monitor)?;
+        made.model.power = power;
+        level::multiply(made.row_error.as_deref_mut().unwrap_or_default(), power);
+        if params.method == Method::Pca {
+            made.coords.mapv_inplace(|v| (f64::from(v) * level::unit(power)) as f32);
+        }
+        return Ok(made);
     }
     fits(n, d, params, 0)?;
     match params.method {

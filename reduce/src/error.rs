@@ -16,7 +16,7 @@ pub enum Error {
     },
     /// The computation would not fit in memory.
     #[error(
-        "this would need about {} GB of memory, more than is free for it: take fewer rows or a smaller perplexity",
+        "this would need about {} GB of memory, more than is free for it: take fewer rows, fewer neighbours (of t-SNE a smaller perplexity) or smaller layers",
         needs_bytes.div_ceil(1_000_000_000)
     )]
     TooLarge {

@@ -13,6 +13,7 @@
 
 use crate::kdtree::Tree;
 use crate::kernel::{self, CHUNK, distance2};
+use crate::level;
 use crate::monitor::{Monitor, step};
 use crate::neighbours::{Graph, Search, among};
 use crate::{Error, Progress};
@@ -63,6 +64,8 @@ pub enum Selection {
 pub struct Density {
     rows: Vec<f32>,
     columns: usize,
+    /// What rows are divided by, a power of two.
+    power: i32,
     min_samples: usize,
     /// Squared core distance of each row.
     core2: Vec<f32>,
@@ -88,12 +91,12 @@ impl Density {
     /// # Errors
     /// No cells, cells that are not finite, more memory than there is, or stopped.
     pub fn new(x: ArrayView2<f32>, min_samples: usize, graph: Option<&Graph>, monitor: &dyn Monitor) -> Result<Self, Error> {
-        let rows = kernel::checked(x)?;
+        let (rows, power) = kernel::levelled(x)?;
         let (n, d) = x.dim();
         step(monitor, "clusters", 0, 20)?;
         let min_samples = min_samples.clamp(1, n);
         if n < 3 {
-            return Ok(Self { rows, columns: d, min_samples, core2: vec![0.0; n], merges: Vec::new() });
+            return Ok(Self { rows, columns: d, power, min_samples, core2: vec![0.0; n], merges: Vec::new() });
         }
         let k = (min_samples - 1).max(16).min(n - 1);
         let own;
@@ -108,7 +111,7 @@ impl Density {
         let edges = spanning_tree(&rows, n, d, graph, &core2, monitor)?;
         let merges = mst_to_single_linkage(&edges, n);
         monitor.progress(Progress { stage: "clusters", done: 20, of: 20 });
-        Ok(Self { rows, columns: d, min_samples, core2, merges })
+        Ok(Self { rows, columns: d, power, min_samples, core2, merges })
     }
 
     /// Number of rows.
@@ -118,12 +121,12 @@ impl Density {
 
     /// Distance of each row to its `min_samples`-th neighbour: the inverse of its density, in the units of the input.
     pub fn core_distances(&self) -> Vec<f32> {
-        self.core2.iter().map(|v| v.sqrt()).collect()
+        self.core2.iter().map(|v| (f64::from(v.sqrt()) * level::unit(self.power)) as f32).collect()
     }
 
     /// Length of the spanning tree, in the units of the input.
     pub fn length(&self) -> f64 {
-        self.merges.iter().map(|m| m.distance).sum()
+        self.merges.iter().map(|m| m.distance).sum::<f64>() * level::unit(self.power)
     }
 
     /// Groups of at least `min_cluster_size` rows (moved into 2..N). Quick: nothing is searched again.
@@ -164,7 +167,8 @@ impl Density {
     /// # Errors
     /// No cells, cells that are not finite, another number of columns, a cut of another tree, or stopped.
     pub fn predict(&self, cut: &Cut, x: ArrayView2<f32>, monitor: &dyn Monitor) -> Result<Clusters, Error> {
-        let data = kernel::checked(x)?;
+        let mut data = kernel::checked(x)?;
+        level::divide(&mut data, self.power);
         let (m, d) = x.dim();
         let n = self.rows();
         if d != self.columns || cut.clusters.labels.len() != n {

@@ -187,6 +187,13 @@ pub(crate) fn checked(x: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
     borrowed(x).map(Cow::into_owned)
 }
 
+/// [`checked`], brought within reach of squares ([`crate::level`]), and the power of two that they were divided by.
+pub(crate) fn levelled(x: ArrayView2<f32>) -> Result<(Vec<f32>, i32), Error> {
+    let mut data = checked(x)?;
+    let power = crate::level::within(&mut data);
+    Ok((data, power))
+}
+
 /// The numbers of `x` row by row, not copied where they already stand so, checked to be finite and not empty.
 pub(crate) fn borrowed(x: ArrayView2<'_, f32>) -> Result<Cow<'_, [f32]>, Error> {
     let (n, d) = x.dim();

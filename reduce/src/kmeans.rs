@@ -11,6 +11,7 @@
 
 use crate::Error;
 use crate::kernel::{self, CHUNK, Mat, Rng, distance2, mul};
+use crate::level;
 use crate::monitor::{Monitor, step};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -37,7 +38,7 @@ struct Assigned {
 /// # Errors
 /// No cells, cells that are not finite, k = 0, or stopped.
 pub fn kmeans(x: ArrayView2<f32>, k: usize, seed: u64, monitor: &dyn Monitor) -> Result<KMeans, Error> {
-    let data = kernel::checked(x)?;
+    let (data, power) = kernel::levelled(x)?;
     let (n, d) = x.dim();
     if k == 0 {
         return Err(Error::Shape("ask for at least one group".into()));
@@ -71,11 +72,13 @@ pub fn kmeans(x: ArrayView2<f32>, k: usize, seed: u64, monitor: &dyn Monitor) ->
     order.sort_by_key(|c| (std::cmp::Reverse(found.counts[*c]), *c));
     let mut rank = vec![0i32; k];
     order.iter().enumerate().for_each(|(r, c)| rank[*c] = r as i32);
-    let sorted = order.iter().flat_map(|c| centres[c * d..(c + 1) * d].iter().zip(&mean).map(|(v, m)| v + m)).collect();
+    let mut sorted: Vec<f32> =
+        order.iter().flat_map(|c| centres[c * d..(c + 1) * d].iter().zip(&mean).map(|(v, m)| v + m)).collect();
+    level::multiply(&mut sorted, power);
     Ok(KMeans {
         labels: found.labels.iter().map(|c| rank[*c as usize]).collect(),
         centres: Array2::from_shape_vec((k, d), sorted).map_err(|e| Error::Shape(e.to_string()))?,
-        inertia: found.inertia,
+        inertia: found.inertia * level::unit(power).powi(2),
     })
 }
 

@@ -21,6 +21,7 @@ mod kdtree;
 mod kernel;
 mod kmeans;
 mod lanes;
+mod level;
 mod memory;
 mod mixture;
 mod model;

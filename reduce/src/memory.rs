@@ -19,7 +19,14 @@ pub fn memory(rows: usize, columns: usize, params: &Params) -> u64 {
     let search = n * (12 * k + 12 * width);
     match params.method {
         Method::Pca => square + 12 * n * dims,
-        Method::Autoencoder => base + 16 * n * d,
+        Method::Autoencoder => {
+            // Weights, their two moments, gradient and packed copies, and the best so far; a batch's layers.
+            let latent = params.dims;
+            let way: Vec<u64> =
+                std::iter::once(columns).chain(params.layers.iter().copied()).chain([latent]).map(|v| v as u64).collect();
+            let weights: u64 = 2 * way.windows(2).map(|s| s[0].saturating_mul(s[1])).fold(0, u64::saturating_add);
+            (base + 16 * n * d).saturating_add(weights.saturating_mul(28))
+        }
         // Lists, conditional and transposed probabilities, the joint ones; places, moves and gains.
         Method::Tsne => square + 4 * n * width + search.max(n * (33 * k + 28 * dims + 64)),
         Method::Umap => square + 4 * n * width + search.max(n * (46 * k + 24 * dims)),

@@ -132,6 +132,8 @@ pub fn mixture(x: ArrayView2<f32>, k: usize, shape: Covariance, seed: u64, monit
     // Constant columns take a little of the others' width, all-constant data a width of their own.
     let least = if mean > 0.0 { 1e-9 * mean } else { 1e-12 };
     let floor: Vec<f64> = variance.iter().map(|v| (1e-6 * v).max(least)).collect();
+    // The logarithm of a density counts the unit of the columns as well: what is settled must not depend on that.
+    let in_unit = if mean > 0.0 { 0.5 * d as f64 * mean.ln() } else { 0.0 };
     let mut best: Option<Mixture> = None;
     let starts = if k == 1 { 1 } else { STARTS };
     for start in 0..starts {
@@ -162,7 +164,7 @@ pub fn mixture(x: ArrayView2<f32>, k: usize, shape: Covariance, seed: u64, monit
             let sums = m.pass(&rows, monitor)?;
             let now = sums.log / n as f64;
             m.rounds = round;
-            m.settled = now - m.log_likelihood < 1e-7 * now.abs().max(1.0);
+            m.settled = now - m.log_likelihood < 1e-7 * (now + in_unit).abs().max(1.0);
             m.log_likelihood = now;
             if m.settled {
                 break;

@@ -3,10 +3,10 @@
 //! Files hold a line of JSON and then plain little-endian `f32` arrays: small, and no format of another crate to keep.
 
 use crate::autoencoder::{Layer, Net};
-use crate::kernel;
 use crate::pca::{project, unproject};
 use crate::umap::Curve;
 use crate::{Error, Method};
+use crate::{kernel, level};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -20,6 +20,9 @@ pub struct Model {
     /// Version of this structure.
     pub version: u32,
     pub(crate) kind: Kind,
+    /// Rows are divided by 2^power before anything else (`level.rs`).
+    #[serde(default)]
+    pub(crate) power: i32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +88,12 @@ fn matrix(data: Vec<f32>, rows: usize, cols: usize) -> Result<Array2<f32>, Error
 
 impl Model {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { version: VERSION, kind }
+        Self { version: VERSION, kind, power: 0 }
+    }
+
+    /// The map's coordinates are multiplied by two to this power: those of components have the rows' own units.
+    pub(crate) fn map_power(&self) -> i32 {
+        if matches!(self.kind, Kind::Pca(_)) { self.power } else { 0 }
     }
 
     /// The method that made the map.
@@ -137,12 +145,14 @@ impl Model {
         if k != self.dims() {
             return None;
         }
-        let z: Vec<f32> = latent.iter().copied().collect();
-        let data = match &self.kind {
+        let mut z: Vec<f32> = latent.iter().copied().collect();
+        level::multiply(&mut z, -self.map_power());
+        let mut data = match &self.kind {
             Kind::Pca(l) => unproject(&z, n, l.mean.len(), &l.mean, &l.components, k),
             Kind::Autoencoder { net, .. } => net.decode(&z),
             Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => return None,
         };
+        level::multiply(&mut data, self.power);
         Array2::from_shape_vec((n, self.columns()), data).ok()
     }
 
@@ -153,11 +163,15 @@ impl Model {
         if row.len() != self.columns() || row.iter().any(|v| !v.is_finite()) {
             return None;
         }
-        match &self.kind {
-            Kind::Pca(l) => Some(project(row, 1, row.len(), &l.mean, &l.components, l.k())),
-            Kind::Autoencoder { net, .. } => Some(net.encode_one(row)),
-            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => None,
-        }
+        let mut row = row.to_vec();
+        level::divide(&mut row, self.power);
+        let mut place = match &self.kind {
+            Kind::Pca(l) => project(&row, 1, row.len(), &l.mean, &l.components, l.k()),
+            Kind::Autoencoder { net, .. } => net.encode_one(&row),
+            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => return None,
+        };
+        level::multiply(&mut place, self.map_power());
+        Some(place)
     }
 
     /// A single row (columns numbers, fitted units) from a place on the map (dims numbers), in well under a millisecond:
@@ -166,11 +180,15 @@ impl Model {
         if place.len() != self.dims() || place.iter().any(|v| !v.is_finite()) {
             return None;
         }
-        match &self.kind {
-            Kind::Pca(l) => Some(unproject(place, 1, l.mean.len(), &l.mean, &l.components, l.k())),
-            Kind::Autoencoder { net, .. } => Some(net.decode_one(place)),
-            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => None,
-        }
+        let mut place = place.to_vec();
+        level::multiply(&mut place, -self.map_power());
+        let mut row = match &self.kind {
+            Kind::Pca(l) => unproject(&place, 1, l.mean.len(), &l.mean, &l.components, l.k()),
+            Kind::Autoencoder { net, .. } => net.decode_one(&place),
+            Kind::Tsne(_) | Kind::Umap { .. } | Kind::Pacmap { .. } => return None,
+        };
+        level::multiply(&mut row, self.power);
+        Some(row)
     }
 
     /// Writes the model.
@@ -238,6 +256,7 @@ impl Model {
             sizes: Vec::new(),
             numbers: Vec::new(),
             arrays: 0,
+            power: self.power,
         };
         let arrays: Vec<&[f32]> = match &self.kind {
             Kind::Pca(l) => {
@@ -284,6 +303,8 @@ struct Head {
     sizes: Vec<usize>,
     numbers: Vec<f32>,
     arrays: usize,
+    #[serde(default)]
+    power: i32,
 }
 
 impl Head {
@@ -358,6 +379,6 @@ impl Head {
                 Kind::Autoencoder { net, typical: number(0)? }
             }
         };
-        Ok(Model { version: self.version, kind })
+        Ok(Model { version: self.version, kind, power: self.power.clamp(-200, 200) })
     }
 }

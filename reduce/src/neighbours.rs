@@ -52,12 +52,13 @@ const CELLS: usize = 10_000;
 const MUCH: f64 = 1.0e12;
 
 /// The `k` nearest other rows of every row of `x` (N × d); fewer when there are fewer rows. Exact up to some
-/// hundred thousand rows, and in up to five columns always; [`Graph::new`] tells which it was.
+/// hundred thousand rows, and in up to five columns always; [`Graph::new`] tells which it was. Distances of numbers beyond 2^±40 are
+/// those of the rows divided by the power of two of their largest number.
 ///
 /// # Errors
 /// No cells, cells that are not finite, more memory than there is, or stopped.
 pub fn neighbours(x: ArrayView2<f32>, k: usize, monitor: &dyn Monitor) -> Result<Neighbours, Error> {
-    let data = kernel::checked(x)?;
+    let data = kernel::levelled(x)?.0;
     Ok(within(&data, x.nrows(), x.ncols(), k, Search::Auto, monitor)?.0)
 }
 
@@ -95,7 +96,7 @@ impl Graph {
     /// # Errors
     /// No cells, cells that are not finite, more memory than there is, or stopped.
     pub fn new(x: ArrayView2<f32>, k: usize, how: Search, monitor: &dyn Monitor) -> Result<Self, Error> {
-        let data = kernel::checked(x)?;
+        let data = kernel::levelled(x)?.0;
         Self::of(&data, x.nrows(), x.ncols(), k, how, monitor)
     }
 
@@ -133,7 +134,8 @@ impl Graph {
 
     /// Whether the graph is of exactly these rows (N × d) and has at least `k` neighbours, or as many as there can be.
     pub fn fits(&self, x: ArrayView2<f32>, k: usize) -> bool {
-        let data: Vec<f32> = x.iter().copied().collect();
+        let mut data: Vec<f32> = x.iter().copied().collect();
+        crate::level::within(&mut data);
         x.ncols() > 0 && self.serves(&data, x.nrows(), x.ncols(), k)
     }
 

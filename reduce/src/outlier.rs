@@ -12,6 +12,7 @@
 
 use crate::index::{Index, Scratch};
 use crate::kernel::{self, CHUNK, Rng, distance2};
+use crate::level;
 use crate::monitor::{Monitor, step};
 use crate::neighbours::{Graph, among};
 use crate::{Error, Quiet};
@@ -81,7 +82,8 @@ impl Lof {
     /// # Errors
     /// No cells, cells that are not finite, shapes that do not fit, or stopped.
     pub fn of_new(&self, fitted: ArrayView2<f32>, new: ArrayView2<f32>, monitor: &dyn Monitor) -> Result<Vec<f32>, Error> {
-        let (base, q) = (kernel::checked(fitted)?, kernel::checked(new)?);
+        let ((base, power), mut q) = (kernel::levelled(fitted)?, kernel::checked(new)?);
+        level::divide(&mut q, power);
         let (n, d) = fitted.dim();
         if n != self.factors.len() || new.ncols() != d {
             return Err(Error::Shape(format!(
@@ -196,6 +198,9 @@ impl Forest {
     }
 }
 
+/// Columns drawn before all are looked at.
+const DRAWS: usize = 4;
+
 fn grow(x: &[f32], d: usize, rows: Vec<usize>, deepest: usize, rng: &mut Rng) -> Vec<Cut> {
     let leaf = |depth: usize, n: usize| Cut { column: u32::MAX, value: (depth as f64 + hidden(n)) as f32, child: 0 };
     let mut tree = vec![leaf(0, rows.len())];
@@ -204,12 +209,15 @@ fn grow(x: &[f32], d: usize, rows: Vec<usize>, deepest: usize, rng: &mut Rng) ->
         if depth >= deepest || rows.len() < 2 {
             continue;
         }
-        // A random column among those that differ: from a random one on until one does.
-        let first = rng.below(d);
-        let found = (0..d).map(|c| (first + c) % d).find_map(|c| {
+        // A random column, each of those that differ as likely as the others: drawn until one does, or among all that do.
+        let range = |c: usize| {
             let values = rows.iter().map(|i| x[i * d + c]);
             let (low, high) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
             (low < high).then_some((c, low, high))
+        };
+        let found = (0..DRAWS).find_map(|_| range(rng.below(d))).or_else(|| {
+            let all: Vec<_> = (0..d).filter_map(range).collect();
+            (!all.is_empty()).then(|| all[rng.below(all.len())])
         });
         let Some((column, low, high)) = found else { continue };
         let t = rng.uniform();
@@ -234,14 +242,18 @@ fn grow(x: &[f32], d: usize, rows: Vec<usize>, deepest: usize, rng: &mut Rng) ->
 /// # Errors
 /// No cells, cells that are not finite, or a target of another length.
 pub fn nearest_to(x: ArrayView2<f32>, target: &[f32], k: usize) -> Result<Vec<(usize, f32)>, Error> {
-    let data = kernel::checked(x)?;
+    let (data, power) = kernel::levelled(x)?;
     let (n, d) = x.dim();
     if target.len() != d || target.iter().any(|v| !v.is_finite()) {
         return Err(Error::Shape(format!("the row to compare with must have {d} finite numbers")));
     }
+    let mut target = target.to_vec();
+    level::divide(&mut target, power);
+    let (target, unit) = (&target[..], level::unit(power));
+    let away = |d2: f32| (f64::from(d2.sqrt()) * unit) as f32;
     if n < 50_000 {
         let near = among(target, 1, &data, n, d, k, &Quiet)?;
-        return Ok(near.ids.iter().zip(&near.distances2).map(|(j, d2)| (*j as usize, d2.sqrt())).collect());
+        return Ok(near.ids.iter().zip(&near.distances2).map(|(j, d2)| (*j as usize, away(*d2))).collect());
     }
     let mut all: Vec<(f32, u32)> = data.par_chunks(d).enumerate().map(|(i, r)| (distance2(r, target), i as u32)).collect();
     let by = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
@@ -251,5 +263,5 @@ pub fn nearest_to(x: ArrayView2<f32>, target: &[f32], k: usize) -> Result<Vec<(u
         all.truncate(k);
     }
     all.sort_unstable_by(by);
-    Ok(all.into_iter().map(|(d2, i)| (i as usize, d2.sqrt())).collect())
+    Ok(all.into_iter().map(|(d2, i)| (i as usize, away(d2))).collect())
 }

@@ -66,7 +66,8 @@ pub(crate) fn pairs(
     monitor: &dyn Monitor,
 ) -> Result<Pairs, Error> {
     step(monitor, "pairs", 0, 2)?;
-    let k = k.min(near.k).min(n - 1);
+    // A few rows must leave some to be far from, or nothing pushes.
+    let k = k.min(near.k).min((n - 1).div_ceil(3));
     let middle = ((k as f64 * MIDDLE).round() as usize).min(n - 1);
     let far = ((k as f64 * FAR).round() as usize).min((n - 1).saturating_sub(k));
     let each = k + middle + far;

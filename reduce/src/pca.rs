@@ -13,6 +13,7 @@
 
 use crate::Error;
 use crate::kernel::{self, Mat, Rng, mul};
+use crate::level;
 use crate::monitor::{Monitor, step};
 use crate::product::{Level, Panels, add_squares, pack_panel, product};
 use faer::linalg::evd;
@@ -76,7 +77,7 @@ impl Pca {
     pub fn loadings(&self) -> Array2<f32> {
         let mut out = self.components.clone();
         for (mut row, v) in out.rows_mut().into_iter().zip(&self.explained_variance) {
-            row.mapv_inplace(|c| c * v.sqrt() as f32);
+            row.mapv_inplace(|c| (f64::from(c) * v.sqrt()) as f32);
         }
         out
     }
@@ -114,11 +115,12 @@ impl Pca {
     /// No cells, cells that are not finite, or another number of columns.
     pub fn row_errors(&self, x: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
         let back = self.reconstruct(self.project(x)?.view())?;
-        let d = x.ncols() as f32;
+        let d = x.ncols() as f64;
+        let away = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
         Ok(x.rows()
             .into_iter()
             .zip(back.rows())
-            .map(|(a, b)| (a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>() / d).sqrt())
+            .map(|(a, b)| (a.iter().zip(b).map(away).sum::<f64>() / d).sqrt() as f32)
             .collect())
     }
 
@@ -142,6 +144,15 @@ impl Pca {
 /// No cells, cells that are not finite, weights of another shape, or stopped by the monitor.
 pub fn pca(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, k: usize, monitor: &dyn Monitor) -> Result<Pca, Error> {
     let (n, d) = x.dim();
+    let power = level::power_of(x, weights);
+    if power != 0 {
+        let mut found = pca(level::divided(x, power).view(), weights, k, monitor)?;
+        let unit = level::unit(power);
+        level::multiply(&mut found.mean, power);
+        found.scores.mapv_inplace(|v| (f64::from(v) * unit) as f32);
+        found.explained_variance.iter_mut().for_each(|v| *v *= unit * unit);
+        return Ok(found);
+    }
     let data = filled(x, weights, k, monitor)?;
     fit(&data, n, d, k, monitor)
 }

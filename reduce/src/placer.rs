@@ -15,6 +15,7 @@
 use crate::affinity::calibrate;
 use crate::index::{Index, Scratch};
 use crate::kernel::{self, wide};
+use crate::level;
 use crate::model::{Kind, Linear, Model, Placement, Reference};
 use crate::monitor::{Monitor, step};
 use crate::pca::{project, unproject};
@@ -76,8 +77,9 @@ impl Model {
     }
 
     pub(crate) fn check(&self, x: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
-        let data = kernel::checked(x)?;
+        let mut data = kernel::checked(x)?;
         if x.ncols() == self.columns() {
+            level::divide(&mut data, self.power);
             return Ok(data);
         }
         Err(Error::Shape(format!(
@@ -108,6 +110,7 @@ impl Placer<'_> {
             self.some(x, d, coords, unlike);
         }
         monitor.progress(Progress { stage: "placing", done: n as u64, of: n as u64 });
+        level::multiply(&mut coords, self.model.map_power());
         let coords = Array2::from_shape_vec((n, dims), coords).map_err(|e| Error::Shape(e.to_string()))?;
         Ok(Placement { coords, unlike })
     }

@@ -103,7 +103,7 @@ pub fn judge(
     seed: u64,
     monitor: &dyn Monitor,
 ) -> Result<Judgement, Error> {
-    let (data, map) = (kernel::checked(x)?, kernel::checked(coords)?);
+    let (data, map) = (kernel::levelled(x)?.0, kernel::levelled(coords)?.0);
     let (n, d) = x.dim();
     let (m, dims) = coords.dim();
     if n != m {
@@ -148,7 +148,7 @@ pub fn judge(
 /// # Errors
 /// No cells, cells that are not finite, another number of labels than rows, k = 0, or stopped.
 pub fn label_accuracy(coords: ArrayView2<f32>, labels: &[Option<u32>], k: usize, monitor: &dyn Monitor) -> Result<f64, Error> {
-    let map = kernel::checked(coords)?;
+    let map = kernel::levelled(coords)?.0;
     let (n, dims) = coords.dim();
     if labels.len() != n || k == 0 {
         return Err(Error::Shape(format!("{} labels of {n} rows cannot be asked of {k} neighbours", labels.len())));
@@ -196,7 +196,7 @@ fn mean_and_error(values: impl Iterator<Item = f64> + Clone, n: usize) -> (f64, 
 /// # Errors
 /// No cells, cells that are not finite, different numbers of rows, k not in 1..N/2, or stopped.
 pub fn trustworthiness(x: ArrayView2<f32>, coords: ArrayView2<f32>, k: usize, monitor: &dyn Monitor) -> Result<f64, Error> {
-    let (data, map) = (kernel::checked(x)?, kernel::checked(coords)?);
+    let (data, map) = (kernel::levelled(x)?.0, kernel::levelled(coords)?.0);
     let n = x.nrows();
     if n != coords.nrows() || k == 0 || 2 * k >= n {
         return Err(Error::Shape(format!("{k} neighbours of {n} rows on a map of {} rows cannot be judged", coords.nrows())));
@@ -222,7 +222,7 @@ pub fn divergence(
     graph: Option<&Graph>,
     monitor: &dyn Monitor,
 ) -> Result<f64, Error> {
-    let (data, map) = (kernel::checked(x)?, kernel::checked(coords)?);
+    let (data, map) = (kernel::levelled(x)?.0, kernel::levelled(coords)?.0);
     let ((n, d), (m, dims)) = (x.dim(), coords.dim());
     if n != m || dims > 3 || perplexity.is_nan() || perplexity < 1.0 {
         return Err(Error::Shape(format!("a map of {m} rows in {dims} dimensions cannot be judged at perplexity {perplexity}")));

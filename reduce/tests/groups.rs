@@ -110,6 +110,14 @@ fn forests_score_as_scikit_learns() {
             assert!(lof(&g, 20).unwrap().factors.iter().all(|v| v.is_finite() && *v > 0.0));
         }
     }
+    // A hundred columns that say nothing change no more than other random numbers do: none of the others is favoured.
+    let digits = digits();
+    let wide = Array2::from_shape_fn((1797, 164), |(i, j)| if j < 64 { digits[[i, j]] } else { 5.0 });
+    let of = |x: &Array2<f32>, seed| Forest::fit(x.view(), 300, 256, seed, &Quiet).unwrap().scores(x.view()).unwrap();
+    let as_f64 = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<_>>();
+    let (plain, other, padded) = (as_f64(of(&digits, 0)), of(&digits, 1), of(&wide, 0));
+    let (usual, here) = (correlation(&other, &plain), correlation(&padded, &plain));
+    assert!(here > usual - 0.03, "{here} with constant columns, {usual} between seeds");
     assert!(matches!(Forest::fit(x.view(), 0, 256, 0, &Quiet), Err(Error::Shape(_))));
     assert!(matches!(f.scores(Array2::zeros((3, 4)).view()), Err(Error::Shape(_))));
 }

@@ -283,3 +283,30 @@ fn a_map_goes_on_where_it_was() {
     let umap = Params { method: Method::Umap, ..more };
     assert!(go_on(x, None, first.coords.view(), &umap, None, &Quiet).is_err());
 }
+
+#[test]
+fn a_few_rows_do_not_fall_together() {
+    for n in 3..12 {
+        let x = Array2::from_shape_fn((n, 4), |(i, j)| ((i * 7 + j * 3) % 11) as f32);
+        for method in [Method::Umap, Method::Pacmap, Method::Tsne] {
+            let y = map(x.view(), &Params { method, ..Params::default() }).coords;
+            let nearest = (0..n)
+                .flat_map(|i| (0..i).map(move |j| (i, j)))
+                .map(|(i, j)| (&y.row(i) - &y.row(j)).mapv(|v| v * v).sum().sqrt());
+            let (least, most) = nearest.fold((f32::INFINITY, 0.0f32), |(l, m), v| (l.min(v), m.max(v)));
+            assert!(least.is_finite() && most > 1e-3, "{method} of {n} rows: {least} to {most}");
+        }
+    }
+}
+
+#[test]
+fn a_very_wide_net_learns_something_finite() {
+    let x = blobs(60, 3, 4, 2);
+    for (layers, rate) in [(vec![3000], 0.0), (vec![64], 1.0)] {
+        let params = Params { method: Method::Autoencoder, layers, rate, epochs: 12, ..Params::default() };
+        let made = map(x.view(), &params);
+        assert!(made.figures["loss"].is_finite() && made.coords.iter().all(|v| v.is_finite()), "{:?}", made.figures);
+        let start = map(x.view(), &Params { epochs: 1, rate: 1e-6, ..params.clone() });
+        assert!(made.figures["held_out"] <= start.figures["held_out"] * 1.001, "{:?} after {:?}", made.figures, start.figures);
+    }
+}

@@ -31,6 +31,9 @@ pub struct Reduce {
     /// A column of array cells, such as spectra.
     #[arg(long, value_name = "NAME", conflicts_with = "columns")]
     vectors: Option<String>,
+    /// Prepare each column as the window does: long tails in logarithms, angles as directions, classes a column for each.
+    #[arg(long, conflicts_with = "vectors")]
+    prepare: bool,
     /// robust, standard or none; robust by default, none for vectors and matrices.
     #[arg(long, value_parser = ["robust", "standard", "none"])]
     scale: Option<String>,
@@ -142,6 +145,12 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
     if !(0.0..=0.99).contains(&p.momentum) {
         return Err(Ended::Usage(format!("momentum {} cannot be: 0 to 0.99 can", p.momentum)));
     }
+    if !(p.exaggeration.is_finite() && p.exaggeration >= 1.0) {
+        return Err(Ended::Usage(format!("exaggeration {} cannot be: 1 (none) and more can", p.exaggeration)));
+    }
+    if !(p.perplexity.is_finite() && p.perplexity >= 1.0) {
+        return Err(Ended::Usage(format!("perplexity {} cannot be: 1 and more can", p.perplexity)));
+    }
     if !a.layers.is_empty() {
         p.layers.clone_from(&a.layers);
     }
@@ -154,8 +163,36 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
 /// Make a map.
 pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
     let params = params(a, common.seed)?;
-    if is_npy(&a.input) && a.labels.is_some() {
-        return Err(Ended::Usage("--labels names a column: a matrix in .npy has none".into()));
+    if is_npy(&a.input) {
+        let named = [
+            ("--labels", a.labels.is_some()),
+            ("--columns", !a.columns.is_empty()),
+            ("--vectors", a.vectors.is_some()),
+            ("--weights", a.weights.is_some()),
+            ("--explain", a.explain),
+            ("--prepare", a.prepare),
+        ];
+        if let Some((name, _)) = named.iter().find(|n| n.1) {
+            return Err(Ended::Usage(format!("{name} is about columns of a table: a matrix in .npy has none")));
+        }
+    }
+    if a.place.is_some() {
+        let fits = [
+            ("--scale", a.scale.is_some()),
+            ("--columns", !a.columns.is_empty()),
+            ("--vectors", a.vectors.is_some()),
+            ("--weights", a.weights.is_some()),
+            ("--explain", a.explain),
+            ("--prepare", a.prepare),
+            ("--labels", a.labels.is_some()),
+            ("--quality", a.quality),
+            ("--save", a.save.is_some()),
+        ];
+        if let Some((name, _)) = fits.iter().find(|n| n.1) {
+            return Err(Ended::Usage(format!(
+                "{name} is for a new map: with --place rows are put on the map of a model, with its columns and its scaling"
+            )));
+        }
     }
     if is_npy(&a.input) { matrix(a, &params) } else { table(a, &params) }
 }
@@ -165,14 +202,22 @@ const PLACE_ROWS: usize = 65_536;
 
 /// Rows of a matrix on the map of a saved model, part by part.
 fn place_matrix(a: &Reduce, model: &Path) -> Outcome {
-    if a.scale.is_some() {
-        return Err(Ended::Usage(
-            "--scale is for a new map: rows are placed with the scaling that the model was made with".into(),
-        ));
-    }
     let bar = Bar::new();
     let start = Instant::now();
     let saved = open_map(model)?;
+    if let Some((features, prepared)) = &saved.features {
+        let plain = matches!(features.of, FeatureKind::Spectra { normalise: Normalise::None, .. })
+            && prepared.scaler.centre.iter().all(|c| *c == 0.0)
+            && prepared.scaler.scale.iter().all(|s| *s == 1.0);
+        if !plain {
+            return Err(Ended::Failed(format!(
+                "{}: this model was made of a table ({}), and a bare matrix says neither which column is which nor how they were \
+                 scaled: place a table with these columns on it",
+                model.display(),
+                some_names(&prepared.names)
+            )));
+        }
+    }
     let placer = saved.model.placer(&bar)?;
     let mut input = data::NpyRows::open(&a.input)?;
     let ([rows, columns], dims) = (input.shape, saved.model.dims());
@@ -219,6 +264,12 @@ fn place_matrix(a: &Reduce, model: &Path) -> Outcome {
     }
     let seconds = json!({"read": read, "place": start.elapsed().as_secs_f64()});
     Ok(done(a, rows, columns, &json!({}), None, seconds, &[], false))
+}
+
+/// The first few names, and how many more there are.
+fn some_names(names: &[String]) -> String {
+    let first = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 8 { format!("{first} and {} more", names.len() - 8) } else { first }
 }
 
 fn unlike_meta() -> ColumnMeta {
@@ -365,28 +416,35 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         (None, false) => {
             // Words become classes.
             let words = |c: &str| dataset.table.column_index(c).is_some_and(|i| dataset.table.columns()[i].datatype == "string");
-            let column = |c: &String| FeatureColumn {
-                transform: if words(c) { Transform::Levels } else { Transform::None },
-                ..FeatureColumn::plain(c.as_str())
+            let suggested = suggested_columns(&dataset);
+            let column = |c: &String| {
+                let known = suggested.iter().find(|s| s.column == *c);
+                let plain = if words(c) { Transform::Levels } else { Transform::None };
+                FeatureColumn {
+                    transform: known.filter(|_| a.prepare).map_or(plain, |s| s.transform),
+                    missing: known.map(|s| s.missing.clone()).unwrap_or_default(),
+                    ..FeatureColumn::plain(c.as_str())
+                }
             };
             let of = FeatureKind::Columns(a.columns.iter().map(column).collect());
             Features { name: "columns".into(), of, ..Features::default() }
         }
         (None, true) => {
             let mut f = features::of_columns(&dataset);
-            if let FeatureKind::Columns(columns) = &mut f.of {
+            if let (FeatureKind::Columns(columns), false) = (&mut f.of, a.prepare) {
                 columns.iter_mut().for_each(|c| c.transform = Default::default());
             }
             f
         }
     };
     features.scale = scale_of(a.scale.as_deref(), features.scale);
+    let taken = blanked(&features);
     if a.weights.is_some() && params.method != reduce::Method::Autoencoder {
         return Err(Ended::Usage("--weights is for the autoencoder".into()));
     }
     let map = match &a.weights {
         None => session::compute_map(&dataset, &features, params, 1, "map".into(), &bar)?,
-        Some(name) => weighted(&dataset, &features, params, name, &bar)?,
+        Some(name) => weighted(&dataset, &features, params, name, a.quality, &bar)?,
     };
     if interrupted() {
         return Err(Ended::Interrupted);
@@ -417,7 +475,15 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
     }
     let quality = map.quality.as_ref().filter(|_| a.quality).map(|q| json!(quality_figures(q)));
     let width = map.prepared.as_ref().map_or(0, |p| p.names.len());
-    let mut done = done(a, rows, width, &json!(map.figures), quality, seconds, &out.warnings, out.truncated);
+    let warnings: Vec<String> = out.warnings.iter().cloned().chain(taken.clone()).collect();
+    let mut done = done(a, rows, width, &json!(map.figures), quality, seconds, &warnings, out.truncated);
+    if let Some(prepared) = &map.prepared {
+        done.json["columns"] = json!(prepared.names);
+        if matches!(map.features.of, FeatureKind::Columns(_)) {
+            done.text += &format!("\nof {}", some_names(&prepared.names));
+            taken.iter().for_each(|w| done.text += &format!("\n{w}"));
+        }
+    }
     if let Some(name) = &a.labels {
         let l = asterism_session::explain::label_accuracy(&dataset, &map, name, &bar)?;
         done.text += &format!(
@@ -439,6 +505,24 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         done.json["explain"] = found.iter().map(|e| json!({"column": e.column, "axes": e.axes})).collect();
     }
     Ok(done)
+}
+
+/// What is suggested for the numeric columns of a table.
+fn suggested_columns(dataset: &asterism_session::Dataset) -> Vec<FeatureColumn> {
+    match features::of_columns(dataset).of {
+        FeatureKind::Columns(columns) => columns,
+        _ => Vec::new(),
+    }
+}
+
+/// A warning for each column in which numbers are taken for blanks.
+fn blanked(features: &Features) -> Vec<String> {
+    let FeatureKind::Columns(columns) = &features.of else { return Vec::new() };
+    let of = |c: &FeatureColumn| {
+        let numbers: Vec<String> = c.missing.iter().map(ToString::to_string).collect();
+        format!("column {}: {} stands for no value and was taken as a blank", c.column, numbers.join(", "))
+    };
+    columns.iter().filter(|c| !c.missing.is_empty()).map(of).collect()
 }
 
 /// Read the products that a column of addresses or paths names: spectra, or else light curves.
@@ -492,18 +576,25 @@ fn weighted(
     features: &Features,
     params: &Params,
     name: &str,
+    judge: bool,
     bar: &Bar,
 ) -> Result<asterism_session::Map, Ended> {
     let v = features::vectors(dataset, features, 0, None)?;
     let column = dataset.table.column_index(name).ok_or_else(|| Ended::Failed(format!("no column is named '{name}'")))?;
     let mut w = Array2::zeros(v.x.dim());
+    // Inverse variances of tiny fluxes are beyond f32; which of them is larger is all that counts.
+    let mut most = 0.0f64;
+    for row in &v.rows {
+        most = dataset.table.array(column, *row).into_iter().filter(|v| v.is_finite()).fold(most, f64::max);
+    }
+    let unit = if most > 0.0 { most.log2().floor().exp2() } else { 1.0 };
     for (i, row) in v.rows.iter().enumerate() {
         let own = dataset.table.array(column, *row);
         if own.len() != v.x.ncols() {
             return Err(Ended::Failed(format!("row {row} has {} weights for {} values", own.len(), v.x.ncols())));
         }
         for (d, value) in own.iter().enumerate() {
-            w[[i, d]] = if value.is_finite() && *value > 0.0 { *value as f32 } else { 0.0 };
+            w[[i, d]] = if value.is_finite() && *value > 0.0 { (*value / unit) as f32 } else { 0.0 };
         }
     }
     if let Some(mask) = &v.weights {
@@ -512,6 +603,15 @@ fn weighted(
     let e = reduce::embed(v.x.view(), Some(w.view()), params, bar)?;
     let dims = e.coords.ncols();
     let total = dataset.table.rows();
+    let quality = if judge {
+        let mut found = reduce::quality(v.x.view(), e.coords.view(), params.seed, bar)?;
+        let mut trust = vec![f32::NAN; total];
+        v.rows.iter().zip(&found.row_trust).for_each(|(row, t)| trust[*row] = *t);
+        found.row_trust = trust;
+        Some(std::sync::Arc::new(found))
+    } else {
+        None
+    };
     let mut values = vec![f32::NAN; total * dims];
     let mut error = vec![f32::NAN; total];
     for (i, row) in v.rows.iter().enumerate() {
@@ -531,7 +631,7 @@ fn weighted(
         coords: std::sync::Arc::new(asterism_session::ndarray_like::Coords { dims, values }),
         figures: e.figures,
         seconds: e.seconds,
-        quality: None,
+        quality,
         row_error: e.row_error.map(|_| std::sync::Arc::new(error)),
         model: Some(std::sync::Arc::new(e.model)),
         prepared: Some(std::sync::Arc::new(v.prepared)),
@@ -574,11 +674,74 @@ pub struct Cluster {
     #[arg(long)]
     k: Option<usize>,
     /// HDBSCAN: the smallest group that counts as one.
-    #[arg(long, default_value_t = 50)]
-    min_cluster_size: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(2..))]
+    min_cluster_size: u64,
     /// HDBSCAN: neighbours of a core point; the smallest group's size by default.
     #[arg(long)]
     min_samples: Option<usize>,
+    /// Find the groups, or fit the scores, in this table or matrix, and put the rows of INPUT into them; nothing is fitted to those.
+    #[arg(long, value_name = "TABLE")]
+    from: Option<PathBuf>,
+}
+
+/// Rows to group, with what they are of.
+struct Grouped {
+    x: Array2<f32>,
+    rows: Vec<usize>,
+    table: Option<std::sync::Arc<data::Table>>,
+    of: Option<(Features, features::Prepared)>,
+    scaler: Option<reduce::Scaler>,
+}
+
+impl Grouped {
+    /// The rows of a table or matrix; as those of `like`, where they are given.
+    fn read(a: &Cluster, path: &Path, like: Option<&Self>) -> Result<Self, Ended> {
+        if is_npy(path) {
+            if like.is_some_and(|l| l.of.is_some()) {
+                return Err(Ended::Usage("--from names a table: the rows must be of a table too, not a bare matrix".into()));
+            }
+            let (values, shape) = data::npy::read_npy(path)?;
+            let mut wide = Array2::from_shape_vec((shape[0], shape[1]), values)?.mapv(f64::from);
+            let scaler = match like.and_then(|l| l.scaler.clone()) {
+                Some(scaler) => {
+                    scaler.apply(&mut wide)?;
+                    scaler
+                }
+                None => reduce::scale(&mut wide, scale_of(a.scale.as_deref(), Scale::None)),
+            };
+            let x = wide.mapv(|v| v as f32);
+            return Ok(Self { x, rows: (0..shape[0]).collect(), table: None, of: None, scaler: Some(scaler) });
+        }
+        if like.is_some_and(|l| l.of.is_none()) {
+            return Err(Ended::Usage("--from names a bare matrix: the rows must be of one too, not of a table".into()));
+        }
+        let dataset = read_dataset(path)?;
+        if let Some((f, prepared)) = like.and_then(|l| l.of.as_ref()) {
+            let v = features::vectors(&dataset, f, 0, Some(prepared))?;
+            return Ok(Self { x: v.x, rows: v.rows, table: Some(dataset.table), of: None, scaler: None });
+        }
+        let mut f = features::of_columns(&dataset);
+        if !a.columns.is_empty() {
+            f.of = FeatureKind::Columns(a.columns.iter().map(|c| FeatureColumn::plain(c.as_str())).collect());
+        }
+        // Coordinates of a map have one scale already.
+        let on_map = a.columns.iter().all(|c| c.starts_with("map_")) && !a.columns.is_empty();
+        f.scale = scale_of(a.scale.as_deref(), if on_map { Scale::None } else { Scale::Robust });
+        let v = features::vectors(&dataset, &f, 0, None)?;
+        Ok(Self { x: v.x, rows: v.rows, table: Some(dataset.table), of: Some((f, v.prepared)), scaler: None })
+    }
+}
+
+/// The nearest of some centres for each row.
+fn nearest_centres(x: &Array2<f32>, centres: &Array2<f32>) -> Vec<i32> {
+    let away = |row: ndarray::ArrayView1<f32>, centre: ndarray::ArrayView1<f32>| -> f64 {
+        row.iter().zip(centre).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+    };
+    let nearest = |row: ndarray::ArrayView1<f32>| {
+        let each = centres.rows().into_iter().enumerate().map(|(k, c)| (away(row, c), k as i32));
+        each.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(-1, |n| n.1)
+    };
+    x.rows().into_iter().map(nearest).collect()
 }
 
 fn outliers(method: &str) -> Option<Outliers> {
@@ -593,32 +756,22 @@ fn outliers(method: &str) -> Option<Outliers> {
 pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
     let start = Instant::now();
     let bar = Bar::new();
-    let (x, rows, table) = if is_npy(&a.input) {
-        let (values, shape) = data::npy::read_npy(&a.input)?;
-        let mut x = Array2::from_shape_vec((shape[0], shape[1]), values)?;
-        let scale = scale_of(a.scale.as_deref(), Scale::None);
-        if scale != Scale::None {
-            let mut wide = x.mapv(f64::from);
-            reduce::scale(&mut wide, scale);
-            x = wide.mapv(|v| v as f32);
-        }
-        (x, (0..shape[0]).collect::<Vec<_>>(), None)
-    } else {
-        let dataset = read_dataset(&a.input)?;
-        let mut f = features::of_columns(&dataset);
-        if !a.columns.is_empty() {
-            f.of = FeatureKind::Columns(a.columns.iter().map(|c| FeatureColumn::plain(c.as_str())).collect());
-        }
-        // Coordinates of a map have one scale already.
-        let on_map = a.columns.iter().all(|c| c.starts_with("map_")) && !a.columns.is_empty();
-        f.scale = scale_of(a.scale.as_deref(), if on_map { Scale::None } else { Scale::Robust });
-        let v = features::vectors(&dataset, &f, 0, None)?;
-        (v.x, v.rows, Some(dataset.table))
-    };
+    let fitted = a.from.as_deref().map(|path| Grouped::read(a, path, None)).transpose()?;
+    let Grouped { x, rows, table, of, .. } = Grouped::read(a, &a.input, fitted.as_ref())?;
+    let names = fitted.as_ref().map_or(&of, |f| &f.of).as_ref().map(|(_, p)| p.names.clone());
+    // What groups and scores are found in.
+    let base = fitted.as_ref().map_or(&x, |f| &f.x);
     let read = start.elapsed().as_secs_f64();
     let start = Instant::now();
     if let Some(how) = outliers(&a.method) {
-        let (scores, _) = session::outlier_scores(x.view(), how, None, &bar)?;
+        let scores = match (&fitted, how) {
+            (None, _) => session::outlier_scores(x.view(), how, None, common.seed, &bar)?.0,
+            (Some(f), Outliers::Forest) => reduce::Forest::fit(f.x.view(), 100, 256, common.seed, &bar)?.scores(x.view())?,
+            (Some(f), Outliers::Lof) => {
+                let graph = reduce::Graph::new(f.x.view(), 20, reduce::Search::Auto, &bar)?;
+                reduce::lof(&graph, 20)?.of_new(f.x.view(), x.view(), &bar)?
+            }
+        };
         if interrupted() {
             return Err(Ended::Interrupted);
         }
@@ -638,19 +791,27 @@ pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
         });
     }
     let (labels, figure) = if a.method == "kmeans" {
-        let found = reduce::kmeans(x.view(), a.k.unwrap_or(8), common.seed, &bar)?;
-        (found.labels, json!({"inertia": found.inertia}))
+        let found = reduce::kmeans(base.view(), a.k.unwrap_or(8), common.seed, &bar)?;
+        let labels = if fitted.is_some() { nearest_centres(&x, &found.centres) } else { found.labels };
+        (labels, json!({"inertia": found.inertia}))
     } else if a.method == "gmm" {
         let curve = match a.k {
-            Some(k) => vec![reduce::mixture(x.view(), k, reduce::Covariance::Full, common.seed, &bar)?],
-            None => reduce::mixtures(x.view(), 12, reduce::Covariance::Full, common.seed, &bar)?,
+            Some(k) => vec![reduce::mixture(base.view(), k, reduce::Covariance::Full, common.seed, &bar)?],
+            None => reduce::mixtures(base.view(), 12, reduce::Covariance::Full, common.seed, &bar)?,
         };
         let best = curve.iter().min_by(|p, q| p.bic.total_cmp(&q.bic));
         let best = best.ok_or_else(|| Ended::Failed("no mixture could be fitted to these rows".into()))?;
-        (best.predict(x.view())?.labels, json!({"bic": best.bic, "parts": best.groups()}))
+        (
+            best.predict(x.view())?.labels,
+            json!({"bic": best.bic, "parts": best.groups(),
+            "bics": curve.iter().map(|m| json!({"parts": m.groups(), "bic": m.bic})).collect::<Vec<_>>()}),
+        )
     } else {
-        let found = reduce::hdbscan(x.view(), a.min_cluster_size, a.min_samples.unwrap_or(a.min_cluster_size), &bar)?;
-        (found.labels, json!({}))
+        let size = a.min_cluster_size as usize;
+        let tree = reduce::Density::new(base.view(), a.min_samples.unwrap_or(size), None, &bar)?;
+        let cut = tree.cut(size, reduce::Selection::Mass);
+        let labels = if fitted.is_some() { tree.predict(&cut, x.view(), &bar)?.labels } else { cut.clusters.labels };
+        (labels, json!({}))
     };
     if interrupted() {
         return Err(Ended::Interrupted);
@@ -670,7 +831,7 @@ pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
     let clusters = labels.iter().copied().max().map_or(0, |m| m + 1);
     let noise = labels.iter().filter(|l| **l < 0).count();
     Ok(Done {
-        json: json!({"method": a.method, "rows": total, "clusters": clusters, "noise": noise, "quality": figure, "output": a.output.display().to_string(),
+        json: json!({"method": a.method, "rows": total, "clusters": clusters, "noise": noise, "quality": figure, "columns": names, "output": a.output.display().to_string(),
             "warnings": out.warnings, "seconds": {"read": read, "cluster": seconds}}),
         text: format!("{clusters} clusters, {noise} rows in none, to {}", a.output.display()),
         truncated: out.truncated,

@@ -78,9 +78,9 @@ impl Forward<'_> {
 impl Net {
     pub(crate) fn new(d: usize, hidden: &[usize], latent: usize, variational: bool, seed: u64) -> Self {
         let mut sizes = vec![d];
-        sizes.extend(hidden.iter().map(|h| (*h).clamp(1, 4096)));
+        sizes.extend(hidden.iter().map(|h| (*h).max(1)));
         sizes.push(latent);
-        sizes.extend(hidden.iter().rev().map(|h| (*h).clamp(1, 4096)));
+        sizes.extend(hidden.iter().rev().map(|h| (*h).max(1)));
         sizes.push(d);
         let mut rng = Rng::new(seed, 21);
         let middle = hidden.len();

@@ -675,9 +675,12 @@ pub(crate) fn train(
     let mut best = (worth(held_out, information), net.clone(), 0usize, [held_out, information, f64::NAN]);
     // The error that sets the noise of a variational net, and the mean over the last epoch.
     let mut noise = held_out;
+    let first = held_out;
     let mut loss = f64::NAN;
     let mut frames = Frames { monitor, next: None };
     let (mut step, mut done, mut complete) = (0usize, 0, true);
+    // Steps are made smaller when the net went astray: very wide layers take less than others.
+    let mut damp = 1.0f32;
     'training: for epoch in 0..epochs {
         monitor.progress(Progress { stage: "training", done: epoch as u64, of: epochs as u64 });
         for i in (1..turn.len()).rev() {
@@ -715,7 +718,7 @@ pub(crate) fn train(
                     let pull = plan.variational.map_or(0.0, |beta| beta * grown * 2.0 * noise / norm);
                     let key = mix(plan.seed ^ 0x7a65, step as u64);
                     let (rate, eps) = tempo.at(step);
-                    let numbers = [(2.0 / norm) as f32, pull as f32, rate, eps];
+                    let numbers = [(2.0 / norm) as f32, pull as f32, rate * damp, eps];
                     let cost = stepper.step(&mut net, &mut moments, &data, rows, numbers, key);
                     sum += cost;
                     weight += norm;
@@ -734,6 +737,17 @@ pub(crate) fn train(
         done = epoch + 1;
         loss = sum / weight.max(1e-30);
         (held_out, information) = net.judge(&data, judges);
+        // An error of a hundred times what nothing learned would leave is no way to go on from.
+        if !(held_out.is_finite() && loss.is_finite() && held_out < 100.0 * first.max(1.0)) && damp > 1e-3 {
+            damp *= 0.2;
+            notes.push(format!("the error grew without end after {done} passes: the steps were made smaller"));
+            net = best.1.clone();
+            moments = net.layers.iter().chain(&net.spread).map(Moments::of).collect();
+            stepper = Stepper::new(&net, batch, parallel);
+            device = None;
+            (noise, held_out) = (first, best.3[0]);
+            continue;
+        }
         let now = worth(held_out, information);
         if now < best.0 {
             best = (now, net.clone(), done, [held_out, information, loss]);
@@ -744,6 +758,8 @@ pub(crate) fn train(
         }
     }
     let (_, mut net, _, [held_out, information, loss]) = best;
+    // Nothing was better than the beginning.
+    let loss = if loss.is_finite() { loss } else { net.judge(&data, learned).0 };
     monitor.progress(Progress { stage: "training", done: done as u64, of: epochs as u64 });
     let (mut coords, errors) = net.encode_and_judge(&x, w);
     net.set_latent(&coords);

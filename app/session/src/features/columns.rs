@@ -54,7 +54,12 @@ pub fn of_columns(dataset: &Dataset) -> Features {
     let suggest = |i: &usize| {
         let meta = &table.columns()[*i];
         let values = table.f64s(&meta.name).ok()?;
-        let profile = prepare::profile(&looked_at(&values));
+        let mut profile = prepare::profile(&looked_at(&values));
+        // Measured numbers are whole where they are large enough, 1e33 erg/s say; names in numbers count, or are of a whole type.
+        let counts = profile.range[1] - profile.range[0] < 2.0 * profile.rows as f64;
+        if profile.kind == Kind::Id && meta.datatype.starts_with('f') && !counts {
+            profile.kind = Kind::Number;
+        }
         let treatment = prepare::suggest(&profile, kind_of(meta));
         let transform = match treatment.bend {
             Bend::Off => return None,
@@ -179,19 +184,33 @@ pub fn usable(dataset: &Dataset, index: usize) -> bool {
         "x",
         "y",
         "id",
+        "mjd",
+        "jd",
+        "hjd",
+        "bjd",
         "objid",
         "obsid",
         "recno",
         "glon",
         "glat",
-        "l",
-        "b",
         "spaxel",
         "_healpix_29",
     ];
-    let error = name.starts_with("e_") || name.ends_with("_err") || name.ends_with("_error") || ucd.starts_with("stat.error");
-    let time = ucd.starts_with("time.") || ["t_min", "t_max", "t_obs_release"].contains(&name.as_str());
+    // The uncertainty of something that is there: E_BV is a colour excess.
+    let of_another = |rest: Option<&str>| rest.is_some_and(|rest| table.column_index(rest).is_some());
+    let error = of_another(name.strip_prefix("e_"))
+        || name.ends_with("_err")
+        || name.ends_with("_error")
+        || ucd.starts_with("stat.error");
+    let time = ucd.starts_with("time.")
+        || ["t_min", "t_max", "t_obs_release"].contains(&name.as_str())
+        || name.starts_with("mjd_")
+        || ["_mjd", "_jd", "_hjd", "_bjd"].iter().any(|end| name.ends_with(end));
+    // Galactic coordinates, not the magnitudes of those names.
+    let unit = meta.unit.as_deref().unwrap_or("").to_ascii_lowercase();
+    let galactic = ["l", "b"].contains(&name.as_str()) && unit != "mag" && (unit.starts_with("deg") || meta.name == name);
     !(position
+        || galactic
         || id
         || error
         || time
@@ -283,6 +302,7 @@ pub(super) fn raw(
 ) -> Result<Raw> {
     let mut parts = Vec::with_capacity(columns.len());
     let mut words: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut units = BTreeMap::new();
     let mut at = 0;
     for column in columns {
         let known = |i: usize| prepared.and_then(|p| p.treatments.get(at + i).cloned());
@@ -296,6 +316,14 @@ pub(super) fn raw(
             words.insert(column.column.clone(), levels);
             Part { values: vec![values], treatments: vec![treatment], names, sigma: None }
         } else {
+            if let Some(unit) = unit_of(dataset, &column.column) {
+                let before = prepared.and_then(|p| p.units.get(&column.column)).filter(|b| plain_unit(b) != plain_unit(&unit));
+                if let Some(before) = before {
+                    let what = format!("column {} is in {unit} here, and the map was made of {before}", column.column);
+                    return Err(Error::said(format!("{what}: bring it to {before} first")));
+                }
+                units.insert(column.column.clone(), unit);
+            }
             let mut values = column_or_expression(dataset, &column.column)?;
             values.drain(..from.min(values.len()));
             // A model of an earlier version kept the softening alone.
@@ -315,7 +343,35 @@ pub(super) fn raw(
     let recipe = Recipe { columns: treatments.into_iter().flatten().collect() };
     let x = recipe.apply(&values)?;
     let softening = recipe.columns.iter().map(|t| if let Bend::Asinh { softening } = t.bend { softening } else { 0.0 }).collect();
-    Ok(Raw { x, sigma, names, softening, treatments: recipe.columns, words })
+    Ok(Raw { x, sigma, names, softening, treatments: recipe.columns, words, units })
+}
+
+/// The unit of a column, where it has one.
+fn unit_of(dataset: &Dataset, name: &str) -> Option<String> {
+    let index = dataset.table.column_index(name)?;
+    dataset.table.columns()[index].unit.clone().filter(|u| !u.trim().is_empty())
+}
+
+/// A unit without what its spellings differ in: `km/s`, `km.s-1` and `km s**-1` are one.
+fn plain_unit(unit: &str) -> String {
+    let (mut out, mut below) = (String::new(), false);
+    for part in
+        unit.trim().replace("**", "").replace(['^', '(', ')', '{', '}', '_', '"', '\''], "").split_inclusive(['/', '.', '*', ' '])
+    {
+        let word = part.trim_end_matches(['/', '.', '*', ' ']);
+        out.push_str(match word {
+            "degree" | "degrees" | "Degrees" => "deg",
+            "Angstrom" | "Angstroms" | "angstrom" | "\u{c5}" | "AA" => "A",
+            "sec" | "second" | "seconds" => "s",
+            "day" | "days" => "d",
+            word => word,
+        });
+        if below && !word.is_empty() {
+            out.push_str("-1");
+        }
+        below = part.ends_with('/');
+    }
+    out
 }
 
 /// The unit vector of a position: x towards (0°, 0°), z towards the pole.
@@ -447,6 +503,18 @@ fn treatment(column: &FeatureColumn, values: &[f64], softening: Option<f64>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spellings_of_a_unit_are_one() {
+        for same in
+            [["km/s", "km s-1"], ["km.s**-1", "km s^-1"], ["deg", "degrees"], ["erg/s/cm2", "erg s-1 cm2-1"], [" mag", "mag "]]
+        {
+            assert_eq!(plain_unit(same[0]), plain_unit(same[1]), "{same:?}");
+        }
+        for other in [["mm", "cm"], ["mJy", "MJy"], ["km/s", "km s"], ["deg", "arcsec"]] {
+            assert_ne!(plain_unit(other[0]), plain_unit(other[1]), "{other:?}");
+        }
+    }
 
     #[test]
     fn of_very_many_values_some_are_judged_and_what_is_rare_and_far_off_is_among_them() {

@@ -220,6 +220,9 @@ pub struct Prepared {
     /// Words of the columns of text that were taken as classes, by the column's name, in the order of their dimensions.
     #[serde(default)]
     pub words: BTreeMap<String, Vec<String>>,
+    /// Units of the columns, by name: rows in others are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, String>,
 }
 
 /// `rows × dimensions` with weights.
@@ -244,7 +247,7 @@ pub struct Vectors {
 pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Option<&Prepared>) -> Result<Vectors> {
     let rows = dataset.table.rows();
     let weigh = features.weights == Weights::Errors;
-    let Raw { x: mut raw, mut sigma, names, mut softening, treatments, words } = match &features.of {
+    let Raw { x: mut raw, mut sigma, names, mut softening, treatments, words, units } = match &features.of {
         FeatureKind::Columns(columns) => columns::raw(dataset, columns, from, prepared, weigh)?,
         FeatureKind::Spectra { column, grid, normalise } => {
             products::spectra(dataset, column, grid.as_deref(), *normalise, from, weigh)?
@@ -260,7 +263,10 @@ pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Op
         ));
     }
     if raw.ncols() == 0 || rows <= from {
-        return Err(Error::said("there is nothing to make vectors of: pick some columns under Features"));
+        return Err(Error::said(
+            "there is nothing to make vectors of: ids, positions, dates, uncertainties, text and columns with a single value are left \
+             out by themselves. Name columns, under Features or with --columns a,b",
+        ));
     }
     let blank = raw.iter().filter(|v| !v.is_finite()).count();
     let blank_share = blank as f64 / raw.len().max(1) as f64;
@@ -302,7 +308,17 @@ pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Op
             p.scaler.apply(&mut raw)?;
             p.scaler.clone()
         }
-        None => reduce::scale(&mut raw, features.scale),
+        None => {
+            let mut scaler = reduce::scale(&mut raw, features.scale);
+            // Numbers that f32 does not have, 1e45 erg/s say, are counted in a power of two.
+            let largest = raw.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            if largest > 1e36 || largest > 0.0 && largest < 1e-36 {
+                let unit = largest.log2().floor().exp2();
+                raw.mapv_inplace(|v| v / unit);
+                scaler.scale.iter_mut().for_each(|s| *s *= unit);
+            }
+            scaler
+        }
     };
     if let (Some(weights), Some(sigma)) = (&mut weights, &sigma) {
         match &features.of {
@@ -311,8 +327,15 @@ pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Op
         }
     }
     softening.resize(raw.ncols(), 0.0);
-    let x = raw.mapv(|v| v as f32);
-    Ok(Vectors { x, weights, rows: keep, prepared: Prepared { scaler, softening, fill, names, treatments, words }, blank_share })
+    // New rows may be out of all proportion to those that were scaled.
+    let x = raw.mapv(|v| v.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32);
+    Ok(Vectors {
+        x,
+        weights,
+        rows: keep,
+        prepared: Prepared { scaler, softening, fill, names, treatments, words, units },
+        blank_share,
+    })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -334,6 +357,7 @@ struct Raw {
     softening: Vec<f64>,
     treatments: Vec<Treatment>,
     words: BTreeMap<String, Vec<String>>,
+    units: BTreeMap<String, String>,
 }
 
 /// The features with nothing left open: spectra that lie on grids of their own get a common one,

@@ -18,19 +18,28 @@ impl Session {
         };
         let id = dataset.id;
         let (graph, known) = (self.graphs.get(&id).cloned(), self.density.clone());
+        let curve_text = |curve: &[reduce::Mixture]| {
+            let of = |m: &reduce::Mixture| format!("{} {:.0}", m.groups(), m.bic);
+            format!(" \u{b7} BIC by number of parts: {}", curve.iter().map(of).collect::<Vec<_>>().join(", "))
+        };
         self.start(format!("{name} of {}", dataset.name), id, false, move |handle| {
             handle.say("vectors", 0, 0);
             let (x, rows) = matrix(&dataset, map.as_deref().filter(|_| on == ClusterOn::Map))?;
+            let mut figures = String::new();
             let labels = match how {
                 Cluster::KMeans(k) => reduce::kmeans(x.view(), k, 0, handle)?.labels,
                 Cluster::Mixture(0) => {
                     let curve = reduce::mixtures(x.view(), 12, reduce::Covariance::Full, 0, handle)?;
                     let best = curve.iter().min_by(|a, b| a.bic.total_cmp(&b.bic));
                     let best = best.ok_or_else(|| Error::said("no mixture could be fitted to these rows"))?;
+                    figures = curve_text(&curve);
                     best.predict(x.view())?.labels
                 }
                 Cluster::Mixture(k) => {
-                    reduce::mixture(x.view(), k, reduce::Covariance::Full, 0, handle)?.predict(x.view())?.labels
+                    let found = reduce::mixture(x.view(), k, reduce::Covariance::Full, 0, handle)?;
+                    let labels = found.predict(x.view())?.labels;
+                    figures = curve_text(&[found]);
+                    labels
                 }
                 Cluster::Hdbscan(size, samples) => {
                     let key = DensityKey::of(&dataset, map.as_deref(), on, if samples == 0 { size } else { samples });
@@ -46,10 +55,18 @@ impl Session {
                     cut.clusters.labels
                 }
             };
-            handle.fact(move |s| s.clusters_found(id, name, &labels, &rows));
+            handle.fact(move |s| s.clusters_found(id, name, &labels, &rows, &figures));
             Ok(())
         });
         Ok(())
+    }
+    /// Neighbours of a core point in the tree of density groups that is kept of the dataset in front, if there is one: with them
+    /// [`Command::Hdbscan`] cuts it at another size at once.
+    pub fn density_samples(&self, on: ClusterOn) -> Option<usize> {
+        let dataset = self.front().ok()?;
+        let (key, _) = self.density.as_ref()?;
+        let now = DensityKey::of(&dataset, dataset.map().map(|m| &**m), on, key.samples);
+        (now == *key).then_some(key.samples)
     }
     /// How odd each row is, as a column of the table.
     pub(super) fn score_outliers(&mut self, how: Outliers, on: ClusterOn) -> Result<()> {
@@ -62,7 +79,7 @@ impl Session {
         self.start(format!("{} of {}", how.label(), dataset.name), id, false, move |handle| {
             handle.say("vectors", 0, 0);
             let (x, rows) = matrix(&dataset, map.as_deref().filter(|_| on == ClusterOn::Map))?;
-            let (scores, graph) = outlier_scores(x.view(), how, graph, handle)?;
+            let (scores, graph) = outlier_scores(x.view(), how, graph, 0, handle)?;
             let mut all = vec![f32::NAN; dataset.table.rows()];
             rows.iter().zip(&scores).for_each(|(row, score)| all[*row] = *score);
             handle.fact(move |s| {
@@ -91,7 +108,7 @@ impl Session {
             format!("Column '{}' says how odd each row is: colour by it, or sort the table", how.column()),
         );
     }
-    pub(super) fn clusters_found(&mut self, id: u32, name: &'static str, labels: &[i32], rows: &[usize]) {
+    pub(super) fn clusters_found(&mut self, id: u32, name: &'static str, labels: &[i32], rows: &[usize], figures: &str) {
         let Some(dataset) = self.dataset_by_id(id) else { return };
         let len = dataset.table.rows();
         let mut groups: HashMap<i32, Vec<usize>> = HashMap::new();
@@ -114,7 +131,7 @@ impl Session {
             self.add_subset(id, format!("{name} {}", n + 1), Arc::new(rows), steps);
         }
         let more = if found > 24 { ", of which the 24 largest became subsets" } else { "" };
-        self.notice(NoticeLevel::Info, format!("{name}: {found} clusters{more}; {noise} rows belong to none"));
+        self.notice(NoticeLevel::Info, format!("{name}: {found} clusters{more}; {noise} rows belong to none{figures}"));
     }
     pub(super) fn fit_rule(&mut self, columns: Vec<String>, balance: f64) -> Result<()> {
         let dataset = self.front()?;
@@ -179,6 +196,7 @@ pub fn outlier_scores(
     x: ndarray::ArrayView2<f32>,
     how: Outliers,
     graph: Option<Arc<reduce::Graph>>,
+    seed: u64,
     handle: &dyn reduce::Monitor,
 ) -> Result<(Vec<f32>, Option<Arc<reduce::Graph>>)> {
     match how {
@@ -193,7 +211,7 @@ pub fn outlier_scores(
             };
             Ok((reduce::lof(&graph, k)?.factors, Some(graph)))
         }
-        Outliers::Forest => Ok((reduce::Forest::fit(x, 100, 256, 0, handle)?.scores(x)?, None)),
+        Outliers::Forest => Ok((reduce::Forest::fit(x, 100, 256, seed, handle)?.scores(x)?, None)),
     }
 }
 

@@ -201,7 +201,7 @@ fn parameters(ui: &mut Ui, theme: &Theme, p: &mut Params, layers: &mut String) {
                     ui.add(beta).on_hover_text("Weight of the clouds' information: more makes smoother maps. Default: 1");
                 }
             });
-            drag(ui, "Epochs", "Passes over the rows; 0 for as many as take about a minute. Default: 0", &mut |ui| {
+            drag(ui, "Epochs", "Passes over the rows; 0 for as many as take 10 to 30 s. Default: 0", &mut |ui| {
                 ui.add(egui::DragValue::new(&mut p.epochs).range(0..=100_000).speed(5));
             });
         }
@@ -386,19 +386,35 @@ fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
         ui,
         theme,
         "Smallest",
-        "Rows that make a cluster of HDBSCAN; rows that belong to none stay outside. Default: 15",
+        "Rows that make a cluster of HDBSCAN; rows that belong to none stay outside. Once found, the clusters follow the slider. Default: 15",
         |ui| {
-            ui.add(egui::DragValue::new(&mut rail.state.min_size).range(2..=100_000));
+            ui.spacing_mut().slider_width = 52.0;
+            let most = rail.session.doc().dataset().map_or(100, |d| (d.table.rows() / 4).clamp(20, 100_000));
+            let slider = egui::Slider::new(&mut rail.state.min_size, 2..=most).logarithmic(true);
+            let moved = ui.add(slider).accessible_name("Smallest cluster of HDBSCAN");
+            // The tree is there: cutting it elsewhere takes no time.
+            let tree = rail.session.density_samples(on);
+            let cuts = tree.filter(|_| moved.drag_stopped() || (moved.changed() && !moved.dragged()));
+            let min_cluster_size = rail.state.min_size;
+            if let Some(min_samples) = cuts {
+                rail.commands.push(Command::Hdbscan { min_cluster_size, min_samples, on });
+            }
             kit::right(ui, |ui| {
                 if kit::button(ui, "HDBSCAN", true).on_hover_text("Dense regions at every scale; outliers stay outside").clicked()
                 {
-                    rail.commands.push(Command::Hdbscan {
-                        min_cluster_size: rail.state.min_size,
-                        min_samples: rail.state.min_samples,
-                        on,
-                    });
+                    rail.commands.push(Command::Hdbscan { min_cluster_size, min_samples: rail.state.min_samples, on });
                 }
             });
+        },
+    );
+    kit::row(
+        ui,
+        theme,
+        "Core",
+        "HDBSCAN: neighbours that make a place dense (min_samples); automatic: as many as the smallest cluster. More leaves more rows outside",
+        |ui| {
+            let shown = |n: f64, _: std::ops::RangeInclusive<usize>| if n < 1.0 { "automatic".into() } else { format!("{n:.0}") };
+            ui.add(egui::DragValue::new(&mut rail.state.min_samples).range(0..=1_000).speed(0.1).custom_formatter(shown));
         },
     );
     kit::row(ui, theme, "Outliers", "How odd each row is, as a column to colour by and to sort by", |ui| {
