@@ -154,7 +154,7 @@ pub struct Embedding {
     /// Wall-clock seconds by stage.
     pub seconds: BTreeMap<String, f64>,
     /// Root mean square reconstruction error of each row in the units of the input (PCA, autoencoder); with weights, of the
-    /// weighted squares.
+    /// weighted squares. `None` of an autoencoder on many rows that was stopped early.
     pub row_error: Option<Vec<f32>>,
     /// What places new rows on this map.
     pub model: Model,
@@ -608,7 +608,7 @@ fn learned(
         coords: Array2::from_shape_vec((n, params.dims), coords).map_err(|e| Error::Shape(e.to_string()))?,
         figures,
         seconds: BTreeMap::from([("training".to_string(), start.elapsed().as_secs_f64())]),
-        row_error: Some(errors),
+        row_error: Some(errors).filter(|e| e.len() == n),
         model: Model::new(Kind::Autoencoder { net, typical }),
         complete: trained.complete,
         graph: None,

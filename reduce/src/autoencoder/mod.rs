@@ -177,7 +177,7 @@ impl Net {
     }
 
     /// Runs some layers on any number of rows, [`TILE`] at a time, so that a row's answer does not depend on the others.
-    fn over_rows(&self, x: &[f32], layers: std::ops::Range<usize>) -> Vec<f32> {
+    pub(crate) fn over_rows(&self, x: &[f32], layers: std::ops::Range<usize>) -> Vec<f32> {
         let (from, to) = (self.sizes[layers.start], self.sizes[layers.end]);
         let mut out = vec![0.0f32; x.len() / from * to];
         let forward = self.forward();

@@ -34,7 +34,8 @@ const SLICE: f64 = 2e9;
 /// What training gave.
 pub(crate) struct Trained {
     pub net: Net,
-    /// Map coordinates of the rows and their root mean square errors in the input's units.
+    /// Map coordinates of the rows and their root mean square errors in the input's units, those of the first few alone where it was
+    /// stopped.
     pub coords: Vec<f32>,
     pub errors: Vec<f32>,
     /// Weighted mean squared error of the rows learned from and of those held out, scaled units.
@@ -761,7 +762,12 @@ pub(crate) fn train(
     // Nothing was better than the beginning.
     let loss = if loss.is_finite() { loss } else { net.judge(&data, learned).0 };
     monitor.progress(Progress { stage: "training", done: done as u64, of: epochs as u64 });
-    let (mut coords, errors) = net.encode_and_judge(&x, w);
+    // Who stops it wants the map now: the way back is taken for some rows alone, to know what is usual.
+    let some = if complete { n } else { n.min(4_096) };
+    let (mut coords, errors) = net.encode_and_judge(&x[..some * d], w.map(|w| &w[..some * d]));
+    if some < n {
+        coords = net.over_rows(&x, 0..net.middle() + 1);
+    }
     net.set_latent(&coords);
     net.to_map(&mut coords);
     Trained { net, coords, errors, loss, held_out, information, epochs: done, complete, notes }
