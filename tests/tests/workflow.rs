@@ -1,8 +1,8 @@
 //! The whole loop in the window's own code, driven by accessible names: search, map, brush, refine,
 //! take. egui_kittest draws with whatever adapter there is (software Vulkan in CI).
 
-use asterism_session::{Command, ExportRows, SelectMode, Session, Settings};
-use egui_kittest::kittest::Queryable;
+use asterism_session::{ClusterOn, Command, ExportRows, SelectMode, Session, Settings};
+use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::drive::{home, unfold, until, window};
 
@@ -80,4 +80,49 @@ fn the_first_start_shows_the_filament_and_the_loop_goes_round() {
     assert_eq!(a.dataset().map(|d| d.subsets.len()), b.dataset().map(|d| d.subsets.len()));
     let xy = |d: &asterism_session::Document| d.dataset().and_then(|d| d.map().map(|m| m.xy.clone())).expect("a map");
     assert_eq!(xy(a), xy(b));
+}
+
+#[test]
+fn density_groups_follow_their_slider_without_a_new_tree() {
+    let home = home();
+    // Two crowds, one of them two when looked at closely.
+    let mut csv = String::from("u,v\n");
+    for i in 0..600u32 {
+        let noise = |k: u32| f64::from((i.wrapping_mul(2_654_435_761).wrapping_add(k * 40_503) >> 7) % 1000) / 1000.0 - 0.5;
+        let (u, v) = [(0.0, 0.0), (10.0, 0.0), (10.0, 2.0)][i as usize % 3];
+        csv.push_str(&format!("{},{}\n", u + noise(1), v + noise(2)));
+    }
+    let path = home.join("crowds.csv");
+    std::fs::write(&path, csv).expect("written");
+    let mut w = window(&[path.to_str().expect("a path")]);
+    until(&mut w, "rows", |w| {
+        w.state().session.doc().dataset().is_some_and(|d| d.table.rows() == 600) && !w.state().session.busy()
+    });
+    unfold(&mut w, "Map");
+    crate::drive::press(&mut w, "Clusters");
+    assert_eq!(w.state().session.density_samples(ClusterOn::Vectors), None);
+    let groups = |w: &crate::drive::Window| {
+        let dataset = w.state().session.doc().dataset().expect("a table");
+        dataset.subsets.iter().filter(|s| s.name.starts_with("HDBSCAN")).count()
+    };
+    crate::drive::press(&mut w, "HDBSCAN");
+    until(&mut w, "groups", |w| groups(w) > 0 && !w.state().session.busy());
+    // Fifteen neighbours and rows by default; the slider then changes the rows alone.
+    assert_eq!(w.state().session.density_samples(ClusterOn::Vectors), Some(15));
+    let before = groups(&w);
+    let slider = |n: &egui_kittest::Node<'_>| {
+        let inner = n.accesskit_node();
+        inner.role() == egui::accesskit::Role::Slider && inner.label().as_deref() == Some("Smallest cluster of HDBSCAN")
+    };
+    w.root().children_recursive().find(slider).expect("the slider").set_value_accesskit(150.0);
+    w.step();
+    until(&mut w, "other groups", |w| !w.state().session.busy() && groups(w) != before);
+    assert_eq!(w.state().session.density_samples(ClusterOn::Vectors), Some(15), "the tree that was there");
+    assert!(groups(&w) < before, "{} groups of at least 150 rows, {before} of 15", groups(&w));
+    // Other features, another tree.
+    let session = &mut w.state_mut().session;
+    let features = session.doc().dataset().expect("a table").features.clone();
+    let of = asterism_session::FeatureKind::Columns(vec![asterism_session::FeatureColumn::plain("u")]);
+    session.apply(Command::SetFeatures { features: asterism_session::Features { of, ..features } }).expect("set");
+    assert_eq!(session.density_samples(ClusterOn::Vectors), None);
 }

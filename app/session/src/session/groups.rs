@@ -19,7 +19,7 @@ impl Session {
         let id = dataset.id;
         let (graph, known) = (self.graphs.get(&id).cloned(), self.density.clone());
         let curve_text = |curve: &[reduce::Mixture]| {
-            let of = |m: &reduce::Mixture| format!("{} {:.0}", m.groups(), m.bic);
+            let of = |m: &reduce::Mixture| format!("{}: {:.0}", m.groups(), m.bic);
             format!(" \u{b7} BIC by number of parts: {}", curve.iter().map(of).collect::<Vec<_>>().join(", "))
         };
         self.start(format!("{name} of {}", dataset.name), id, false, move |handle| {

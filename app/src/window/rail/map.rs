@@ -388,7 +388,7 @@ fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
         "Smallest",
         "Rows that make a cluster of HDBSCAN; rows that belong to none stay outside. Once found, the clusters follow the slider. Default: 15",
         |ui| {
-            ui.spacing_mut().slider_width = 52.0;
+            ui.spacing_mut().slider_width = 96.0;
             let most = rail.session.doc().dataset().map_or(100, |d| (d.table.rows() / 4).clamp(20, 100_000));
             let slider = egui::Slider::new(&mut rail.state.min_size, 2..=most).logarithmic(true);
             let moved = ui.add(slider).accessible_name("Smallest cluster of HDBSCAN");
@@ -399,12 +399,6 @@ fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
             if let Some(min_samples) = cuts {
                 rail.commands.push(Command::Hdbscan { min_cluster_size, min_samples, on });
             }
-            kit::right(ui, |ui| {
-                if kit::button(ui, "HDBSCAN", true).on_hover_text("Dense regions at every scale; outliers stay outside").clicked()
-                {
-                    rail.commands.push(Command::Hdbscan { min_cluster_size, min_samples: rail.state.min_samples, on });
-                }
-            });
         },
     );
     kit::row(
@@ -415,6 +409,13 @@ fn clusters(rail: &mut Rail<'_>, ui: &mut Ui, has_map: bool) {
         |ui| {
             let shown = |n: f64, _: std::ops::RangeInclusive<usize>| if n < 1.0 { "automatic".into() } else { format!("{n:.0}") };
             ui.add(egui::DragValue::new(&mut rail.state.min_samples).range(0..=1_000).speed(0.1).custom_formatter(shown));
+            kit::right(ui, |ui| {
+                if kit::button(ui, "HDBSCAN", true).on_hover_text("Dense regions at every scale; outliers stay outside").clicked()
+                {
+                    let (min_cluster_size, min_samples) = (rail.state.min_size, rail.state.min_samples);
+                    rail.commands.push(Command::Hdbscan { min_cluster_size, min_samples, on });
+                }
+            });
         },
     );
     kit::row(ui, theme, "Outliers", "How odd each row is, as a column to colour by and to sort by", |ui| {
