@@ -4,7 +4,7 @@
 use asterism::panes::rows;
 use asterism::widgets::{Frame, Range2};
 use asterism_data::RowSet;
-use asterism_session::SelectMode;
+use asterism_session::{Provenance, SelectMode};
 use egui::{Key, Modifiers, Rect};
 
 use crate::drive::*;
@@ -259,4 +259,63 @@ fn a_polygon_is_drawn_by_clicks_and_only_the_last_outline_is_moved() {
     assert_rows(&w, &wanted.or(&there), &edge.or(&edge3), "the box elsewhere");
     key(&mut w, Modifiers::COMMAND, Key::Z);
     assert_rows(&w, &wanted.or(&added), &edge.or(&edge2), "Undo puts the box back");
+}
+
+#[test]
+fn a_range_along_either_axis_stays_and_can_be_moved() {
+    let home = home();
+    // A grid of 40 × 40 places, so that the rows of any range are known.
+    let mut csv = String::from("u,v\n");
+    (0..1600).for_each(|i| csv.push_str(&format!("{},{}\n", i % 40, i / 40)));
+    let path = home.join("grid.csv");
+    std::fs::write(&path, csv).expect("written");
+    let mut w = window(&[path.to_str().expect("a path")]);
+    until(&mut w, "rows", |w| rows_of(w) == 1600 && !w.state().session.busy());
+    until(&mut w, "the plot", |w| find(w, "Scatter plot").is_some());
+    (0..6).for_each(|_| w.step());
+    let rect = find(&w, "Scatter plot").expect("the plot").rect();
+    let span = |w: &Window| match w.state().session.doc().selection.steps.last() {
+        Some((_, Provenance::Range { column, min, max })) => (column.clone(), [*min, *max]),
+        other => panic!("no range: {other:?}"),
+    };
+    let held = |w: &Window, axis: usize, ends: [f64; 2]| {
+        let wanted = RowSet::from_fn(1600, |r| {
+            let v = [r % 40, r / 40][axis] as f64;
+            v >= ends[0] && v <= ends[1]
+        });
+        assert_eq!(selected(w), wanted, "rows {ends:?} along {axis}");
+        wanted.count()
+    };
+    key(&mut w, Modifiers::NONE, Key::X);
+    let at = |x: f32, y: f32| rect.lerp_inside(egui::vec2(x, y));
+    drag(&mut w, &[at(0.3, 0.5), at(0.4, 0.51), at(0.6, 0.52)], Modifiers::NONE);
+    let (column, ends) = span(&w);
+    assert_eq!(column, "u");
+    let across = held(&w, 0, ends);
+    assert!((200..1000).contains(&across), "{across}");
+    // Its right end is dragged further; what was its left end stays.
+    drag(&mut w, &[at(0.6, 0.7), at(0.7, 0.7), at(0.8, 0.7)], Modifiers::NONE);
+    let (column, wider) = span(&w);
+    assert!(column == "u" && wider[0] == ends[0] && wider[1] > ends[1] + 2.0, "{wider:?} after {ends:?}");
+    assert!(held(&w, 0, wider) > across);
+    // The bar above moves both.
+    let bar = egui::pos2(at(0.5, 0.0).x, rect.top() + 3.0);
+    drag(&mut w, &[bar, bar - egui::vec2(0.05 * rect.width(), 0.0), bar - egui::vec2(0.1 * rect.width(), 0.0)], Modifiers::NONE);
+    let (_, moved) = span(&w);
+    assert!((moved[1] - moved[0] - (wider[1] - wider[0])).abs() < 1e-3 && moved[0] < ends[0] - 1.0, "{moved:?}");
+    held(&w, 0, moved);
+    assert_eq!(w.state().session.doc().selection.steps.len(), 1, "it was moved, not drawn again");
+    // Upwards: a range of the other column.
+    drag(&mut w, &[at(0.05, 0.3), at(0.05, 0.5), at(0.06, 0.6)], Modifiers::NONE);
+    let (column, ends) = span(&w);
+    assert_eq!(column, "v");
+    held(&w, 1, ends);
+    // Undo takes it back to the range before, which lies on the plot again and can be moved again.
+    key(&mut w, Modifiers::COMMAND, Key::Z);
+    assert_eq!(span(&w).1, moved);
+    held(&w, 0, moved);
+}
+
+fn rows_of(w: &Window) -> usize {
+    w.state().session.doc().dataset().map_or(0, |d| d.table.rows())
 }

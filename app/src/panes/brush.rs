@@ -15,7 +15,7 @@ use super::rows::next_key;
 use crate::cx::{Cx, Drawing, Tool};
 use crate::gpu::Stored;
 use crate::theme::{SMALL, Theme};
-use crate::widgets::gesture::{Gesture, Outcome, Transform, paint_outline};
+use crate::widgets::gesture::{Gesture, Outcome, Range, Transform, paint_outline};
 use crate::widgets::{Work, format};
 
 /// How far from the cursor a row is still meant, points.
@@ -35,6 +35,15 @@ pub struct Brush {
     counted: Option<(Shape, SelectMode, usize, Drawing)>,
     /// What was selected before the outline that is being moved, by the selection's generation.
     base: Option<(u64, RowSet)>,
+    /// What the outline or range on its way holds, while it stays where it is.
+    moved: Option<(u64, Kept, usize, Drawing)>,
+}
+
+/// What stays on a plot and can be moved.
+#[derive(Clone, Debug, PartialEq)]
+enum Kept {
+    Shape(Shape),
+    Range(Range),
 }
 
 /// What the mouse did on the plot.
@@ -56,8 +65,8 @@ pub struct On<'a> {
     pub plot: Option<&'a Plot>,
     /// Screen from data and back.
     pub transform: &'a dyn Transform,
-    /// Column along x, for ranges.
-    pub x_column: Option<&'a str>,
+    /// Columns along x and y, for ranges; of a plot of columns none along an axis says that no range runs along it.
+    pub columns: [Option<&'a str>; 2],
 }
 
 impl Brush {
@@ -82,10 +91,19 @@ impl Brush {
             Provenance::Shape { plot: p, shape } if p == plot => Some(shape.clone()),
             _ => None,
         });
+        let range = cx.session.doc().selection.steps.last().and_then(|(_, why)| match why {
+            Provenance::Range { column, min, max } => {
+                let axis = on.columns.iter().position(|c| *c == Some(column.as_str()))?;
+                Some(Range { axis, ends: [*min, *max] })
+            }
+            _ => None,
+        });
+        let upright = on.columns[0].is_none() || on.columns[1].is_some();
         let radius = if cx.shared.brush_radius_pt > 0.0 { cx.shared.brush_radius_pt } else { 12.0 };
-        let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref());
+        let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref(), range, upright);
         let painter = ui.painter_at(response.rect);
         let mut shown = kept;
+        let mut shown_range = range;
         // A circle on the sphere as it runs on this picture of the sky.
         let mut elsewhere = None;
         out.takes_drag = !matches!(outcome, Outcome::None);
@@ -116,7 +134,7 @@ impl Brush {
                 cx.shared.outline = Some((plot, shape));
             }
             Outcome::Moving(shape) => {
-                let count = self.count_moved(cx, on, grid.as_deref(), &shape);
+                let count = self.count_moved(cx, on, &Kept::Shape(shape.clone()), || rows_in(on, grid.as_deref(), &shape));
                 self.note(ui, cx, count, None);
                 shown = Some(shape);
             }
@@ -124,27 +142,52 @@ impl Brush {
                 let why = Provenance::Shape { plot: plot.clone(), shape: shape.clone() };
                 let rows = exact(on, plot, &why).unwrap_or_else(|| rows_in(on, grid.as_deref(), &shape));
                 cx.commands.push(Command::MoveOutline { rows, why });
-                self.base = None;
+                (self.base, self.moved) = (None, None);
                 cx.shared.outline = Some((plot.clone(), shape.clone()));
                 shown = Some(shape);
             }
-            Outcome::Ranging(ends, mode) => {
-                paint_range(&painter, on.transform, response, ends, cx.theme);
-                let count = (0..rows).filter(|r| in_range(on.at.data(*r)[0], ends)).count();
-                self.note(ui, cx, count, mode);
-                shown = None;
-            }
-            Outcome::Ranged(ends, mode) => {
-                let set = RowSet::from_fn(rows, |row| in_range(on.at.data(row)[0], ends));
-                let why = match on.x_column {
-                    Some(column) => Provenance::Range { column: column.to_owned(), min: ends[0], max: ends[1] },
-                    None => Provenance::Shape { plot: plot.clone(), shape: tall(on, ends) },
+            Outcome::Ranging(axis, ends, mode) => {
+                let now = Kept::Range(Range { axis, ends });
+                let generation = cx.session.doc().selection.generation;
+                let count = match &self.moved {
+                    Some((g, kept, count, drawing)) if *g == generation && *kept == now => {
+                        cx.shared.drawing_next = Some(drawing.clone());
+                        *count
+                    }
+                    _ => {
+                        let count = self.tell(cx, &in_ends(on, axis, ends), mode);
+                        self.moved = cx.shared.drawing_next.clone().map(|d| (generation, now, count, d));
+                        count
+                    }
                 };
-                cx.commands.push(Command::Select { rows: set, why, mode });
+                self.note(ui, cx, count, mode);
+                (shown, shown_range) = (None, Some(Range { axis, ends }));
+            }
+            Outcome::Ranged(axis, ends, mode) => {
+                let why = range_why(on, plot, axis, ends);
+                let rows = exact(on, plot, &why).unwrap_or_else(|| in_ends(on, axis, ends));
+                cx.commands.push(Command::Select { rows, why, mode });
                 cx.shared.outline = None;
-                shown = None;
+                self.moved = None;
+                (shown, shown_range) = (None, Some(Range { axis, ends }));
+            }
+            Outcome::MovingRange(axis, ends) => {
+                let moving = Range { axis, ends };
+                let count = self.count_moved(cx, on, &Kept::Range(moving), || in_ends(on, axis, ends));
+                self.note(ui, cx, count, None);
+                shown_range = Some(moving);
+            }
+            Outcome::MovedRange(axis, ends) => {
+                let why = range_why(on, plot, axis, ends);
+                let rows = exact(on, plot, &why).unwrap_or_else(|| in_ends(on, axis, ends));
+                cx.commands.push(Command::MoveOutline { rows, why });
+                (self.base, self.moved) = (None, None);
+                shown_range = Some(Range { axis, ends });
             }
             Outcome::None | Outcome::Ready | Outcome::Dropped => {}
+        }
+        if let Some(range) = &shown_range {
+            range.paint(&painter, on.transform, response.rect, cx.theme.outline);
         }
         if let Some(shape) = &shown {
             paint_outline(&painter, shape, on.transform, cx.theme.outline);
@@ -209,19 +252,29 @@ impl Brush {
         rows.count()
     }
 
-    /// As [`Self::count`], of the last outline on its way: what was selected before it stays.
-    fn count_moved(&mut self, cx: &mut Cx<'_>, on: &On<'_>, grid: Option<&PointGrid>, shape: &Shape) -> usize {
+    /// As [`Self::count`], of the last outline or range on its way: what was selected before it stays.
+    fn count_moved(&mut self, cx: &mut Cx<'_>, on: &On<'_>, kept: &Kept, rows: impl Fn() -> RowSet) -> usize {
         let selection = &cx.session.doc().selection;
+        if let Some((generation, of, count, drawing)) = &self.moved
+            && *generation == selection.generation
+            && of == kept
+        {
+            cx.shared.drawing_next = Some(drawing.clone());
+            return *count;
+        }
         let Some(((mode, _), before)) = selection.steps.split_last() else { return 0 };
-        let rows = rows_in(on, grid, shape);
+        let rows = rows();
         if self.base.as_ref().is_none_or(|(generation, _)| *generation != selection.generation) {
             let base = select::replayed(on.dataset, before).unwrap_or_else(|_| RowSet::from_rows(rows.len(), []));
             self.base = Some((selection.generation, base));
         }
         let base = self.base.as_ref().map_or_else(|| RowSet::from_rows(rows.len(), []), |(_, b)| b.resized(rows.len()));
         let after = select::combine(&base, &rows, *mode);
-        cx.shared.drawing_next = Some(Drawing { rows: Arc::new(after), key: next_key() });
-        rows.count()
+        let drawing = Drawing { rows: Arc::new(after), key: next_key() };
+        let count = rows.count();
+        self.moved = Some((selection.generation, kept.clone(), count, drawing.clone()));
+        cx.shared.drawing_next = Some(drawing);
+        count
     }
 
     fn note(&self, ui: &Ui, cx: &mut Cx<'_>, count: usize, mode: Option<SelectMode>) {
@@ -262,11 +315,22 @@ fn in_range(v: f64, ends: [f64; 2]) -> bool {
     v >= ends[0] && v <= ends[1]
 }
 
-fn tall(on: &On<'_>, ends: [f64; 2]) -> Shape {
-    let y = (0..on.at.xy.len()).map(|r| on.at.data(r)[1]).filter(|v| v.is_finite());
-    let (low, high) = y.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+/// Rows between two values along an axis of the plot.
+fn in_ends(on: &On<'_>, axis: usize, ends: [f64; 2]) -> RowSet {
+    RowSet::from_fn(on.at.xy.len(), |row| in_range(on.at.data(row)[axis], ends))
+}
+
+/// A range of a column, or of a plot that has none a box beyond all rows.
+fn range_why(on: &On<'_>, plot: &Plot, axis: usize, ends: [f64; 2]) -> Provenance {
+    if let Some(column) = on.columns[axis] {
+        return Provenance::Range { column: column.to_owned(), min: ends[0], max: ends[1] };
+    }
+    let across = (0..on.at.xy.len()).map(|r| on.at.data(r)[1 - axis]).filter(|v| v.is_finite());
+    let (low, high) = across.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let pad = (high - low).abs().max(1.0);
-    Shape::Polygon(vec![[ends[0], low - pad], [ends[1], low - pad], [ends[1], high + pad], [ends[0], high + pad]])
+    let corners = [[ends[0], low - pad], [ends[1], low - pad], [ends[1], high + pad], [ends[0], high + pad]];
+    let turned = corners.map(|[a, b]| if axis == 0 { [a, b] } else { [b, a] });
+    Provenance::Shape { plot: plot.clone(), shape: Shape::Polygon(turned.to_vec()) }
 }
 
 /// A click on a row selects it; with Shift or Ctrl it is added or taken out. Beside every row it clears.
@@ -281,15 +345,6 @@ fn click(ui: &Ui, cx: &mut Cx<'_>, hover: Option<u32>, rows: usize) {
             mode: Some(mode),
         });
     }
-}
-
-fn paint_range(painter: &egui::Painter, transform: &dyn Transform, response: &Response, ends: [f64; 2], theme: &Theme) {
-    let y = transform.data_from_pt(response.rect.center())[1];
-    let (a, b) = (transform.pt_from_data([ends[0], y]).x, transform.pt_from_data([ends[1], y]).x);
-    let rect = egui::Rect::from_x_y_ranges(a.min(b)..=a.max(b), response.rect.y_range());
-    painter.rect_filled(rect, 0.0, theme.outline.gamma_multiply(0.12));
-    painter.vline(rect.left(), rect.y_range(), egui::Stroke::new(1.0, theme.outline));
-    painter.vline(rect.right(), rect.y_range(), egui::Stroke::new(1.0, theme.outline));
 }
 
 /// Rows inside an outline.

@@ -234,14 +234,14 @@ impl LightCurvePane {
         gpu::paint_scatter(ui, cx.render, cx.theme, frame.rect, scatter);
         let name = |i: usize| dataset.table.columns()[i].name.clone();
         let plot = Plot::Columns { x: name(columns.time), y: name(columns.flux) };
-        let column = name(columns.time);
+        let (column, brightness) = (name(columns.time), name(columns.flux));
         let on = On {
             dataset,
             at,
             // A shape on phases is no shape on columns.
             plot: (self.period <= 0.0).then_some(&plot),
             transform: &frame,
-            x_column: Some(&column),
+            columns: [Some(&column), Some(&brightness)],
         };
         let brushed = self.state.brush.update(ui, cx, &on, &shown.response);
         if shown.response.dragged() && !brushed.takes_drag {

@@ -3,7 +3,8 @@
 //! Plain drags draw when a drawing tool is in hand. A polygon is drawn by clicks, corner by corner: Enter, a double click or a
 //! click on the first corner closes it, Backspace takes the last corner back. Shift draws and adds, Ctrl or Alt draws and
 //! removes, a press of 400 ms arms the lasso with no key. Esc ends the gesture. The outline stays
-//! after release; its edge can be dragged to move it. Points are collected on the screen, thinned
+//! after release; its edge can be dragged to move it. A range runs along the axis that the hand goes further along; of one that
+//! stays each end can be dragged, and the bar between them moves both. Points are collected on the screen, thinned
 //! to half a point, and handed on in data units, so that what is selected does not depend on the
 //! size of the window beyond what the hand did.
 
@@ -14,6 +15,8 @@ use crate::cx::Tool;
 
 /// Seconds of a still press that arm the lasso.
 const LONG_PRESS_SECONDS: f64 = 0.4;
+/// Width of the bar that moves a range, points.
+const BAR_PT: f32 = 6.0;
 /// How near the cursor must be to the outline to take hold of it, points.
 const GRIP_PT: f32 = 5.0;
 
@@ -43,12 +46,16 @@ pub enum Outcome {
     Ready,
     /// At work; the outline so far, and how it will combine.
     Drawing(Shape, Option<SelectMode>),
-    /// A range along x so far.
-    Ranging([f64; 2], Option<SelectMode>),
+    /// A range along an axis (0: x, 1: y) so far.
+    Ranging(usize, [f64; 2], Option<SelectMode>),
     /// Released.
     Drawn(Shape, Option<SelectMode>),
-    /// A range along x, released.
-    Ranged([f64; 2], Option<SelectMode>),
+    /// A range along an axis, released.
+    Ranged(usize, [f64; 2], Option<SelectMode>),
+    /// The range that was there, on its way.
+    MovingRange(usize, [f64; 2]),
+    /// The range that was there, moved.
+    MovedRange(usize, [f64; 2]),
     /// The outline that was there, on its way.
     Moving(Shape),
     /// The outline that was there, moved.
@@ -73,6 +80,12 @@ enum State {
         from: Pos2,
         now: Pos2,
     },
+    /// A range, by its ends or by the bar between them.
+    MovingRange {
+        range: Range,
+        grip: Grip,
+        from: Pos2,
+    },
     /// Corners so far, in data units: the view may be zoomed between two of them.
     Corners {
         corners: Vec<[f64; 2]>,
@@ -82,6 +95,82 @@ enum State {
     Theirs,
     /// Esc was pressed: nothing more until the button is up.
     Dead,
+}
+
+/// A range that stays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// 0: along x, 1: along y.
+    pub axis: usize,
+    /// Lower and upper end, data units.
+    pub ends: [f64; 2],
+}
+
+/// What of a range is taken hold of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Grip {
+    End(usize),
+    Both,
+}
+
+impl Range {
+    /// Its ends on the screen, along its axis.
+    fn pt(&self, at: &dyn Transform, rect: Rect) -> [f32; 2] {
+        let middle = at.data_from_pt(rect.center());
+        self.ends.map(|v| if self.axis == 0 { at.pt_from_data([v, middle[1]]).x } else { at.pt_from_data([middle[0], v]).y })
+    }
+    /// The bar that moves it.
+    fn bar(&self, at: &dyn Transform, rect: Rect) -> Rect {
+        let [a, b] = self.pt(at, rect);
+        let (low, high) = (a.min(b), a.max(b));
+        let bar = if self.axis == 0 {
+            Rect::from_min_max(pos2(low, rect.top()), pos2(high, rect.top() + BAR_PT))
+        } else {
+            Rect::from_min_max(pos2(rect.right() - BAR_PT, low), pos2(rect.right(), high))
+        };
+        bar.intersect(rect)
+    }
+    fn grip(&self, at: &dyn Transform, rect: Rect, p: Pos2) -> Option<Grip> {
+        let place = if self.axis == 0 { p.x } else { p.y };
+        let ends = self.pt(at, rect);
+        let nearest = (0..2).min_by(|a, b| (ends[*a] - place).abs().total_cmp(&(ends[*b] - place).abs()))?;
+        if (ends[nearest] - place).abs() <= GRIP_PT {
+            return Some(Grip::End(nearest));
+        }
+        self.bar(at, rect).expand(1.0).contains(p).then_some(Grip::Both)
+    }
+    /// After a drag from one place to another.
+    fn moved(&self, at: &dyn Transform, grip: Grip, from: Pos2, to: Pos2) -> Self {
+        let (from, to) = (at.data_from_pt(from)[self.axis], at.data_from_pt(to)[self.axis]);
+        let mut ends = self.ends;
+        match grip {
+            Grip::End(i) => ends[i] = to,
+            Grip::Both => ends = ends.map(|v| v + to - from),
+        }
+        Self { ends: [ends[0].min(ends[1]), ends[0].max(ends[1])], ..*self }
+    }
+    /// Draw it over a plot.
+    pub fn paint(&self, painter: &egui::Painter, at: &dyn Transform, rect: Rect, colour: Color32) {
+        let [a, b] = self.pt(at, rect);
+        if !(a.is_finite() && b.is_finite()) {
+            return;
+        }
+        let stroke = Stroke::new(1.0, colour);
+        let band = if self.axis == 0 {
+            Rect::from_x_y_ranges(a.min(b)..=a.max(b), rect.y_range())
+        } else {
+            Rect::from_x_y_ranges(rect.x_range(), a.min(b)..=a.max(b))
+        };
+        painter.rect_filled(band.intersect(rect), 0.0, colour.gamma_multiply(0.08));
+        painter.rect_filled(self.bar(at, rect), 0.0, colour.gamma_multiply(0.35));
+        for end in [a, b] {
+            if self.axis == 0 {
+                painter.vline(end, rect.y_range(), stroke);
+            } else {
+                painter.hline(rect.x_range(), end, stroke);
+            }
+        }
+    }
 }
 
 /// State of one plot's gesture.
@@ -95,10 +184,11 @@ pub struct Gesture {
 impl Gesture {
     /// Whether a gesture is under way.
     pub fn active(&self) -> bool {
-        matches!(self.state, State::Drawing { .. } | State::Moving { .. } | State::Corners { .. })
+        matches!(self.state, State::Drawing { .. } | State::Moving { .. } | State::MovingRange { .. } | State::Corners { .. })
     }
 
-    /// Take part in this frame. `outline` is the one kept on this plot.
+    /// Take part in this frame. `outline` and `range` are what is kept on this plot; ranges run along y as well where `upright` says so.
+    #[expect(clippy::too_many_arguments, reason = "one call, and each is a different thing")]
     pub fn update(
         &mut self,
         ui: &Ui,
@@ -107,6 +197,8 @@ impl Gesture {
         tool: Tool,
         brush_pt: f32,
         outline: Option<&Shape>,
+        range: Option<Range>,
+        upright: bool,
     ) -> Outcome {
         ui.data_mut(|d| d.insert_temp(egui::Id::unique(CORNERS), tool == Tool::Polygon));
         let (now, pointer, press_origin, pressed_for, escape) = ui.input(|i| {
@@ -167,9 +259,19 @@ impl Gesture {
                     .filter(|_| with_key.is_none())
                     .is_some_and(|o| edge_distance(o, at, press_origin.filter(|_| down).unwrap_or(pointer)) <= GRIP_PT)
                     && response.contains_pointer();
+                let hold = press_origin.filter(|_| down).unwrap_or(pointer);
+                let grip = range.filter(|_| with_key.is_none() && response.contains_pointer());
+                let grip = grip.and_then(|r| r.grip(at, response.rect, hold).map(|g| (r, g)));
                 if on_edge {
                     ui.ctx().set_cursor_icon(CursorIcon::Move);
+                } else if let Some((range, grip)) = grip {
+                    ui.ctx().set_cursor_icon(match (grip, range.axis) {
+                        (Grip::Both, _) => CursorIcon::Grab,
+                        (_, 0) => CursorIcon::ResizeHorizontal,
+                        _ => CursorIcon::ResizeVertical,
+                    });
                 }
+                let on_edge = on_edge || grip.is_some();
                 if tool == Tool::Polygon && response.clicked() {
                     self.state = State::Corners { corners: vec![at.data_from_pt(pointer)], mode: with_key };
                     return Outcome::Ready;
@@ -184,6 +286,10 @@ impl Gesture {
                 if response.drag_started_by(PointerButton::Primary)
                     || (response.is_pointer_button_down_on() && way.iter().chain([&pointer]).any(|p| p.distance(origin) > 3.0))
                 {
+                    if let Some((range, grip)) = grip {
+                        self.state = State::MovingRange { range, grip, from: origin };
+                        return Outcome::Ready;
+                    }
                     if on_edge && let Some(shape) = outline {
                         self.state = State::Moving { shape: shape.clone(), from: origin, now: pointer };
                         return Outcome::Ready;
@@ -232,14 +338,16 @@ impl Gesture {
                 let (tool, mode) = (*tool, *mode);
                 let released = !down;
                 if tool == Tool::Range {
-                    let ends = [at.data_from_pt(points[0])[0], at.data_from_pt(pointer)[0]];
+                    let way = (pointer - points[0]).abs();
+                    let axis = usize::from(upright && way.y > way.x);
+                    let ends = [at.data_from_pt(points[0])[axis], at.data_from_pt(pointer)[axis]];
                     let ends = [ends[0].min(ends[1]), ends[0].max(ends[1])];
-                    let wide = (points[0].x - pointer.x).abs() >= 3.0;
+                    let wide = [way.x, way.y][axis] >= 3.0;
                     if released {
                         self.state = State::Idle;
-                        return if wide { Outcome::Ranged(ends, mode) } else { Outcome::Dropped };
+                        return if wide { Outcome::Ranged(axis, ends, mode) } else { Outcome::Dropped };
                     }
-                    return Outcome::Ranging(ends, mode);
+                    return Outcome::Ranging(axis, ends, mode);
                 }
                 let shape = shape_of(tool, points, at, brush_pt);
                 let meant = tool == Tool::Brush || area(points, tool) >= 9.0;
@@ -264,6 +372,15 @@ impl Gesture {
                 }
                 ui.ctx().set_cursor_icon(CursorIcon::Move);
                 Outcome::Moving(moved)
+            }
+            State::MovingRange { range, grip, from } => {
+                let moved = range.moved(at, *grip, *from, pointer);
+                if !down {
+                    self.state = State::Idle;
+                    return Outcome::MovedRange(moved.axis, moved.ends);
+                }
+                ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
+                Outcome::MovingRange(moved.axis, moved.ends)
             }
             State::Dead | State::Theirs | State::Corners { .. } => Outcome::Dropped,
         }
@@ -507,6 +624,23 @@ mod tests {
         assert!(circle.contains([1.0, 9.0]) && circle.contains([4.5, 9.0]) && !circle.contains([5.0, 9.0]));
         let stroke = shape_of(Tool::Brush, &points, &frame(), 10.0).unwrap();
         assert!(stroke.contains([1.0, 9.9]) && !stroke.contains([5.0, 9.9]));
+    }
+
+    #[test]
+    fn a_range_is_moved_by_its_bar_and_changed_by_its_ends() {
+        let rect = frame().rect;
+        let x = Range { axis: 0, ends: [2.0, 5.0] };
+        assert_eq!(x.grip(&frame(), rect, pos2(22.0, 60.0)), Some(Grip::End(0)));
+        assert_eq!(x.grip(&frame(), rect, pos2(52.0, 60.0)), Some(Grip::End(1)));
+        assert_eq!((x.grip(&frame(), rect, pos2(35.0, 60.0)), x.grip(&frame(), rect, pos2(35.0, 3.0))), (None, Some(Grip::Both)));
+        let close = |r: Range, ends: [f64; 2]| (0..2).all(|i| (r.ends[i] - ends[i]).abs() < 1e-5);
+        assert!(close(x.moved(&frame(), Grip::Both, pos2(35.0, 3.0), pos2(45.0, 50.0)), [3.0, 6.0]));
+        // An end that goes past the other becomes the other.
+        assert!(close(x.moved(&frame(), Grip::End(0), pos2(20.0, 50.0), pos2(80.0, 50.0)), [5.0, 8.0]));
+        let y = Range { axis: 1, ends: [2.0, 5.0] };
+        assert_eq!(y.grip(&frame(), rect, pos2(40.0, 80.0)), Some(Grip::End(0)));
+        assert_eq!(y.grip(&frame(), rect, pos2(97.0, 65.0)), Some(Grip::Both));
+        assert!(close(y.moved(&frame(), Grip::Both, pos2(97.0, 65.0), pos2(0.0, 75.0)), [1.0, 4.0]));
     }
 
     #[test]

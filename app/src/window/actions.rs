@@ -131,7 +131,12 @@ pub const TOOLS: [(Tool, &str, Key, &str); 7] = [
     (Tool::Box, "Box", Key::R, "Drag a rectangle around points."),
     (Tool::Circle, "Circle", Key::C, "Drag a circle from its centre."),
     (Tool::Brush, "Brush", Key::B, "Paint over points. Ctrl+wheel sets the size of the brush."),
-    (Tool::Range, "Range", Key::X, "Drag a range along the horizontal axis."),
+    (
+        Tool::Range,
+        "Range",
+        Key::X,
+        "Drag a range along either axis; its ends and the bar between them can be dragged afterwards.",
+    ),
 ];
 
 /// The modes with what they do.

@@ -349,7 +349,7 @@ impl ImagePane {
                 gpu::paint_scatter(ui, cx.render, cx.theme, rect, scatter);
             }
             let plot = Plot::Image(base);
-            let on = On { dataset: &dataset, at, plot: Some(&plot), transform: &frame, x_column: None };
+            let on = On { dataset: &dataset, at, plot: Some(&plot), transform: &frame, columns: [None; 2] };
             brushed = self.state.brush.update(ui, cx, &on, &response);
         }
         if let (Some(regions), None, Some(at)) = (&regions, brushed.hover, response.hover_pos().filter(|_| !brushed.takes_drag)) {

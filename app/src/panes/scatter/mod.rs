@@ -387,9 +387,9 @@ impl ScatterPane {
                 None => map_id.map(Plot::Map),
             },
         };
-        let x_column = match &self.of {
-            Placed::Columns { x, .. } => Some(x.clone()),
-            _ => None,
+        let columns = match &self.of {
+            Placed::Columns { x, y } => [Some(x.clone()), Some(y.clone())],
+            _ => [None, None],
         };
         let hover = cx.shared.hover;
         let statistic = self.statistic();
@@ -429,8 +429,8 @@ impl ScatterPane {
         if self.contours {
             self.contours(ui, cx, &frame, &placement, &look);
         }
-        let on =
-            On { dataset: &dataset, at: &placement.at, plot: plot.as_ref(), transform: &frame, x_column: x_column.as_deref() };
+        let columns = [columns[0].as_deref(), columns[1].as_deref()];
+        let on = On { dataset: &dataset, at: &placement.at, plot: plot.as_ref(), transform: &frame, columns };
         let brushed = self.state.brush.update(ui, cx, &on, &shown.response);
         if let Some(camera) = &camera {
             self.turn_by(&shown.response, &frame, camera, brushed.takes_drag);

@@ -556,8 +556,8 @@ impl SkyPane {
     ) -> (bool, Option<u32>) {
         let transform = OffsetTransform { frame: *frame };
         let on = match plot {
-            Some(plot) => On { dataset, at: &placed.offsets, plot: Some(plot), transform: &transform, x_column: None },
-            None => On { dataset, at: &placed.plane, plot: None, transform: frame, x_column: None },
+            Some(plot) => On { dataset, at: &placed.offsets, plot: Some(plot), transform: &transform, columns: [None; 2] },
+            None => On { dataset, at: &placed.plane, plot: None, transform: frame, columns: [None; 2] },
         };
         let brushed = self.state.brush.update(ui, cx, &on, response);
         if let (Some(at), Some(row)) = (response.hover_pos(), brushed.hover.filter(|_| !brushed.takes_drag)) {
