@@ -84,7 +84,13 @@ fn read_streamed(path: &Path) -> Result<Option<Vec<Part>>> {
         return Err(Error::format(name, "is a VOTable without a table in it"));
     }
     fill_names(&mut tables, path);
-    Ok(Some(tables.into_iter().map(Part::Table).collect()))
+    Ok(Some(with_spectra(tables)))
+}
+
+/// The tables of a VOTable, after the spectra that they are tables of samples of.
+fn with_spectra(tables: Vec<Table>) -> Vec<Part> {
+    let spectra: Vec<Part> = tables.iter().filter_map(spectrum_layouts::of_samples).map(Part::Spectrum).collect();
+    spectra.into_iter().chain(tables.into_iter().map(Part::Table)).collect()
 }
 
 /// As [`read`], from bytes; `name` is for messages and the file ending, `beside` the folder that
@@ -149,12 +155,10 @@ fn read_named(path: &Path, bytes: Vec<u8>, beside: Option<&Path>) -> Result<(Vec
         Format::Npy => vec![crate::npy::read_npy_table(&name, &bytes)?],
     };
     fill_names(&mut tables, path);
-    let mut parts: Vec<Part> = if matches!(format, Format::Votable) {
-        tables.iter().filter_map(spectrum_layouts::of_samples).map(Part::Spectrum).collect()
-    } else {
-        Vec::new()
+    let parts = match format {
+        Format::Votable => with_spectra(tables),
+        _ => tables.into_iter().map(Part::Table).collect(),
     };
-    parts.extend(tables.into_iter().map(Part::Table));
     Ok((parts, Vec::new()))
 }
 

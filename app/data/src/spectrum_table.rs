@@ -98,6 +98,22 @@ mod tests {
         assert_eq!(back.name, spectrum.name);
         // Its rows are there as well, for whoever wants a table.
         assert_eq!(crate::read_table(&path).unwrap().rows(), 9);
+        // One that is read as it comes, since it is large, is a spectrum too.
+        let n = 400_000;
+        let large = Spectrum {
+            axis: (0..n).map(|i| 1000.0 + 0.1 * f64::from(i)).collect(),
+            wavelength_m: (0..n).map(|i| 1e-7 + 1e-11 * f64::from(i)).collect(),
+            flux: (0..n).map(|i| f64::from(i % 1000) + 0.123_456_789).collect(),
+            error: None,
+            good: vec![true; n as usize],
+            ..spectrum.clone()
+        };
+        let path = folder.path().join("large.vot");
+        crate::write_table_as(&large.table().unwrap(), None, &path, crate::Serialization::TableData).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() > 16 << 20);
+        let parts = crate::read(&path).unwrap();
+        let crate::Part::Spectrum(back) = &parts[0] else { panic!("a spectrum") };
+        assert_eq!((back.flux.len(), back.flux[7], back.name.as_str()), (400_000, 7.123_456_789, "M 31 <core> & more"));
         spectrum.axis.pop();
         spectrum.wavelength_m.pop();
         assert!(spectrum.table().is_err());

@@ -21,10 +21,14 @@ impl ScatterPane {
         self.state.contours.get(ui.ctx(), "scatter-contours", key, move || contours_of(&at, home, &of));
         let Some(made) = self.state.contours.newest_for(|k| k.0 == key.0) else { return };
         let painter = ui.painter_at(frame.rect);
-        for (lines, colour) in made.iter().zip([cx.theme.second, look.own]) {
+        // Over dark cells in a light window, and light ones in a dark one, a line needs an edge.
+        let edge = egui::Stroke::new(2.6, cx.theme.pane.gamma_multiply(0.55));
+        let lines = made.iter().zip([cx.theme.second, look.own]);
+        let stroke = |colour: egui::Color32| egui::Stroke::new(1.0, colour.gamma_multiply(0.9));
+        let edges = lines.clone().map(|(l, _)| (l, edge)).filter(|_| self.statistic().is_some());
+        for (lines, stroke) in edges.chain(lines.map(|(l, colour)| (l, stroke(colour)))) {
             for line in lines {
                 let points: Vec<egui::Pos2> = line.points.iter().map(|p| frame.pt_from_data(*p)).collect();
-                let stroke = egui::Stroke::new(1.0, colour.gamma_multiply(0.9));
                 painter.add(if line.closed {
                     egui::Shape::closed_line(points, stroke)
                 } else {
