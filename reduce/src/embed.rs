@@ -229,7 +229,7 @@ pub fn embed_on(
     if params.dims == 0 {
         return Err(Error::Shape("a map needs at least one dimension".into()));
     }
-    let power = level::power_of(x, weights);
+    let (power, finite) = level::power_of(x, weights);
     if power != 0 {
         let monitor = Levelled { monitor, power };
         let x = level::divided(x, power);
@@ -243,11 +243,11 @@ pub fn embed_on(
     }
     fits(n, d, params, 0)?;
     match params.method {
-        Method::Pca => linear(x, weights, params, monitor),
+        Method::Pca => linear(x, weights, finite, params, monitor),
         Method::Tsne | Method::Umap | Method::Pacmap => {
             let iterations = if from.is_some() && params.iterations == 0 { 250 } else { params.iterations };
             let params = Params { iterations, ..params.clone() };
-            neighbour_map(gpu, x, weights, &params, graph, from, monitor)
+            neighbour_map(gpu, x, weights, finite, &params, graph, from, monitor)
         }
         Method::Autoencoder => learned(gpu, x, weights, params, monitor),
     }
@@ -281,12 +281,13 @@ fn padded(scores: &Array2<f32>, dims: usize) -> Array2<f32> {
 fn linear(
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
+    finite: bool,
     params: &Params,
     monitor: &dyn Monitor,
 ) -> Result<Embedding, Error> {
     let (n, d) = x.dim();
     let start = Instant::now();
-    let data = pca::filled(x, weights, params.dims, monitor)?;
+    let data = pca::filled(x, weights, finite, params.dims, monitor)?;
     let p = pca::fit(&data, n, d, params.dims, monitor)?;
     // Fewer components than asked for (few rows or columns): the others are 0.
     let mut components = p.components.iter().copied().collect::<Vec<f32>>();
@@ -338,10 +339,16 @@ struct Ready {
     width: usize,
 }
 
-fn ready(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, params: &Params, monitor: &dyn Monitor) -> Result<Ready, Error> {
+fn ready(
+    x: ArrayView2<f32>,
+    weights: Option<ArrayView2<f32>>,
+    finite: bool,
+    params: &Params,
+    monitor: &dyn Monitor,
+) -> Result<Ready, Error> {
     let (n, d) = x.dim();
     let dims = params.dims;
-    let data = pca::filled(x, weights, 5, monitor)?;
+    let data = pca::filled(x, weights, finite, 5, monitor)?;
     let reduce = params.pca_dims > 0 && d > params.pca_dims.max(dims);
     let p = pca::fit(&data, n, d, if reduce { params.pca_dims.max(dims) } else { dims }, monitor)?;
     let mut start = vec![0.0f32; n * dims];
@@ -436,6 +443,7 @@ fn neighbour_map(
     gpu: Option<&gpu::Context>,
     x: ArrayView2<f32>,
     weights: Option<ArrayView2<f32>>,
+    finite: bool,
     params: &Params,
     given: Option<Arc<Graph>>,
     from: Option<ArrayView2<f32>>,
@@ -454,7 +462,7 @@ fn neighbour_map(
             last = now;
         }
     };
-    let mut r = ready(x, weights, params, monitor)?;
+    let mut r = ready(x, weights, finite, params, monitor)?;
     lap("pca", &mut seconds);
     let mut start = std::mem::take(&mut r.start);
     if let Some(from) = from {

@@ -5,6 +5,7 @@
 //! New rows are divided by the power of the rows that were fitted; what is still out of reach then counts as the largest number that
 //! is not. Choice not taken: `f64` throughout, which doubles the memory and halves the speed of every map for the sake of a few.
 
+use crate::kernel::wide;
 use crate::monitor::Monitor;
 use crate::{Progress, gpu};
 use ndarray::{Array2, ArrayView2};
@@ -26,12 +27,23 @@ pub(crate) fn power(values: &[f32]) -> i32 {
     if power.abs() <= REACH { 0 } else { power }
 }
 
-/// That of a matrix, of its cells with a weight alone.
-pub(crate) fn power_of(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>) -> i32 {
+wide! {
+    /// The bits of the largest number, whatever its sign; those of what is not finite are larger than all others.
+    fn largest_bits(values: &[f32]) -> u32 {
+        values.iter().fold(0u32, |m, v| m.max(v.to_bits() & 0x7fff_ffff))
+    }
+}
+
+/// The power of a matrix, of its cells with a weight alone; and whether all of it was found to be finite on the way, in one pass.
+pub(crate) fn power_of(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>) -> (i32, bool) {
     match (x.to_slice(), weights.filter(|w| w.dim() == x.dim())) {
-        (Some(values), None) => power(values),
-        (_, None) => power(&x.iter().copied().collect::<Vec<f32>>()),
-        (_, Some(w)) => power(&x.iter().zip(w).map(|(v, w)| if *w > 0.0 { *v } else { 0.0 }).collect::<Vec<f32>>()),
+        (Some(values), None) => {
+            let bits = values.par_chunks(1 << 16).map(largest_bits).max().unwrap_or(0);
+            let largest = f32::from_bits(bits);
+            if largest.is_finite() { (power(&[largest]), true) } else { (power(values), false) }
+        }
+        (_, None) => (power(&x.iter().copied().collect::<Vec<f32>>()), false),
+        (_, Some(w)) => (power(&x.iter().zip(w).map(|(v, w)| if *w > 0.0 { *v } else { 0.0 }).collect::<Vec<f32>>()), false),
     }
 }
 
@@ -138,7 +150,23 @@ mod tests {
         assert_eq!((super::power(&[0.0, -1e-30, f32::NAN]), super::power(&[1.0, -2f32.powi(100)])), (-100, 100));
         let masked = ndarray::array![[1.0f32, 1e30], [f32::NAN, 2.0]];
         let weights = ndarray::array![[1.0f32, 0.0], [0.0, 1.0]];
-        assert_eq!(power_of(masked.view(), Some(weights.view())), 0);
+        assert_eq!(power_of(masked.view(), Some(weights.view())), (0, false));
+    }
+
+    #[test]
+    fn one_pass_finds_the_power_and_what_is_not_finite() {
+        let x = times(&groups(300), 90);
+        assert_eq!(power_of(x.view(), None), (super::power(x.as_slice().unwrap()), true));
+        assert_eq!(power_of(x.t(), None), (super::power(x.as_slice().unwrap()), false));
+        for bad in [f32::NAN, f32::NEG_INFINITY] {
+            let mut y = x.clone();
+            y[[7, 3]] = bad;
+            assert!(!power_of(y.view(), None).1);
+            assert!(matches!(
+                crate::embed(y.view(), None, &Params::default(), &Quiet),
+                Err(crate::Error::NotFinite { row: 7, dim: 3 })
+            ));
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Pca {
 /// No cells, cells that are not finite, weights of another shape, or stopped by the monitor.
 pub fn pca(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, k: usize, monitor: &dyn Monitor) -> Result<Pca, Error> {
     let (n, d) = x.dim();
-    let power = level::power_of(x, weights);
+    let (power, finite) = level::power_of(x, weights);
     if power != 0 {
         let mut found = pca(level::divided(x, power).view(), weights, k, monitor)?;
         let unit = level::unit(power);
@@ -153,18 +153,21 @@ pub fn pca(x: ArrayView2<f32>, weights: Option<ArrayView2<f32>>, k: usize, monit
         found.explained_variance.iter_mut().for_each(|v| *v *= unit * unit);
         return Ok(found);
     }
-    let data = filled(x, weights, k, monitor)?;
+    let data = filled(x, weights, finite, k, monitor)?;
     fit(&data, n, d, k, monitor)
 }
 
-/// The checked numbers of `x` row by row; with weights a copy in which weighted cells are pulled to a low-rank model and masked ones replaced by it.
+/// The checked numbers of `x` row by row, not looked at again where they were found to be `finite`; with weights a copy in which weighted cells are pulled to a low-rank model and masked ones replaced by it.
 pub(crate) fn filled<'a>(
     x: ArrayView2<'a, f32>,
     weights: Option<ArrayView2<f32>>,
+    finite: bool,
     k: usize,
     monitor: &dyn Monitor,
 ) -> Result<Cow<'a, [f32]>, Error> {
-    let Some(weights) = weights else { return kernel::borrowed(x) };
+    let Some(weights) = weights else {
+        return x.to_slice().filter(|_| finite).map_or_else(|| kernel::borrowed(x), |values| Ok(Cow::Borrowed(values)));
+    };
     let (data, w) = weighted(x, weights)?;
     let (n, d) = x.dim();
     fill(data, &w, n, d, k.clamp(1, 8), monitor).map(Cow::Owned)
