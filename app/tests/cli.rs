@@ -448,3 +448,158 @@ fn new_rows_are_put_into_the_groups_of_others() {
         .collect();
     assert!(seeds[0] == seeds[1] && seeds[0] != seeds[2], "the seed makes the forest");
 }
+
+#[test]
+fn rows_are_named_by_plain_lists_and_what_is_missing_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (whole, table, list, out) = (sample(folder.path(), "spex"), at("named.parquet"), at("ids.txt"), at("few.csv"));
+    // The name is what identifies a row here.
+    assert!(asterism(folder.path(), &["convert", &whole, &table, "--columns", "name,ra,dec,class"]).status.success());
+    let names = at("names.csv");
+    assert!(asterism(folder.path(), &["convert", &table, &names, "--columns", "name"]).status.success());
+    let all: Vec<String> = std::fs::read_to_string(&names).expect("names").lines().skip(1).map(str::to_owned).collect();
+    // Names that stand once.
+    let once = |n: &&String| all.iter().filter(|m| m == n).count() == 1;
+    let ids: Vec<String> = all.iter().filter(once).take(13).cloned().collect();
+    let convert = |text: &str| {
+        std::fs::write(&list, text).expect("written");
+        asterism(folder.path(), &["convert", &table, &out, "--rows", &list, "--json"])
+    };
+    // One id a line, no head: all of them; alone as well.
+    let v = json(&convert(&ids.join("\n")));
+    assert_eq!((v["rows"].as_u64(), v["warnings"].as_array().map(Vec::len)), (Some(13), Some(0)), "{v}");
+    assert_eq!(json(&convert(&ids[0]))["rows"], 1);
+    // With a head, and with ids that are nowhere.
+    let v = json(&convert(&format!("name\n{}\nnobody\nnowhere\n", ids[1])));
+    assert_eq!(v["rows"], 1);
+    assert!(v["warnings"].to_string().contains("2 of its 3 ids are not in the table"), "{v}");
+    // Row numbers count from 0; those beyond the last are told.
+    let v = json(&convert("row\n0\n5\n99999\n"));
+    assert_eq!(v["rows"], 2);
+    assert!(v["warnings"].to_string().contains("1 of its 3 row numbers"), "{v}");
+    // Without --json a warning is on standard error.
+    std::fs::write(&list, format!("name\n{}\nnobody\n", ids[1])).expect("written");
+    let said = asterism(folder.path(), &["convert", &table, &out, "--rows", &list]);
+    assert!(said.status.success() && String::from_utf8_lossy(&said.stderr).contains("1 of its 2 ids"));
+    let said = asterism(folder.path(), &["convert", &table, &at("few.npy")]);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("left out are 'name'"), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[test]
+fn a_table_that_was_cut_off_says_so_in_every_format_that_can() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let cut = at("cut.vot");
+    std::fs::write(
+        &cut,
+        "<VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><TABLE><FIELD name=\"a\" datatype=\"int\"/><DATA><TABLEDATA>\
+         <TR><TD>1</TD></TR></TABLEDATA></DATA></TABLE><INFO name=\"QUERY_STATUS\" value=\"OVERFLOW\"/></RESOURCE></VOTABLE>",
+    )
+    .expect("written");
+    for ending in ["vot", "fits", "parquet", "arrow", "ecsv"] {
+        let to = at(&format!("copy.{ending}"));
+        assert!(asterism(folder.path(), &["convert", &cut, &to]).status.success());
+        let v = json(&asterism(folder.path(), &["info", &to, "--json"]));
+        assert!(v["truncated"] == true && v["parts"][0]["truncated"] == true, "{ending}: {v}");
+        assert_eq!(v["parts"][0]["rows"], 1, "{ending}");
+    }
+    let said = asterism(folder.path(), &["convert", &cut, &at("copy.csv")]);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("no place to say so"));
+}
+
+#[test]
+fn a_recipe_takes_the_seed_of_the_call_and_a_picture_of_it_exports_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    sample(folder.path(), "ogle3");
+    let precious = folder.path().join("precious.csv");
+    std::fs::write(&precious, "mine").expect("written");
+    let recipe = at("r.toml");
+    let text = "asterism = 1\n[[search]]\nname = \"stars\"\nservice = \"file:ogle3.parquet\"\nmax_rows = 300\n\
+        [[features]]\nname = \"f\"\nof = \"stars\"\ncolumns = [\"period_d\", \"i_mag\", \"v_mag\"]\n\
+        [[map]]\nname = \"m\"\nof = \"f\"\nmethod = \"umap\"\nepochs = 20\n\
+        [[export]]\nof = \"stars\"\nto = [\"PRECIOUS\"]\n";
+    let columns = json(&asterism(folder.path(), &["info", &at("ogle3.parquet"), "--json"]));
+    let numeric: Vec<String> = columns["parts"][0]["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .filter(|c| c["type"].as_str().is_some_and(|t| t.starts_with('f')) && c["min"].is_number())
+        .filter_map(|c| c["name"].as_str().map(str::to_owned))
+        .take(3)
+        .collect();
+    let text = text
+        .replace("[\"period_d\", \"i_mag\", \"v_mag\"]", &format!("{numeric:?}"))
+        .replace("PRECIOUS", &precious.display().to_string());
+    std::fs::write(&recipe, &text).expect("written");
+    let drawn = asterism(folder.path(), &["draw", &recipe, "-o", &at("p.png")]);
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    assert_eq!(std::fs::read_to_string(&precious).expect("there"), "mine", "a picture was asked for, no export");
+    let table = |out: &str, words: &[&str]| {
+        let done = asterism(folder.path(), &[&["run", &recipe, "-o", &at(out)], words].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        std::fs::read(&precious).expect("written")
+    };
+    let (a, b, c) = (table("a", &["--seed", "7"]), table("b", &["--seed", "7"]), table("c", &[]));
+    assert!(a == b && a != c, "the seed makes the map, which is in the exported table");
+    std::fs::write(&recipe, text.replace("[[map]]", "[[search]]\nname = \"stars\"\nservice = \"file:ogle3.parquet\"\n[[map]]"))
+        .expect("written");
+    let twice = asterism(folder.path(), &["run", &recipe, "-o", &at("d")]);
+    assert!(
+        twice.status.code() == Some(1) && String::from_utf8_lossy(&twice.stderr).contains("two search steps are named 'stars'")
+    );
+}
+
+#[test]
+fn what_cannot_be_written_or_read_is_said_before_the_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let table = sample(folder.path(), "spex");
+    let said = |words: &[&str]| {
+        let out = asterism(folder.path(), words);
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (code, why) = said(&["reduce", &table, "-o", &at("no/map.parquet"), "--vectors", "flux"]);
+    assert!(code == Some(1) && why.contains("there is no folder"), "{why}");
+    let (code, why) = said(&["reduce", &table, "-o", &at("map.foo"), "--vectors", "flux"]);
+    assert!(code == Some(1) && why.contains("names no format"), "{why}");
+    let (code, why) = said(&["draw", &table, "-o", &at("p.jpg")]);
+    assert!(code == Some(2) && why.contains(".png, .svg or .pdf"), "{why}");
+    let (code, why) = said(&["info", &at("missing.vot")]);
+    assert!(code == Some(1) && why.contains("there is no such file"), "{why}");
+    for ending in ["fits", "parquet", "vot", "arrow", "npy"] {
+        std::fs::write(at(&format!("err.{ending}")), "ERROR: too many requests\n").expect("written");
+        let (code, why) = said(&["info", &at(&format!("err.{ending}"))]);
+        assert!(code == Some(1) && why.contains("plain text") && why.contains("too many requests"), "{ending}: {why}");
+    }
+    assert_eq!(said(&["bench", "reduce", "--only", "nosuch", "--rows", "50"]).0, Some(2));
+    let (code, why) = said(&["redcue", "x.vot"]);
+    assert!(code == Some(2) && why.contains("neither a command nor a file named 'redcue'"), "{why}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_conversion_that_is_ended_leaves_what_was_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let mut csv = String::from("a,b,c,d\n");
+    (0..400_000u32).for_each(|i| csv.push_str(&format!("{i},{},{}.5,x{i}\n", i * 7 % 1000, i)));
+    std::fs::write(at("large.csv"), csv).expect("written");
+    std::fs::write(at("out.vot"), "what was there").expect("written");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_asterism"))
+        .args(["convert", &at("large.csv"), &at("out.vot"), "--serialization", "tabledata"])
+        .env("ASTERISM_HOME", folder.path())
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(130), "ended by Ctrl+C");
+    assert_eq!(std::fs::read_to_string(at("out.vot")).expect("there"), "what was there");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    assert!(!left.iter().any(|n| n.to_string_lossy().contains(".part")), "{left:?}");
+}

@@ -267,6 +267,9 @@ fn a_long_use_of_the_window_holds() {
         key(&mut w, Modifiers::COMMAND, Key::Z);
         w.render().expect("a picture");
         turn += 1;
+        if turn % 64 == 0 {
+            eprintln!("turn {turn}: {} MB", memory() / 1_000_000);
+        }
         if first.is_none() && turn >= 6 && start.elapsed() > whole / 3 {
             first = Some((turn, memory()));
         }

@@ -17,6 +17,13 @@ impl Client {
     /// [`Error::Position`] when nobody knows the name; else as [`Client::search`].
     pub fn resolve(&self, name: &str, cancelled: &dyn Fn() -> bool) -> Result<Resolved> {
         let name = name.trim();
+        // Two numbers are meant as a position, and this one is not on the sky.
+        let numbers: Vec<f64> = name.split([' ', ',', ';']).filter(|w| !w.is_empty()).map_while(|w| w.parse().ok()).collect();
+        if numbers.len() == 2 && name.split([' ', ',', ';']).filter(|w| !w.is_empty()).count() == 2 {
+            return Err(Error::Position(format!(
+                "'{name}' lies nowhere on the sky: right ascension goes from 0 to 360 and declination from −90 to 90 degrees"
+            )));
+        }
         let unknown = || {
             Error::Position(format!(
                 "no resolver knows '{name}'; check the spelling, or give a position in degrees: \"10.68 41.27\""

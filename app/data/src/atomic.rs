@@ -10,6 +10,13 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// Set once the program was told to end (Ctrl+C): what is being written is given up, and the target stays as it was.
+pub static GIVE_UP: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+fn given_up() -> bool {
+    GIVE_UP.load(std::sync::atomic::Ordering::Relaxed)
+}
+
 /// Write `path` by `fill`; on any error the target is as it was before.
 ///
 /// # Errors
@@ -27,6 +34,9 @@ pub fn atomic_write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>
         };
         Error::format(path.display().to_string(), format!("could not {step} ({e}); nothing was written under this name; {todo}"))
     };
+    // A link stays one: what it leads to is written.
+    let led = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+    let path = led.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
@@ -43,6 +53,9 @@ pub fn atomic_write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>
         let mut out = Guard { inner: BufWriter::with_capacity(1 << 20, file.as_file_mut()), error: None };
         let done = fill(&mut out);
         let flushed = out.flush();
+        if given_up() {
+            return Err(Error::Stopped);
+        }
         // A writer between us and the disk may have turned the system's error into its own words.
         if let Some(e) = out.error.take() {
             return Err(fail("write", &e));
@@ -52,6 +65,9 @@ pub fn atomic_write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>
     }
     file.as_file().sync_all().map_err(|e| fail("write to the disk", &e))?;
     keep_mode(path, file.as_file());
+    if given_up() {
+        return Err(Error::Stopped);
+    }
     file.persist(path).map_err(|e| fail("take the name", &e.error))?;
     Ok(())
 }

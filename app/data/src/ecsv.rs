@@ -270,6 +270,7 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
         let text = |k: &str| meta.get(k).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
         table.name = text("name");
         table.description = text("description");
+        table.truncated |= meta.get("truncated").and_then(serde_json::Value::as_bool).unwrap_or(false);
         if let Some(params) = meta.get("params") {
             table.params = serde_json::from_value::<Vec<Param>>(params.clone()).unwrap_or_default();
         }
@@ -373,7 +374,10 @@ pub(crate) fn write_ecsv(table: &Table, out: &mut dyn Write) -> Result<()> {
             column.clone()
         });
     }
-    let meta = serde_json::json!({"name": table.name, "description": table.description, "params": table.params});
+    let mut meta = serde_json::json!({"name": table.name, "description": table.description, "params": table.params});
+    if table.truncated {
+        meta["truncated"] = true.into();
+    }
     text.push_str(&format!("# meta: {meta}\n# schema: astropy-2.0\n"));
     out.write_all(text.as_bytes()).map_err(|e| Error::io("ECSV", e))?;
     let mut frame = DataFrame::new(table.rows(), columns)?;

@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), in_words(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -41,6 +41,22 @@ pub enum Error {
     /// polars refused.
     #[error("table: {0}")]
     Polars(#[from] polars::error::PolarsError),
+}
+
+/// What the system said, for a person, with what to do.
+pub fn in_words(e: &std::io::Error) -> String {
+    use std::io::ErrorKind as Kind;
+    let text = match e.kind() {
+        Kind::NotFound => "there is no such file or folder: look for a typing mistake in its name",
+        Kind::PermissionDenied => "it may not be read or written by you: ask its owner, or choose another place",
+        Kind::IsADirectory => "this is a folder; give the name of a file in it",
+        Kind::NotADirectory => "a part of this path is a file, no folder",
+        Kind::AlreadyExists => "there is a file of this name: choose another, or remove it first",
+        Kind::InvalidData => "this is no text: is it the file that you meant?",
+        Kind::StorageFull => "the disk is full: free some space, or choose another place",
+        _ => return e.to_string(),
+    };
+    text.into()
 }
 
 impl Error {

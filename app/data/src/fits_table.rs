@@ -300,7 +300,7 @@ fn table_of(what: &str, bytes: &[u8], hdu: &Hdu, primary: Option<&Header>) -> Re
     }
     let metas = specs.into_iter().map(|s| s.meta).collect();
     let mut table = Table::new(h.get("EXTNAME").unwrap_or_default(), DataFrame::new(whole, columns)?, metas)?;
-    table.truncated = whole < declared;
+    table.truncated = whole < declared || h.is(CUT_OFF);
     table.warnings = warnings;
     let mut seen = std::collections::HashSet::new();
     for card in h.cards.iter().chain(primary.into_iter().flat_map(|p| &p.cards)) {
@@ -452,6 +452,9 @@ fn unpack_table(what: &str, hdu: &Hdu, data: &[u8], tiles_there: usize) -> Resul
     Ok((Unpacked { header, bytes }, trouble))
 }
 
+/// Says that a limit cut the table off when it was fetched.
+const CUT_OFF: &str = "OVERFLOW";
+
 /// Keywords that say how the file is built, not what it is about.
 fn structural(key: &str) -> bool {
     if matches!(
@@ -478,6 +481,7 @@ fn structural(key: &str) -> bool {
             | "BSCALE"
             | "BZERO"
             | "LONGSTRN"
+            | CUT_OFF
     ) {
         return true;
     }
@@ -1352,6 +1356,9 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
     c.int("TFIELDS", stores.len() as i64, "columns");
     if !table.name.is_empty() {
         c.text("EXTNAME", &table.name, "");
+    }
+    if table.truncated {
+        c.value(CUT_OFF, "T", "a limit cut this table off: there are more rows");
     }
     if !table.description.is_empty() {
         c.text("DESCRIP", &table.description, "");

@@ -80,6 +80,7 @@ pub(crate) fn described(what: &str, frame: DataFrame, content: Option<&str>) -> 
                 table.name = head.name;
                 table.description = head.description;
                 table.params = head.params;
+                table.truncated = head.truncated;
             }
             Ok(_) => {}
             Err(e) => table.warnings.push(format!("the VOTable that describes the columns could not be read: {e}")),

@@ -149,6 +149,20 @@ pub fn sniff(name: &str, bytes: &[u8]) -> Result<Format> {
         return wrong("is not in a format that can be read here (VOTable, FITS, Parquet, Arrow, CSV, TSV, ECSV, npy)".into());
     }
     let ending = ending(Path::new(name));
+    let other = match ending.as_str() {
+        "fits" | "fit" | "fts" => Some("FITS"),
+        "parquet" | "pq" => Some("Parquet"),
+        "arrow" | "feather" => Some("Arrow"),
+        "vot" | "votable" | "xml" => Some("VOTable"),
+        "npy" => Some("numpy"),
+        _ => None,
+    };
+    if let Some(other) = other {
+        let line: String = head.lines().next().unwrap_or("").chars().take(80).collect();
+        return wrong(format!(
+            "is plain text, no {other} file; it begins '{line}'. Fetch it again, or name it .csv if it is a table of text"
+        ));
+    }
     if matches!(ending.as_str(), "tsv" | "tab") {
         return Ok(Format::Tsv);
     }

@@ -37,6 +37,25 @@ pub fn write_table_as(table: &Table, rows: Option<&RowSet>, path: &Path, seriali
         }
         None => table,
     };
+    known(path)?;
+    let ending = ending(path);
+    let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    atomic_write(path, |out| {
+        if name.ends_with(".gz") {
+            let mut gz = flate2::write::GzEncoder::new(out, flate2::Compression::new(4));
+            write_as(table, &ending, path, serialization, &mut gz)?;
+            gz.finish().map_err(|e| Error::io(path, e))?;
+            return Ok(());
+        }
+        write_as(table, &ending, path, serialization, out)
+    })
+}
+
+/// Whether the ending of a name is that of a format that can be written: to be asked before long work.
+///
+/// # Errors
+/// [`Error::Format`] with the endings there are.
+pub fn known(path: &Path) -> Result<()> {
     let ending = ending(path);
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if !matches!(
@@ -66,15 +85,7 @@ pub fn write_table_as(table: &Table, rows: Option<&RowSet>, path: &Path, seriali
     if name.ends_with(".bz2") {
         return Err(Error::format(path.display().to_string(), "bzip2 is only read; use .gz"));
     }
-    atomic_write(path, |out| {
-        if name.ends_with(".gz") {
-            let mut gz = flate2::write::GzEncoder::new(out, flate2::Compression::new(4));
-            write_as(table, &ending, path, serialization, &mut gz)?;
-            gz.finish().map_err(|e| Error::io(path, e))?;
-            return Ok(());
-        }
-        write_as(table, &ending, path, serialization, out)
-    })
+    Ok(())
 }
 
 /// What a person should know of writing `table` to a file of this ending: what the format cannot hold as it is.
@@ -83,6 +94,21 @@ pub fn write_table_as(table: &Table, rows: Option<&RowSet>, path: &Path, seriali
 /// [`Error::Polars`].
 pub fn notes(table: &Table, path: &Path, serialization: Serialization) -> Result<Vec<String>> {
     let mut said = Vec::new();
+    let format = ending(path);
+    if table.truncated && matches!(format.as_str(), "csv" | "tsv" | "tab" | "npy") {
+        said.push(format!(
+            "a limit cut this table off, and .{format} has no place to say so: write it as VOTable, FITS, Parquet or ECSV"
+        ));
+    }
+    if format == "npy" {
+        let left: Vec<String> = (0..table.columns().len())
+            .filter(|i| !table.is_numeric(*i))
+            .map(|i| format!("'{}'", table.columns()[i].name))
+            .collect();
+        if !left.is_empty() {
+            said.push(format!("numpy's matrix holds numbers alone: left out are {}", left.join(", ")));
+        }
+    }
     if is_votable(path) {
         for (name, datatype) in crate::votable_write::widened(table, serialization)? {
             said.push(format!(

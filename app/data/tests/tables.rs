@@ -819,7 +819,7 @@ fn a_failed_write_leaves_the_old_file() {
         })
         .unwrap_err()
         .to_string();
-        assert!(said.contains("No space"), "{said}");
+        assert!(said.contains("disk is full"), "{said}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
     }
 }

@@ -203,9 +203,8 @@ pub struct MapStep {
     pub method: Spanned<String>,
     /// Dimensions.
     pub dims: Option<usize>,
-    /// Makes every random choice.
-    #[serde(default)]
-    pub seed: u64,
+    /// Makes every random choice; that of the run, or 0, where none is given.
+    pub seed: Option<u64>,
     /// t-SNE.
     pub perplexity: Option<f64>,
     /// t-SNE.
@@ -431,6 +430,17 @@ impl Parsed {
         let matches = r.matches.iter().map(|m| m.name.as_str());
         let selects: Vec<&str> =
             r.select.iter().map(|s| s.name.as_str()).chain(r.cluster.iter().map(|c| c.name.as_str())).chain(matches).collect();
+        // What a later step refers to must be one thing.
+        for (kind, names) in
+            [("search", &searches), ("features", &features), ("map", &maps), ("select, cluster or match", &selects)]
+        {
+            if let Some(twice) = names.iter().enumerate().find(|(i, n)| names[..*i].contains(n)).map(|(_, n)| n) {
+                return Err(Error::said(format!(
+                    "{}: two {kind} steps are named '{twice}': give each a name of its own",
+                    self.file
+                )));
+            }
+        }
         for m in &r.matches {
             one_of(&m.of, "search", &searches)?;
             if let Some(with) = &m.with {
@@ -583,7 +593,7 @@ impl MapStep {
     }
     /// As the method takes them.
     pub fn params(&self) -> reduce::Params {
-        let mut p = reduce::Params { seed: self.seed, ..reduce::Params::default() };
+        let mut p = reduce::Params { seed: self.seed.unwrap_or(0), ..reduce::Params::default() };
         if let Ok(method) = self.method.get_ref().parse() {
             p.method = method;
         }

@@ -58,11 +58,29 @@ pub struct Names {
 /// # Errors
 /// With the line of a wrong word, or what a step failed of. What was written before stays.
 pub fn run(file: &Path, out: &Path, settings: Settings, tell: &mut dyn FnMut(&str)) -> Result<Ran> {
-    let mut play = Play::new(file, Some(out))?;
-    std::fs::create_dir_all(out).map_err(|e| asterism_data::Error::io(out, e))?;
+    run_with(file, Some(out), settings, 0, tell, &mut |_| {})
+}
+
+/// As [`run`], with a seed for the maps that give none, and with `each`, which is called while a step is at work and may cancel its job.
+/// With no `out` nothing is written: exports and pictures are left out.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    file: &Path,
+    out: Option<&Path>,
+    settings: Settings,
+    seed: u64,
+    tell: &mut dyn FnMut(&str),
+    each: &mut dyn FnMut(&Session),
+) -> Result<Ran> {
+    let mut play = Play::with_seed(file, out, seed)?;
+    if let Some(out) = out {
+        std::fs::create_dir_all(out).map_err(|e| asterism_data::Error::io(out, e))?;
+    }
     let mut session = Session::new(settings);
     while play.next(&mut session, tell)? {
-        session.wait(&mut |_| {})?;
+        session.wait(each)?;
     }
     let Play { report, parsed, names, files, truncated, .. } = play;
     Ok(Ran { session, report, draws: parsed.recipe.draw.clone(), names, files, truncated })
@@ -99,8 +117,15 @@ impl Play {
     /// # Errors
     /// With the line of a wrong word.
     pub fn new(file: &Path, out: Option<&Path>) -> Result<Self> {
+        Self::with_seed(file, out, 0)
+    }
+    fn with_seed(file: &Path, out: Option<&Path>, seed: u64) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(|e| asterism_data::Error::io(file, e))?;
-        let parsed = Arc::new(Parsed::new(&file.display().to_string(), &text)?);
+        let mut parsed = Parsed::new(&file.display().to_string(), &text)?;
+        for map in &mut parsed.recipe.map {
+            map.seed.get_or_insert(seed);
+        }
+        let parsed = Arc::new(parsed);
         let mut play = Self {
             parsed: parsed.clone(),
             folder: file.parent().map_or_else(PathBuf::new, Path::to_path_buf),
@@ -399,7 +424,7 @@ impl Play {
             (Some(points), _) => Provenance::Shape { plot: self.plot(step)?, shape: Shape::Polygon(points.clone()) },
             (None, Some(path)) => {
                 let rows =
-                    rows_of_file(&d, &self.folder.join(path.get_ref())).map_err(|e| parsed.wrong(path.span(), e.to_string()))?;
+                    rows_of_file(&d, &self.folder.join(path.get_ref())).map_err(|e| parsed.wrong(path.span(), e.to_string()))?.0;
                 Provenance::Rows { note: path.get_ref().clone(), rows }
             }
             (None, None) => return Ok(()),
@@ -529,30 +554,58 @@ impl Ran {
     }
 }
 
-/// Rows named by a CSV file: its first column holds ids of the table, or 0-based row numbers when
-/// it is named `row`.
+/// Rows named by a list: one id a line, or a CSV file whose first column holds ids of the table or, where it is named `row`,
+/// 0-based row numbers. With how many of them are not here.
 ///
 /// # Errors
 /// When the file cannot be read or none of its ids is here.
-pub fn rows_of_file(dataset: &Dataset, path: &Path) -> Result<asterism_data::RowSet> {
+pub fn rows_of_file(dataset: &Dataset, path: &Path) -> Result<(asterism_data::RowSet, Option<String>)> {
     let list = asterism_data::read_table(path)?;
     let first = list.columns().first().ok_or_else(|| Error::said(format!("{}: no column", path.display())))?.name.clone();
-    let ids = list.strings(&first)?;
+    let mut wanted: std::collections::BTreeSet<String> = list.strings(&first)?.into_iter().flatten().collect();
     let len = dataset.table.rows();
+    let missing = |found: usize, of: usize, what: &str| {
+        (found < of).then(|| format!("{}: {} of its {of} {what} are not in the table", path.display(), of - found))
+    };
     if first.eq_ignore_ascii_case("row") {
-        return Ok(asterism_data::RowSet::from_rows(len, ids.into_iter().flatten().filter_map(|t| t.parse().ok())));
+        let rows: Vec<usize> = wanted.iter().filter_map(|t| t.parse().ok()).filter(|r| *r < len).collect();
+        let (found, of) = (rows.len(), wanted.len());
+        if found == 0 {
+            return Err(Error::said(format!(
+                "{}: none of its {of} row numbers is below {len}; the first row is 0",
+                path.display()
+            )));
+        }
+        return Ok((asterism_data::RowSet::from_rows(len, rows), missing(found, of, "row numbers")));
     }
     let column = match dataset.table.column_index(&first) {
         Some(_) => first.clone(),
-        None => dataset.id_column().ok_or_else(|| {
-            Error::said(format!("{}: the table has no column '{first}' and none that identifies a row", path.display()))
-        })?,
+        None => {
+            let column = dataset.id_column().ok_or_else(|| {
+                Error::said(format!("{}: the table has no column '{first}' and none that identifies a row", path.display()))
+            })?;
+            // A plain list has no head: its first line is an id as all others.
+            let is_id = first.parse::<f64>().is_ok()
+                || dataset.table.strings(&column)?.iter().flatten().any(|id| id.trim() == first.trim());
+            if is_id {
+                wanted.insert(first.clone());
+            }
+            column
+        }
     };
-    let wanted: std::collections::HashSet<String> = ids.into_iter().flatten().collect();
     let own = dataset.table.strings(&column)?;
-    let rows = asterism_data::RowSet::from_fn(len, |row| own[row].as_ref().is_some_and(|id| wanted.contains(id)));
+    let mut found: std::collections::HashSet<&str> = std::collections::HashSet::new();
+    let rows = asterism_data::RowSet::from_fn(len, |row| {
+        own[row].as_deref().is_some_and(|id| {
+            wanted.contains(id) && {
+                found.insert(id);
+                true
+            }
+        })
+    });
     if rows.is_empty() {
         return Err(Error::said(format!("{}: none of its {} ids stands in column '{column}'", path.display(), wanted.len())));
     }
-    Ok(rows)
+    let warning = missing(found.len(), wanted.len(), "ids");
+    Ok((rows, warning))
 }

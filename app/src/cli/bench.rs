@@ -60,6 +60,9 @@ pub fn bench(a: &Bench, common: &Common) -> Outcome {
     if all || a.what == "window" {
         frames::cases(a.rows.unwrap_or(frames::ROWS), common, &wants, &mut cases)?;
     }
+    if let (Some(only), true) = (&a.only, cases.is_empty()) {
+        return Err(Ended::Usage(format!("no case of '{}' is named '{only}'", a.what)));
+    }
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu
         .lines()

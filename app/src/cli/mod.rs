@@ -138,12 +138,30 @@ pub fn main() -> ExitCode {
         }
     };
     if let Some(threads) = cli.common.threads.filter(|n| *n > 0) {
+        // More than this is a typing mistake, and would take longer to start than any work.
+        let threads = threads.min(1_024);
         // Fails only when the pool is there already, which it is not at the start.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
+    // A word alone that is no file is a command that was meant.
+    let is_word = |p: &String| p.chars().all(|c| c.is_ascii_lowercase()) && !std::path::Path::new(p).exists();
+    if let (None, [word, ..]) = (&cli.command, &cli.paths[..])
+        && is_word(word)
+    {
+        eprintln!("asterism: there is neither a command nor a file named '{word}': asterism --help lists the commands");
+        return ExitCode::from(2);
+    }
     let Some(command) = cli.command else { return window(&cli.paths, cli.start_page) };
     // Without a handler Ctrl+C ends the program at once, which leaves nothing half-written either.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    // These write nothing but at their end: there is nothing to wait for.
+    let at_once = matches!(command, Action::Info(_) | Action::Refine(_) | Action::Bench(_) | Action::Draw(_));
+    let _ = ctrlc::set_handler(move || {
+        asterism_session::data::atomic::GIVE_UP.store(true, Ordering::Relaxed);
+        // Asked twice, it ends without waiting for the step at work.
+        if INTERRUPTED.swap(true, Ordering::Relaxed) || at_once {
+            std::process::exit(130);
+        }
+    });
     let table_gb = Settings::load().table_gb;
     if table_gb > 0.0 {
         asterism_session::data::scan::set_limit((table_gb * 1e9) as u64);
@@ -159,11 +177,12 @@ pub fn main() -> ExitCode {
         Action::Cluster(a) => reduce::cluster(&a, common),
         Action::Refine(a) => work::refine(&a),
         Action::Run(a) => work::run(&a, common),
-        Action::Draw(a) => work::draw(&a),
+        Action::Draw(a) => work::draw(&a, common),
         Action::Sample(a) => work::sample(&a),
         Action::Bench(a) => bench::bench(&a, common),
     };
     match outcome {
+        Ok(_) if interrupted() => ExitCode::from(130),
         Ok(done) => {
             if common.json {
                 let mut object = done.json;
@@ -173,8 +192,14 @@ pub fn main() -> ExitCode {
                     map.entry("truncated").or_insert(json!(done.truncated));
                 }
                 say(&object);
-            } else if !done.text.is_empty() {
-                say(&done.text);
+            } else {
+                if !done.text.is_empty() {
+                    say(&done.text);
+                }
+                let warnings = done.json["warnings"].as_array();
+                for warning in warnings.into_iter().flatten().filter_map(Value::as_str).filter(|w| !done.text.contains(*w)) {
+                    eprintln!("asterism: {warning}");
+                }
             }
             if done.truncated {
                 eprintln!(
@@ -266,6 +291,24 @@ impl asterism_session::reduce::Monitor for Bar {
     fn watches(&self) -> bool {
         false
     }
+}
+
+/// Looks before any work whether a file of this name can be written.
+pub fn writable(path: &std::path::Path) -> Result<(), Ended> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    if !folder.is_dir() {
+        return Err(Ended::Failed(format!("{}: there is no folder {}: make it first", path.display(), folder.display())));
+    }
+    if path.is_dir() {
+        return Err(Ended::Failed(format!("{}: is a folder; give the name of a file", path.display())));
+    }
+    Ok(())
+}
+
+/// The same of a table, whose ending must be one that can be written.
+pub fn writable_table(path: &std::path::Path) -> Result<(), Ended> {
+    asterism_session::data::write::known(path)?;
+    writable(path)
 }
 
 /// Read the table of a file, as the window would show it.

@@ -162,6 +162,8 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
 
 /// Make a map.
 pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
+    super::writable_table(&a.output)?;
+    a.save.as_deref().map_or(Ok(()), super::writable)?;
     let params = params(a, common.seed)?;
     if is_npy(&a.input) {
         let named = [
@@ -263,7 +265,9 @@ fn place_matrix(a: &Reduce, model: &Path) -> Outcome {
         data::write_table(&out, None, &a.output)?;
     }
     let seconds = json!({"read": read, "place": start.elapsed().as_secs_f64()});
-    Ok(done(a, rows, columns, &json!({}), None, seconds, &[], false))
+    let mut done = done(a, rows, columns, &json!({}), None, seconds, &[], false);
+    done.json["method"] = json!(saved.model.method().to_string());
+    Ok(done)
 }
 
 /// The first few names, and how many more there are.
@@ -345,6 +349,10 @@ fn done(
     let said: Vec<String> =
         figures.as_object().into_iter().flatten().map(|(k, v)| format!("{k} {:.5}", v.as_f64().unwrap_or(f64::NAN))).collect();
     let mut json = json!({"method": a.method, "rows": rows, "dims": dims, "output": a.output.display().to_string(), "figures": figures, "seconds": seconds, "warnings": warnings});
+    let mut said = said;
+    for (k, v) in quality.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        said.extend(v.as_f64().map(|v| format!("{k} {v:.5}")));
+    }
     // cli.md: quality figures are a part of the object; what the method itself reports belongs there too.
     let mut all = figures.clone();
     if let (Some(map), Some(Value::Object(more))) = (all.as_object_mut(), &quality) {
@@ -392,7 +400,9 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         out.with_f32_column("unlike", unlike, unlike_meta())?;
         seconds["place"] = json!(start.elapsed().as_secs_f64());
         write(&out, &coords, &a.output)?;
-        return Ok(done(a, rows, width, &json!({}), None, seconds, &out.warnings, out.truncated));
+        let mut done = done(a, rows, width, &json!({}), None, seconds, &out.warnings, out.truncated);
+        done.json["method"] = json!(saved.model.method().to_string());
+        return Ok(done);
     }
     let mut features = match (&a.vectors, a.columns.is_empty()) {
         (Some(name), _) if products::is_text(&dataset.table, name) => {
@@ -754,6 +764,7 @@ fn outliers(method: &str) -> Option<Outliers> {
 
 /// Find groups.
 pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
+    super::writable_table(&a.output)?;
     let start = Instant::now();
     let bar = Bar::new();
     let fitted = a.from.as_deref().map(|path| Grouped::read(a, path, None)).transpose()?;

@@ -67,6 +67,9 @@ pub struct Search {
 /// Ask an archive.
 pub fn search(a: &Search, _common: &Common) -> Outcome {
     let start = Instant::now();
+    super::writable_table(&a.output)?;
+    // Uploads that were made VOTables, until they are sent.
+    let mut made: Option<tempfile::TempDir> = None;
     let serialization = serialization_of(a.serialization, &a.output)?;
     let mut settings = Settings::load();
     if let Some(url) = &a.base_url {
@@ -144,7 +147,20 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
             for text in &a.upload {
                 let (name, path) =
                     text.split_once('=').ok_or_else(|| Ended::Usage(format!("--upload wants NAME=TABLE, not '{text}'")))?;
-                uploads.push((name.into(), path.into()));
+                let path = std::path::PathBuf::from(path);
+                // Services take VOTables; any other table is made one.
+                if data::write::is_votable(&path) {
+                    uploads.push((name.into(), path));
+                    continue;
+                }
+                let list = read_dataset(&path)?;
+                if made.is_none() {
+                    made = Some(tempfile::tempdir()?);
+                }
+                let Some(folder) = &made else { continue };
+                let to = folder.path().join(format!("{}.vot", uploads.len()));
+                data::write_table(&list.table, None, &to)?;
+                uploads.push((name.into(), to));
             }
         }
         asterism_session::Ask::Archive { request }
@@ -213,7 +229,8 @@ pub struct Convert {
     /// Only rows for which this is true.
     #[arg(long = "where", value_name = "EXPR")]
     expr: Option<String>,
-    /// Only rows whose ids (or row numbers, in a column named row) stand in this file.
+    /// Only rows named in this file: one id a line, or a CSV file whose first column is that of the ids; or row numbers, the first
+    /// is 0, in a column named row.
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
     /// Only rows within a circle on the sky: "10.68 41.27 0.5deg" (degrees; a radius of deg, arcmin or arcsec).
@@ -296,13 +313,14 @@ fn convert_part(a: &Convert, source: &data::scan::Source, filter: Option<Expr>, 
             source.rows,
             a.output.display()
         ),
-        truncated: false,
+        truncated: found.truncated,
     })
 }
 
 /// Write a table in another format.
 pub fn convert(a: &Convert) -> Outcome {
     let start = Instant::now();
+    super::writable_table(&a.output)?;
     let serialization = serialization_of(a.serialization, &a.output)?;
     let expr = a.expr.as_deref().map(parse).transpose()?;
     let cone = a.cone.as_deref().map(cone_of).transpose()?;
@@ -321,6 +339,7 @@ pub fn convert(a: &Convert) -> Outcome {
         read_dataset(&a.input)?
     };
     let read = start.elapsed().as_secs_f64();
+    let mut missing = None;
     let mut rows = RowSet::full(dataset.table.rows());
     if let Some(cone) = cone.filter(|_| !a.input.is_dir()) {
         let at = data::crossmatch::Positions::of(&dataset.table, None)?;
@@ -330,7 +349,9 @@ pub fn convert(a: &Convert) -> Outcome {
         rows = rows.and(&expr.rows(&dataset.table)?);
     }
     if let Some(path) = &a.rows {
-        rows = rows.and(&runs::rows_of_file(&dataset, path)?);
+        let (named, warning) = runs::rows_of_file(&dataset, path)?;
+        rows = rows.and(&named);
+        missing = warning;
     }
     let table = if a.columns.is_empty() { (*dataset.table).clone() } else { dataset.table.select(&a.columns)? };
     let start = Instant::now();
@@ -340,10 +361,8 @@ pub fn convert(a: &Convert) -> Outcome {
     let table = table.take(&rows)?;
     data::write_table_as(&table, None, &a.output, serialization)?;
     let mut warnings = table.warnings.clone();
-    for note in data::write::notes(&table, &a.output, serialization)? {
-        eprintln!("asterism: {note}");
-        warnings.push(note);
-    }
+    warnings.extend(missing);
+    warnings.extend(data::write::notes(&table, &a.output, serialization)?);
     Ok(Done {
         json: json!({"rows": rows.count(), "columns": table.columns().len(), "output": a.output.display().to_string(), "warnings": warnings,
             "seconds": {"read": read, "write": start.elapsed().as_secs_f64()}}),
@@ -360,7 +379,7 @@ pub struct Refine {
     /// The rows to describe, as a predicate.
     #[arg(long = "where", value_name = "EXPR", conflicts_with = "rows", required_unless_present = "rows")]
     expr: Option<String>,
-    /// The rows to describe, as a file of ids.
+    /// The rows to describe, named in a file as for `convert --rows`.
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
     /// Columns that the rule may use.
@@ -377,9 +396,14 @@ pub fn refine(a: &Refine) -> Outcome {
     let expr = a.expr.as_deref().map(parse).transpose()?;
     let dataset = read_dataset(&a.input)?;
     let read = start.elapsed().as_secs_f64();
+    let mut warnings = dataset.table.warnings.clone();
     let rows = match (&expr, &a.rows) {
         (Some(expr), _) => expr.rows(&dataset.table)?,
-        (None, Some(path)) => runs::rows_of_file(&dataset, path)?,
+        (None, Some(path)) => {
+            let (rows, missing) = runs::rows_of_file(&dataset, path)?;
+            warnings.extend(missing);
+            rows
+        }
         (None, None) => return Err(Ended::Usage("say which rows: --where or --rows".into())),
     };
     let start = Instant::now();
@@ -389,7 +413,7 @@ pub fn refine(a: &Refine) -> Outcome {
     Ok(Done {
         json: json!({"rule": fitted.sql(), "predicates": fitted.predicates(), "adql": fitted.adql(&dataset.ask), "mast": fitted.mast_filters(),
             "purity": fitted.purity(), "completeness": fitted.completeness(), "matched": fitted.matched(), "target": fitted.target, "path": path,
-            "warnings": dataset.table.warnings, "seconds": {"read": read, "fit": start.elapsed().as_secs_f64()}}),
+            "warnings": warnings, "seconds": {"read": read, "fit": start.elapsed().as_secs_f64()}}),
         text: format!(
             "WHERE {}\npurity {:.1} %, completeness {:.1} %, {} rows match, {} were given",
             fitted.sql(),
@@ -412,15 +436,23 @@ pub struct Run {
     output: PathBuf,
 }
 
+/// Ends the jobs of a session once Ctrl+C was pressed.
+fn stopping(session: &Session) {
+    if interrupted() {
+        session.jobs().iter().for_each(|j| j.cancel());
+    }
+}
+
 /// Run a recipe.
 pub fn run(a: &Run, common: &Common) -> Outcome {
     let start = Instant::now();
     let quiet = common.json;
-    let mut ran = runs::run(&a.recipe, &a.output, Settings::load(), &mut |line| {
+    let mut tell = |line: &str| {
         if !quiet {
             eprintln!("{line}");
         }
-    })?;
+    };
+    let mut ran = runs::run_with(&a.recipe, Some(&a.output), Settings::load(), common.seed, &mut tell, &mut stopping)?;
     let mut pictures = Vec::new();
     for draw in ran.draws.clone() {
         let names: Vec<String> = draw.views.iter().map(|v| v.get_ref().clone()).collect();
@@ -503,8 +535,13 @@ pub fn draw_help() -> String {
 }
 
 /// Draw.
-pub fn draw(a: &Draw) -> Outcome {
+pub fn draw(a: &Draw, common: &Common) -> Outcome {
     let start = Instant::now();
+    let picture = a.output.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    if !matches!(picture.as_str(), "png" | "svg" | "pdf") {
+        return Err(Ended::Usage(format!("{}: a picture is .png, .svg or .pdf", a.output.display())));
+    }
+    super::writable(&a.output)?;
     let size = size_of(&a.size)?;
     if !(0.1..=16.0).contains(&a.scale) || size.iter().any(|n| *n as f32 * a.scale > 32_768.0) {
         return Err(Ended::Usage(format!("a scale of {} makes no picture of 32768 pixels or fewer", a.scale)));
@@ -513,8 +550,13 @@ pub fn draw(a: &Draw) -> Outcome {
     let mut session = Session::new(Settings::load());
     match ending.as_str() {
         "toml" => {
-            let folder = tempfile::tempdir()?;
-            session = runs::run(&a.input, folder.path(), Settings::load(), &mut |line| eprintln!("{line}"))?.session;
+            let mut tell = |line: &str| {
+                if !common.json {
+                    eprintln!("{line}");
+                }
+            };
+            // What it would export stays as it is: a picture is asked for.
+            session = runs::run_with(&a.input, None, Settings::load(), common.seed, &mut tell, &mut stopping)?.session;
         }
         "asterism" => {
             session.apply(Command::OpenSession { path: a.input.clone() })?;
@@ -544,7 +586,6 @@ pub fn draw(a: &Draw) -> Outcome {
     let theme = if a.light { Theme::light() } else { Theme::dark() };
     let page = picture::Page { scale: a.scale, strict: true, ..picture::Page::new(size, theme) };
     let warnings: Vec<String> = picture::save(session.doc(), &views, &page, &a.output)?.into_iter().collect();
-    warnings.iter().for_each(|w| eprintln!("asterism: {w}"));
     Ok(Done {
         json: json!({"output": a.output.display().to_string(), "rows": dataset.table.rows(), "views": views.len(), "warnings": warnings, "seconds": {"draw": start.elapsed().as_secs_f64()}}),
         text: format!("Drew {}", a.output.display()),
