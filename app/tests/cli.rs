@@ -377,6 +377,11 @@ fn reduce_takes_what_was_measured_and_says_what_it_took() {
         "--json",
     ]));
     assert!((v["clusters"].as_i64(), v["quality"]["inertia"].as_f64().is_some_and(f64::is_finite)) == (Some(2), true), "{v}");
+    // Stages are named as the contract has it, and judging is one.
+    let stages = json(&run(&["reduce", &table, "-o", &map, "--method", "tsne", "--json"]))["seconds"].clone();
+    assert!(["read", "neighbours", "affinities", "optimise"].iter().all(|s| stages[s].is_number()), "{stages}");
+    let twice = run(&["convert", &table, &at("twice.csv"), "--columns", "B,B"]);
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("'B' is named twice"));
     // As the window prepares them.
     let v = json(&run(&["reduce", &table, "-o", &map, "--method", "pca", "--prepare", "--columns", "V,luminosity", "--json"]));
     assert_eq!(v["columns"][0], "V");
@@ -504,6 +509,9 @@ fn a_table_that_was_cut_off_says_so_in_every_format_that_can() {
         assert!(v["truncated"] == true && v["parts"][0]["truncated"] == true, "{ending}: {v}");
         assert_eq!(v["parts"][0]["rows"], 1, "{ending}");
     }
+    // Whoever asks for all gets none of it as done.
+    let refused = asterism(folder.path(), &["convert", &cut, &at("copy.vot"), "--complete"]);
+    assert_eq!(refused.status.code(), Some(1));
     let said = asterism(folder.path(), &["convert", &cut, &at("copy.csv")]);
     assert!(String::from_utf8_lossy(&said.stderr).contains("no place to say so"));
 }
@@ -573,6 +581,12 @@ fn what_cannot_be_written_or_read_is_said_before_the_work() {
         let (code, why) = said(&["info", &at(&format!("err.{ending}"))]);
         assert!(code == Some(1) && why.contains("plain text") && why.contains("too many requests"), "{ending}: {why}");
     }
+    // A picture in colours is a product too.
+    let picture = at("p.png");
+    assert!(asterism(folder.path(), &["draw", &table, "-o", &picture, "--size", "200x100"]).status.success());
+    let v = json(&asterism(folder.path(), &["info", &picture, "--json"]));
+    assert_eq!((v["parts"][0]["kind"].as_str(), v["parts"][0]["width"].as_u64()), (Some("picture"), Some(200)), "{v}");
+    assert!(v["seconds"]["all"].is_number());
     assert_eq!(said(&["bench", "reduce", "--only", "nosuch", "--rows", "50"]).0, Some(2));
     let (code, why) = said(&["redcue", "x.vot"]);
     assert!(code == Some(2) && why.contains("neither a command nor a file named 'redcue'"), "{why}");

@@ -409,7 +409,10 @@ impl Table {
     pub fn select(&self, names: &[String]) -> Result<Self> {
         let mut columns = Vec::new();
         let mut metas = Vec::new();
-        for name in names {
+        for (n, name) in names.iter().enumerate() {
+            if names[..n].contains(name) {
+                return Err(Error::format(self.name.clone(), format!("column '{name}' is named twice: a table has each once")));
+            }
             columns.push(self.column(name)?.clone());
             if let Some(i) = self.column_index(name) {
                 metas.push(self.columns[i].clone());

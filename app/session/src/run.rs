@@ -164,6 +164,7 @@ impl Play {
             play.then(move |p, _| {
                 let id = p.names.searches[step.of.get_ref()];
                 p.names.features.insert(step.name.clone(), (id, step.features()));
+                p.report.push(json!({"step": "features", "name": step.name, "of": step.of.get_ref()}));
                 Ok(())
             });
         }

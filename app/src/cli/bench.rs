@@ -168,8 +168,10 @@ fn reduce_cases(rows: usize, common: &Common, wants: &dyn Fn(&str) -> bool, case
         }
         let cpu = cpu_seconds();
         let e = reduce::embed(v.x.view(), None, &Params { method, seed: common.seed, ..Params::default() }, &Quiet)?;
+        let seconds: std::collections::BTreeMap<&str, f64> =
+            e.seconds.iter().map(|(stage, s)| (super::reduce::stage_name(stage), *s)).collect();
         cases.push(json!({"name": "ogle3", "method": method.to_string(), "rows": v.x.nrows(), "dims": v.x.ncols(), "threads": common.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-            "seconds": e.seconds, "cpu_seconds": cpu_seconds() - cpu, "quality": e.figures}));
+            "seconds": seconds, "cpu_seconds": cpu_seconds() - cpu, "quality": e.figures}));
     }
     Ok(())
 }

@@ -20,6 +20,9 @@ pub fn info(a: &Info) -> Outcome {
     if data::hats::is_catalogue(&a.path) {
         return catalogue(&a.path);
     }
+    if let Some(picture) = picture(&a.path)? {
+        return Ok(picture);
+    }
     let (parts, of_file) = data::read_with_warnings(&a.path)?;
     let mut warnings: Vec<&String> =
         parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(&t.warnings) } else { None }).flatten().collect();
@@ -31,6 +34,25 @@ pub fn info(a: &Info) -> Outcome {
     let described: Vec<Value> = parts.iter().map(describe).collect();
     let text = parts.iter().map(say).chain(of_file.iter().map(|w| format!("warning: {w}"))).collect::<Vec<_>>().join("\n");
     Ok(Done { json: json!({"path": a.path.display().to_string(), "parts": described, "warnings": warnings}), text, truncated })
+}
+
+/// A picture in colours (PNG, JPEG), such as a preview.
+fn picture(path: &std::path::Path) -> Result<Option<Done>, super::Ended> {
+    use std::io::Read;
+    let mut head = Vec::new();
+    let Ok(file) = std::fs::File::open(path) else { return Ok(None) };
+    if file.take(8).read_to_end(&mut head).is_err() || !(head.starts_with(b"\x89PNG") || head.starts_with(b"\xff\xd8\xff")) {
+        return Ok(None);
+    }
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| data::Error::io(path, e))?;
+    let [height, width] = data::Picture::decode(&name, &bytes)?.shape;
+    let part = json!({"kind": "picture", "name": name, "width": width, "height": height});
+    Ok(Some(Done {
+        json: json!({"path": name, "parts": [part], "warnings": []}),
+        text: format!("picture of {width} × {height} pixels in colours"),
+        truncated: false,
+    }))
 }
 
 /// A HATS catalogue: what it says of itself, without reading its rows.

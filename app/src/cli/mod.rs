@@ -51,6 +51,9 @@ pub struct Common {
     /// Makes every random choice.
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    /// Fail where a limit cut the result off.
+    #[arg(long, global = true)]
+    pub complete: bool,
 }
 
 #[derive(Subcommand)]
@@ -187,7 +190,9 @@ pub fn main() -> ExitCode {
             if common.json {
                 let mut object = done.json;
                 if let Some(map) = object.as_object_mut() {
-                    map.entry("total_seconds").or_insert(json!(start.elapsed().as_secs_f64()));
+                    let all = start.elapsed().as_secs_f64();
+                    map.entry("seconds").or_insert(json!({"all": all}));
+                    map.entry("total_seconds").or_insert(json!(all));
                     map.entry("peak_bytes").or_insert(json!(peak_bytes()));
                     map.entry("truncated").or_insert(json!(done.truncated));
                 }
@@ -203,8 +208,13 @@ pub fn main() -> ExitCode {
             }
             if done.truncated {
                 eprintln!(
-                    "WARNING: the result is TRUNCATED: a limit cut it off. Ask again with a higher --max-rows, or narrow the question."
+                    "WARNING: the result is TRUNCATED: there are more rows than these. Where a limit cut it off, ask again with a higher \
+                     --max-rows or narrow the question; where a file breaks off, fetch it again."
                 );
+                if common.complete {
+                    eprintln!("asterism: --complete asks for all rows, and these are not all");
+                    return ExitCode::from(1);
+                }
             }
             ExitCode::SUCCESS
         }

@@ -300,9 +300,13 @@ fn matrix(a: &Reduce, params: &Params) -> Outcome {
         return Err(Ended::Interrupted);
     }
     for (stage, s) in &stages {
-        seconds[stage] = json!(s);
+        seconds[stage_name(stage)] = json!(s);
     }
+    let start = Instant::now();
     let quality = quality_of(a, x.view(), coords.view(), params.seed, &bar)?;
+    if quality.is_some() {
+        seconds["quality"] = json!(start.elapsed().as_secs_f64());
+    }
     if let Some(path) = &a.save {
         save_map(&SavedMap { features: None, model }, path)?;
     }
@@ -319,6 +323,11 @@ fn matrix(a: &Reduce, params: &Params) -> Outcome {
     }
     seconds["write"] = json!(start.elapsed().as_secs_f64());
     Ok(done(a, coords.nrows(), x.ncols(), &json!(figures), quality, seconds, &[], false))
+}
+
+/// A stage as the contract of `--json` names it.
+pub fn stage_name(stage: &str) -> &str {
+    if stage == "layout" { "optimise" } else { stage }
 }
 
 fn coordinate_name(dims: usize, d: usize) -> String {
@@ -460,7 +469,7 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         return Err(Ended::Interrupted);
     }
     for (stage, s) in &map.seconds {
-        seconds[stage] = json!(s);
+        seconds[stage_name(stage)] = json!(s);
     }
     let dims = map.coords.dims;
     let mut out = (*dataset.table).clone();

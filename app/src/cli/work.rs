@@ -56,16 +56,13 @@ pub struct Search {
     /// The products behind the rows instead of the rows.
     #[arg(long)]
     products: bool,
-    /// Fail when the answer was cut off.
-    #[arg(long)]
-    complete: bool,
     /// How the rows of a VOTable are written: binary2 (the default), tabledata, binary or fits.
     #[arg(long, value_name = "HOW")]
     serialization: Option<data::Serialization>,
 }
 
 /// Ask an archive.
-pub fn search(a: &Search, _common: &Common) -> Outcome {
+pub fn search(a: &Search, common: &Common) -> Outcome {
     let start = Instant::now();
     super::writable_table(&a.output)?;
     // Uploads that were made VOTables, until they are sent.
@@ -170,7 +167,7 @@ pub fn search(a: &Search, _common: &Common) -> Outcome {
     wait(&mut session, &bar)?;
     let dataset = session.doc().dataset().cloned().ok_or_else(|| Ended::Failed("the service gave no table".into()))?;
     let truncated = dataset.table.truncated;
-    if truncated && a.complete {
+    if truncated && common.complete {
         return Err(Ended::Failed(format!(
             "{}: the answer was cut off after {} rows, and --complete asks for all: raise --max-rows",
             a.service,
@@ -475,6 +472,7 @@ pub fn run(a: &Run, common: &Common) -> Outcome {
             ran.session.notice(asterism_session::NoticeLevel::Warning, format!("{}: {missing}", draw.to));
         }
         pictures.push(draw.to.clone());
+        ran.report.push(json!({"step": "draw", "to": draw.to, "views": names}));
         ran.files.push(to);
     }
     let report = json!({"recipe": a.recipe.display().to_string(), "steps": ran.report, "pictures": pictures, "truncated": ran.truncated,
