@@ -8,6 +8,7 @@ use crate::umap::Curve;
 use crate::{Error, Method};
 use crate::{kernel, level};
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 
@@ -78,7 +79,10 @@ impl Linear {
 /// The median error, but never so small that rounding would look strange.
 pub(crate) fn typical(errors: &[f32], x: &[f32], mean: &[f32]) -> f32 {
     let d = mean.len();
-    let size = x.iter().enumerate().map(|(i, v)| f64::from(v - mean[i % d]).powi(2)).sum::<f64>() / x.len().max(1) as f64;
+    let of_row = |row: &[f32]| f64::from(kernel::distance2(row, mean));
+    let parts: Vec<f64> =
+        x.par_chunks(kernel::CHUNK * d.max(1)).map(|rows| rows.chunks(d.max(1)).map(of_row).sum::<f64>()).collect();
+    let size = parts.iter().sum::<f64>() / x.len().max(1) as f64;
     kernel::median(&mut errors.to_vec()).max(1e-3 * size.sqrt() as f32).max(f32::MIN_POSITIVE)
 }
 
