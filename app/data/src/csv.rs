@@ -2,7 +2,8 @@
 //!
 //! The separator is the one of `, ; tab |` that stands most often and evenly in the first lines. Lines that
 //! begin with `#` before the header are skipped (exoplanet and CDS archives put notes there).
-//! Empty, `null`, `NULL`, `NaN` and `--` count as no value. Array cells are written as VOTable
+//! Empty, `null`, `NULL`, `NaN` and `--` count as no value, and in columns of numbers `NA`, `-`, `None` and their like. Numbers may have
+//! blanks around them, a plus, or, where no comma separates, a decimal comma; digits that begin with a zero (`007`) are names and stay text. Array cells are written as VOTable
 //! writes them, numbers separated by blanks.
 
 use std::io::{Cursor, Read, Seek, Write};
@@ -155,8 +156,9 @@ pub(crate) fn head_of(file: &mut (impl Read + Seek), separator: Option<u8>) -> O
 /// [`Error::Polars`].
 pub fn read_csv_pieces(file: &mut (impl Read + Seek), separator: Option<u8>, size: usize) -> Result<Option<Table>> {
     let Some(head) = head_of(file, separator) else { return Ok(None) };
-    let Ok(frame) = crate::csv_pieces::read_all(&head, size, file) else { return Ok(None) };
-    finished(frame, Vec::new()).map(Some)
+    let Ok(mut frame) = crate::csv_pieces::read_all(&head, size, file) else { return Ok(None) };
+    numbers_of_text(&mut frame, head.separator)?;
+    finished(frame, names_of_numbers(text_line(&head.line), head.separator).into_iter().collect()).map(Some)
 }
 
 /// The first line of UTF-8 text.
@@ -196,9 +198,12 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
     if !body.iter().any(|b| !b.is_ascii_whitespace()) {
         return Err(Error::format(what, "is empty: no header line"));
     }
+    let given = types.is_some();
+    let types = if given { types } else { zero_led(&body, separator) };
     let parse = |ragged: bool, types: Option<SchemaRef>| parse(&body, separator, ragged, types, None);
     let mut warnings = Vec::new();
-    let frame = match parse(false, types.clone()) {
+    warnings.extend(names_of_numbers(text_line(&body), separator).filter(|_| !given));
+    let mut frame = match parse(false, types.clone()) {
         Ok(frame) => frame,
         Err(first) => {
             let fail = |e: PolarsError| {
@@ -217,6 +222,9 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
             let mut frame = match parse(false, Some(as_text.clone())) {
                 Ok(frame) => frame,
                 Err(_) => {
+                    // polars speaks of its own settings after the first line.
+                    let first = first.to_string();
+                    let first = first.lines().next().unwrap_or_default().trim_end_matches(" than defined in 'Schema'");
                     warnings.push(format!("some lines do not fit the header and were cut, filled or left empty: {first}"));
                     parse(true, Some(as_text)).map_err(fail)?
                 }
@@ -232,9 +240,126 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
             frame
         }
     };
+    frame = without_gaps(frame, has_blank_lines(&body))?;
     // The text is given back before the pieces become one, column by column.
     drop(body);
+    if !given {
+        numbers_of_text(&mut frame, separator)?;
+    }
     finished(frame, warnings)
+}
+
+/// Whether there is a line with nothing in it.
+pub(crate) fn has_blank_lines(text: &[u8]) -> bool {
+    let ends = |t: &[u8]| t.first() == Some(&b'\n') || t.starts_with(b"\r\n");
+    ends(text) || memchr::memchr_iter(b'\n', text).any(|at| ends(&text[at + 1..]))
+}
+
+/// Without the rows that lines with nothing in them became; in a table of a single column such a line may be a row.
+pub(crate) fn without_gaps(frame: DataFrame, gaps: bool) -> PolarsResult<DataFrame> {
+    if !gaps || frame.width() < 2 {
+        return Ok(frame);
+    }
+    match frame.columns().iter().map(|c| c.is_not_null()).reduce(|a, b| a | b) {
+        Some(some) if some.sum().is_some_and(|n| (n as usize) < frame.height()) => frame.filter(&some),
+        _ => Ok(frame),
+    }
+}
+
+/// A warning where the names of the columns are numbers, and may be a row.
+fn names_of_numbers(head: &str, separator: u8) -> Option<String> {
+    let numbers = head.split(char::from(separator)).all(|f| f.trim().trim_matches('"').parse::<f64>().is_ok());
+    let what = "the first line holds numbers alone and was taken for the names of the columns";
+    numbers.then(|| format!("{what}: if it is a row, write a line of names above it"))
+}
+
+/// Bytes in which numbers that begin with a zero are looked for.
+const SAMPLE: usize = 1 << 16;
+
+/// Columns of names in digits, such as `007`, which would lose their zeros as numbers; nothing where there are none. Two digits (`05`)
+/// are minutes and the like.
+fn zero_led(body: &[u8], separator: u8) -> Option<SchemaRef> {
+    let sample = &body[..body.len().min(SAMPLE)];
+    let end = if sample.len() < body.len() { sample.iter().rposition(|b| *b == b'\n')? } else { sample.len() };
+    let sample = &sample[..end];
+    // Most files have none, and are not read twice.
+    let is_digit = |b: Option<&u8>| b.is_some_and(u8::is_ascii_digit);
+    let begins = |i: usize| i == 0 || matches!(sample[i - 1], b'\n' | b'"' | b' ') || sample[i - 1] == separator;
+    let any =
+        (0..sample.len()).any(|i| sample[i] == b'0' && begins(i) && is_digit(sample.get(i + 1)) && is_digit(sample.get(i + 2)));
+    if !any {
+        return None;
+    }
+    let texts = CsvReadOptions::default()
+        .with_infer_schema_length(Some(0))
+        .with_ignore_errors(true)
+        .map_parse_options(|o| o.with_separator(separator).with_quote_char(Some(b'"')).with_truncate_ragged_lines(true))
+        .into_reader_with_file_handle(Cursor::new(sample))
+        .finish()
+        .ok()?;
+    let mut types = Schema::default();
+    for column in texts.columns() {
+        let Ok(cells) = column.str() else { continue };
+        if cells.iter().flatten().any(is_zero_led) {
+            types.with_column(column.name().clone(), DataType::String);
+        }
+    }
+    (!types.is_empty()).then(|| types.into())
+}
+
+fn is_zero_led(text: &str) -> bool {
+    let text = text.trim();
+    text.len() >= 3 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Words that stand for no value among numbers.
+fn is_missing(text: &str) -> bool {
+    matches!(
+        text,
+        "" | "NA" | "N/A" | "n/a" | "NULL" | "null" | "None" | "none" | "nan" | "NaN" | "NAN" | "-" | "--" | "---" | "..." | "?"
+    )
+}
+
+/// Columns of text that a careful person would take for numbers become numbers.
+fn numbers_of_text(frame: &mut DataFrame, separator: u8) -> Result<()> {
+    let places: Vec<usize> = (0..frame.width()).filter(|i| frame.columns()[*i].dtype() == &DataType::String).collect();
+    for place in places {
+        if let Some(column) = numbers_in(&frame.columns()[place], separator)? {
+            frame.replace_column(place, column)?;
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of a column of text, where all of its cells are numbers or stand for none.
+fn numbers_in(column: &Column, separator: u8) -> Result<Option<Column>> {
+    let texts = column.str()?;
+    let comma = matches!(separator, b';' | b'\t' | b'|');
+    let number = |text: &str| -> Option<f64> {
+        let decimal = comma && text.matches(',').count() == 1 && !text.contains('.');
+        if decimal { text.replace(',', ".").parse().ok() } else { text.parse().ok() }
+    };
+    let (mut whole, mut digits) = (true, false);
+    for text in texts.iter().flatten().map(str::trim).filter(|t| !is_missing(t)) {
+        if is_zero_led(text) || number(text).is_none() {
+            return Ok(None);
+        }
+        whole &= text.parse::<i64>().is_ok();
+        digits |= text.bytes().any(|b| b.is_ascii_digit());
+    }
+    // Infinities alone are words.
+    if !digits {
+        return Ok(None);
+    }
+    let cells = texts.iter().map(|t| t.map(str::trim).filter(|t| !is_missing(t)));
+    let name = column.name().clone();
+    Ok(Some(if whole {
+        let v: Int64Chunked = cells.map(|t| t.and_then(|t| t.parse().ok())).collect();
+        v.with_name(name).into_column()
+    } else {
+        let v: Float64Chunked = cells.map(|t| t.and_then(number)).collect();
+        v.with_name(name).into_column()
+    }))
 }
 
 /// A table of what polars read.

@@ -74,6 +74,8 @@ pub(crate) fn kind(cell: &[u8]) -> u8 {
         // A plus is not of an integer.
         return match cell[0] {
             b'+' => bit::TEXT,
+            // `007` is a name: as a number it would lose its zeros.
+            b'0' if whole >= 3 => bit::TEXT,
             b'-' if rest.iter().all(|b| *b == b'0') => bit::WHOLE | bit::MINUS_NOUGHT,
             _ => bit::WHOLE,
         };
@@ -224,9 +226,9 @@ fn quoted_kind(inner: &[u8]) -> u8 {
 /// The head of a text: what its columns are called, where its rows begin.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
-    separator: u8,
+    pub(crate) separator: u8,
     /// The header line with its end.
-    line: Vec<u8>,
+    pub(crate) line: Vec<u8>,
     /// Bytes before the first row.
     body: usize,
     /// As polars calls the columns.
@@ -455,7 +457,7 @@ pub(crate) fn read_all(head: &Head, size: usize, file: &mut (impl Read + Seek)) 
     let length = file.seek(SeekFrom::End(0))?.saturating_sub(head.body as u64) as f64;
     let mut bits = vec![0u8; head.names.len()];
     'again: for _ in 0..AGAIN {
-        let mut grown: Option<Grown> = None;
+        let (mut grown, mut gaps): (Option<Grown>, bool) = (None, false);
         file.seek(SeekFrom::Start(head.body as u64))?;
         let mut pieces = Pieces::new(head, &mut *file, size);
         loop {
@@ -471,13 +473,14 @@ pub(crate) fn read_all(head: &Head, size: usize, file: &mut (impl Read + Seek)) 
                 continue 'again;
             }
             for piece in some {
+                gaps |= crate::csv::has_blank_lines(&piece);
                 let frame = head.read(&piece, &bits)?;
                 let expected = 1.02 * length * frame.height() as f64 / piece.len() as f64;
                 grown.get_or_insert_with(|| Grown::new(head, &bits, expected as usize)).push(&frame)?;
             }
         }
         return match grown {
-            Some(grown) => grown.finish(),
+            Some(grown) => Ok(crate::csv::without_gaps(grown.finish()?, gaps)?),
             None => head.read(&head.line, &bits),
         };
     }

@@ -1204,3 +1204,38 @@ fn damaged_sizes_neither_panic_nor_fill_the_memory() {
     document.extend_from_slice(b"\xfftf-8\"?><VOTABLE/>");
     let _ = read_bytes("a.vot", document, None);
 }
+
+#[test]
+fn text_is_taken_for_numbers_as_a_careful_person_would() {
+    let read = |text: &str| {
+        let parts = asterism_data::read_bytes("t.csv", text.as_bytes().to_vec(), None).unwrap();
+        parts.into_iter().find_map(|p| if let asterism_data::Part::Table(t) = p { Some(t) } else { None }).unwrap()
+    };
+    let types = |t: &asterism_data::Table| t.columns().iter().map(|c| c.datatype.clone()).collect::<Vec<_>>();
+    // A decimal comma where another sign separates; blanks, a plus, and words for no value.
+    let t = read("a;b\n1,5; 2 \n-3,25;+4\n");
+    assert_eq!(
+        (types(&t), t.f64s("a").unwrap(), t.f64s("b").unwrap()),
+        (vec!["f64".into(), "i64".into()], vec![1.5, -3.25], vec![2.0, 4.0])
+    );
+    let t = read("n,v\n1,NA\n2,-\n3,5\n4,N/A\n");
+    assert_eq!(types(&t), ["i64", "i64"]);
+    assert_eq!(t.f64s("v").unwrap().iter().filter(|v| v.is_finite()).collect::<Vec<_>>(), [&5.0]);
+    let t = read("v,w\ninf,none\n-Infinity,a\n1,b\n");
+    assert_eq!((types(&t), t.f64s("v").unwrap()[1]), (vec!["f64".into(), "string".into()], f64::NEG_INFINITY));
+    // Names in digits keep their zeros; minutes are numbers.
+    let t = read("id,m\n007,05\n012,10\n");
+    assert_eq!((types(&t), t.strings("id").unwrap()[0].as_deref()), (vec!["string".into(), "i64".into()], Some("007")));
+    // Words stay words, whatever they look like.
+    for words in ["1e\n2\n", "1,5\n2\n", "nan\nnone\n", "inf\n-inf\n", "12:30\n13:00\n", "5%\n6%\n", "2020-01-01\n2\n"] {
+        let t = read(&format!("v;n\n{}", words.lines().map(|w| format!("{w};1\n")).collect::<String>()));
+        let numbers = words == "1,5\n2\n";
+        assert_eq!(t.columns()[0].datatype == "string", !numbers, "{words:?}");
+    }
+    // Lines with nothing in them are no rows; of a single column they may be.
+    assert_eq!((read("a,b\n\n1,2\n\n\n3,4\n\n").rows(), read("a,b\r\n1,2\r\n\r\n3,4\r\n").rows()), (2, 2));
+    assert_eq!(read("a,b\n1,2\n,\n3,4\n").rows(), 3, "a row of blanks is one");
+    let t = read("1,2,3\n4,5,6\n");
+    assert!(t.warnings[0].contains("the first line holds numbers alone"), "{:?}", t.warnings);
+    assert!(read("a,b\n1,2\n").warnings.is_empty());
+}
