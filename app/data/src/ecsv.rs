@@ -248,6 +248,12 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
                     format!("{}[{shape}]", elem.name())
                 };
             }
+        } else if let ("complex64" | "complex128" | "complex256", false) = (datatype.as_str(), meta.datatype.contains('[')) {
+            // `(1+2j)`, as astropy writes it: real and imaginary part.
+            let parts: ListChunked =
+                texts.iter().map(|t| t.and_then(complex).map(|[re, im]| Series::new("".into(), [re, im]))).collect();
+            frame.with_column(parts.with_name(name.as_str().into()).into_column())?;
+            meta.datatype = "c64".into();
         } else if datatype == "bool" {
             let bools: BooleanChunked = texts
                 .iter()
@@ -276,6 +282,20 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
         }
     }
     Ok(table)
+}
+
+/// Real and imaginary part of a number such as `(1.5-2e3j)`, `2j` or `1`.
+fn complex(text: &str) -> Option<[f64; 2]> {
+    let text = text.trim().trim_start_matches('(').trim_end_matches(')');
+    let Some(body) = text.strip_suffix(['j', 'J']) else { return text.parse().ok().map(|re| [re, 0.0]) };
+    // The last sign that is no exponent's.
+    let at = body
+        .char_indices()
+        .rev()
+        .find(|(i, c)| *i > 0 && matches!(c, '+' | '-') && !body[..*i].ends_with(['e', 'E']))
+        .map(|(i, _)| i);
+    let (re, im) = at.map_or(("0", body), |i| body.split_at(i));
+    Some([re.parse().ok()?, im.parse().ok()?])
 }
 
 /// Cells of JSON as arrays; nested arrays are flattened (their shape is in the datatype).

@@ -1239,3 +1239,20 @@ fn text_is_taken_for_numbers_as_a_careful_person_would() {
     assert!(t.warnings[0].contains("the first line holds numbers alone"), "{:?}", t.warnings);
     assert!(read("a,b\n1,2\n").warnings.is_empty());
 }
+
+#[test]
+fn complex_numbers_of_an_ecsv_are_numbers() {
+    let text = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: n, datatype: int64}\n# - {name: z, unit: Jy, datatype: complex128}\n\
+                # schema: astropy-2.0\nn z\n1 (1+2j)\n2 (-1.5e-3-2.5E+2j)\n3 \"\"\n4 3j\n5 7\n";
+    let Part::Table(t) = read_bytes("z.ecsv", text.as_bytes().to_vec(), None).unwrap().remove(0) else { panic!("a table") };
+    assert_eq!((t.columns()[1].datatype.as_str(), t.columns()[1].unit.as_deref()), ("c64", Some("Jy")));
+    let cells: Vec<Vec<f64>> = (0..5).map(|row| t.array(1, row)).collect();
+    assert_eq!(cells, [vec![1.0, 2.0], vec![-0.0015, -250.0], vec![], vec![0.0, 3.0], vec![7.0, 0.0]]);
+    // As doubleComplex in a VOTable, and back.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("z.vot");
+    write_table(&t, None, &path).unwrap();
+    let back = read_table(&path).unwrap();
+    assert_eq!((back.columns()[1].datatype.as_str(), back.array(1, 1)), ("c64", vec![-0.0015, -250.0]));
+    assert!(std::fs::read_to_string(&path).unwrap().contains("doubleComplex"));
+}
