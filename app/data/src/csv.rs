@@ -92,6 +92,7 @@ pub(crate) fn start_of(text: &[u8], separator: Option<u8>) -> Start {
             None => break,
         }
     }
+    let given = separator.is_some();
     let separator = separator.unwrap_or_else(|| guess_separator(&text[skip..]));
     // Columns that blanks divide, under a header that begins with '#' (MACHO, many lists of stars).
     if last < skip
@@ -111,6 +112,14 @@ pub(crate) fn start_of(text: &[u8], separator: Option<u8>) -> Start {
             header.push(b'\n');
             return Start::Named { header, body: skip, separator };
         }
+    }
+    // The same under a plain header, where no other sign divides it.
+    let end = text[skip..].iter().position(|b| *b == b'\n').map_or(text.len(), |n| skip + n + 1);
+    if !given
+        && !text[skip..end].iter().any(|b| matches!(b, b',' | b'\t' | b';' | b'|' | b'"'))
+        && let Some(body) = blank_separated(&text[skip..end], &text[end..])
+    {
+        return Start::Blanks(body);
     }
     Start::Plain { body: skip, separator }
 }

@@ -1226,6 +1226,11 @@ fn text_is_taken_for_numbers_as_a_careful_person_would() {
     // Names in digits keep their zeros; minutes are numbers.
     let t = read("id,m\n007,05\n012,10\n");
     assert_eq!((types(&t), t.strings("id").unwrap()[0].as_deref()), (vec!["string".into(), "i64".into()], Some("007")));
+    // Blanks divide columns of numbers where nothing else does; words are not cut by them.
+    let t = read("ra dec mag\n10.5   -3 21.5\n 11.25 4  20\n");
+    assert_eq!((types(&t), t.f64s("mag").unwrap()), (vec!["f64".into(), "i64".into(), "f64".into()], vec![21.5, 20.0]));
+    let t = read("full name\nVega the star\nSirius the dog\n");
+    assert_eq!((t.columns().len(), t.columns()[0].name.as_str()), (1, "full name"));
     // Words stay words, whatever they look like.
     for words in ["1e\n2\n", "1,5\n2\n", "nan\nnone\n", "12:30\n13:00\n", "5%\n6%\n", "2020-01-01\n2\n"] {
         let t = read(&format!("v;n\n{}", words.lines().map(|w| format!("{w};1\n")).collect::<String>()));
