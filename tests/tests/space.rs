@@ -248,6 +248,8 @@ fn a_long_use_of_the_window_holds() {
         judged(&said);
         return;
     }
+    // As the program does.
+    asterism::few_heaps();
     let seconds = std::env::var("ASTERISM_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(8);
     let Some(mut w) = drawn(false, "sample:a478") else { return };
     until(&mut w, "the map", |w| front(w).map().is_some() && !w.state().session.busy());
