@@ -411,7 +411,7 @@ impl Table {
         let mut metas = Vec::new();
         for (n, name) in names.iter().enumerate() {
             if names[..n].contains(name) {
-                return Err(Error::format(self.name.clone(), format!("column '{name}' is named twice: a table has each once")));
+                return Err(Error::format("columns", format!("'{name}' is named twice: a table has each once")));
             }
             columns.push(self.column(name)?.clone());
             if let Some(i) = self.column_index(name) {
