@@ -348,22 +348,29 @@ fn numbers_in(column: &Column, separator: u8) -> Result<Option<Column>> {
         let decimal = comma && text.matches(',').count() == 1 && !text.contains('.');
         if decimal { text.replace(',', ".").parse().ok() } else { text.parse().ok() }
     };
-    let (mut whole, mut digits) = (true, false);
+    // Whole numbers become whole numbers or stay text: as a real an id of nineteen digits would be another.
+    let (mut whole, mut unsigned, mut exact, mut digits) = (true, true, true, false);
     for text in texts.iter().flatten().map(str::trim).filter(|t| !is_missing(t)) {
         if is_zero_led(text) || number(text).is_none() {
             return Ok(None);
         }
         whole &= text.parse::<i64>().is_ok();
+        unsigned &= text.parse::<u64>().is_ok();
+        let is_whole = text.trim_start_matches(['+', '-']).bytes().all(|b| b.is_ascii_digit());
+        exact &= !is_whole || number(text).is_some_and(|v| v.abs() <= 9_007_199_254_740_992.0);
         digits |= text.bytes().any(|b| b.is_ascii_digit());
     }
     // Infinities alone are words.
-    if !digits {
+    if !digits || !(whole || unsigned || exact) {
         return Ok(None);
     }
     let cells = texts.iter().map(|t| t.map(str::trim).filter(|t| !is_missing(t)));
     let name = column.name().clone();
     Ok(Some(if whole {
         let v: Int64Chunked = cells.map(|t| t.and_then(|t| t.parse().ok())).collect();
+        v.with_name(name).into_column()
+    } else if unsigned {
+        let v: UInt64Chunked = cells.map(|t| t.and_then(|t| t.parse().ok())).collect();
         v.with_name(name).into_column()
     } else {
         let v: Float64Chunked = cells.map(|t| t.and_then(number)).collect();

@@ -1223,6 +1223,20 @@ fn text_is_taken_for_numbers_as_a_careful_person_would() {
     assert_eq!(t.f64s("v").unwrap().iter().filter(|v| v.is_finite()).collect::<Vec<_>>(), [&5.0]);
     let t = read("v,w\ninf,none\n-Infinity,a\n1,b\n");
     assert_eq!((types(&t), t.f64s("v").unwrap()[1]), (vec!["f64".into(), "string".into()], f64::NEG_INFINITY));
+    // Ids beyond 2^53 are never rounded: whole numbers, or text where no whole type holds them all.
+    let t = read("id,n\n 10780994022282739712,1\nNA,2\n10780994022282739713,3\n");
+    assert_eq!(t.columns()[0].datatype, "u64");
+    assert_eq!(t.strings("id").unwrap(), [Some("10780994022282739712".into()), None, Some("10780994022282739713".into())]);
+    for odd in ["99999999999999999999999", "-1", "1.5"] {
+        let t = read(&format!("id,n\n10780994022282739712,1\n10780994022282739713,2\nNA,3\n{odd},4\n"));
+        assert_eq!(
+            (t.columns()[0].datatype.as_str(), t.strings("id").unwrap()[1].as_deref()),
+            ("string", Some("10780994022282739713")),
+            "{odd}"
+        );
+    }
+    let t = read("id,n\n4611686018427387905,1\nNA,2\n");
+    assert_eq!((t.columns()[0].datatype.as_str(), t.strings("id").unwrap()[0].as_deref()), ("i64", Some("4611686018427387905")));
     // Names in digits keep their zeros; minutes are numbers.
     let t = read("id,m\n007,05\n012,10\n");
     assert_eq!((types(&t), t.strings("id").unwrap()[0].as_deref()), (vec!["string".into(), "i64".into()], Some("007")));
