@@ -10,7 +10,9 @@ if command -v cargo-fuzz >/dev/null 2>&1 && cargo +nightly --version >/dev/null 
     for file in fuzz/fuzz_targets/*.rs; do
         target=$(basename "$file" .rs)
         echo "cargo-fuzz: $target for $seconds s"
-        cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -max_len=200000 -rss_limit_mb=4096
+        # What it finds goes to the first folder; the fixtures are read only.
+        mkdir -p "fuzz/corpus/$target"
+        cargo +nightly fuzz run "$target" "fuzz/corpus/$target" tests/fixtures -- -max_total_time="$seconds" -max_len=200000 -rss_limit_mb=4096
     done
 else
     seed=${ASTERISM_FUZZ_SEED:-$(date +%s)}

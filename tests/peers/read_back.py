@@ -27,6 +27,8 @@ def cell(v):
         return "nan" if v != v else struct.pack(">d", float(v)).hex()
     if isinstance(v, (int, np.integer)):
         return str(int(v))
+    if isinstance(v, (complex, np.complexfloating)):
+        return "[" + cell(v.real) + "," + cell(v.imag) + "]"
     if isinstance(v, np.ndarray) or isinstance(v, list):
         return "[" + ",".join(cell(x) for x in (v.ravel() if isinstance(v, np.ndarray) else v)) + "]"
     raise SystemExit(f"no word for {type(v)}")

@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "votable", seeds: &["votable", "vo"], endings: &["xml", "vot"], body: votable },
     Target {
         name: "fits",
@@ -35,6 +35,7 @@ pub const TARGETS: [Target; 9] = [
         body: text_table,
     },
     Target { name: "packed", seeds: &["lightcurves", "synthetic", "votable"], endings: &["bz2", "Z", "gz"], body: packed },
+    Target { name: "arrow", seeds: &["arrow"], endings: &["parquet", "arrow"], body: arrow },
     Target { name: "expression", seeds: &[], endings: &[], body: expression },
     Target { name: "archive_words", seeds: &["vo"], endings: &["xml", "json"], body: archive_words },
     Target { name: "mast_json", seeds: &["mast"], endings: &["json"], body: mast_json },
@@ -64,7 +65,12 @@ pub fn text_table(bytes: &[u8]) {
     }
 }
 
-/// gzip, bzip2, `compress`, tar.
+/// Parquet and Arrow.
+pub fn arrow(bytes: &[u8]) {
+    let _ = asterism_data::read_bytes("fuzz", bytes.to_vec(), None);
+}
+
+/// gzip, bzip2, `compress`, tar, zip.
 pub fn packed(bytes: &[u8]) {
     let _ = asterism_data::read_bytes("fuzz", bytes.to_vec(), None);
 }

@@ -89,9 +89,23 @@ pub struct Filter {
     pub values: FilterValues,
 }
 
+/// The modified Julian date of midnight of a date of the Gregorian calendar, `2021-03-04` (59277).
+fn mjd_of_date(text: &str) -> Option<f64> {
+    let mut parts = text.splitn(3, '-').map(|p| p.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    if !(1000..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Fliegel and Van Flandern, Communications of the ACM 11, 657 (1968); every division cuts towards zero.
+    let a = (month - 14) / 12;
+    let julian =
+        (1461 * (year + 4800 + a)) / 4 + (367 * (month - 2 - 12 * a)) / 12 - (3 * ((year + 4900 + a) / 100)) / 4 + day - 32_075;
+    Some((julian - 2_400_001) as f64)
+}
+
 impl FromStr for Filter {
     type Err = Error;
-    /// `NAME=A,B`, `NAME=MIN..MAX` (an end may be left out) or `NAME=*x*`.
+    /// `NAME=A,B`, `NAME=MIN..MAX` (an end may be left out; of times also dates, `t_min=2021-01-01..2021-12-31`) or `NAME=*x*`.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || Error::Unsupported {
             service: "Asterism".into(),
@@ -103,14 +117,27 @@ impl FromStr for Filter {
             return Err(wrong());
         }
         if let Some((min, max)) = values.split_once("..") {
+            // Times of observations are days of MJD; a person thinks of dates.
+            let in_days = ["t_min", "t_max", "t_obs_release"].iter().any(|t| name.eq_ignore_ascii_case(t));
             let end = |v: &str| match v.trim() {
                 "" => Some(None),
-                v => v.parse::<f64>().ok().filter(|v| v.is_finite()).map(Some),
+                v => {
+                    let number = v.parse::<f64>().ok().filter(|v| v.is_finite());
+                    number.or_else(|| if in_days { mjd_of_date(v) } else { None }).map(Some)
+                }
             };
             // Text with two dots is text, not a range.
             if let (Some(min), Some(max)) = (end(min), end(max)) {
                 if min.is_none() && max.is_none() {
                     return Err(wrong());
+                }
+                if let (Some(a), Some(b)) = (min, max)
+                    && a > b
+                {
+                    return Err(Error::Unsupported {
+                        service: "Asterism".into(),
+                        what: format!("'{text}' is a range that ends before it begins; write {name}={b}..{a}"),
+                    });
                 }
                 return Ok(Self { name: name.into(), values: FilterValues::Range { min, max } });
             }
@@ -549,7 +576,13 @@ mod tests {
         for text in ["filters=NUV,FUV", "t_max=1..2.5", "Tmag=..10", "obs_id=*200*"] {
             assert_eq!(f(text).to_string(), text);
         }
-        for bad in ["", "x", "x=", "=3", "x=.."] {
+        // Times may be given as dates (MJD 59277 is 2021-03-04 by astropy).
+        let days = FilterValues::Range { min: Some(59277.0), max: Some(59946.0) };
+        assert_eq!(f("t_min=2021-03-04..2023-01-02").values, days);
+        assert_eq!(f("T_MAX=1858-11-17..").values, FilterValues::Range { min: Some(0.0), max: None });
+        assert!(matches!(f("obs_title=2021-03-04..2023-01-02").values, FilterValues::OneOf(_)));
+        assert!("t_min=5..1".parse::<Filter>().unwrap_err().to_string().contains("t_min=1..5"));
+        for bad in ["", "x", "x=", "=3", "x=..", "t_min=2021-03-04..2020-01-01"] {
             assert!(bad.parse::<Filter>().is_err(), "{bad}");
         }
     }

@@ -233,6 +233,27 @@ fn invoke_of(request: &Request, count: bool, catalog_rows: usize) -> Result<Invo
     })
 }
 
+/// The word for a question to the portal whose service is named as MAST's own API names it (`Mast.Catalogs.Tic.Cone`, with or
+/// without `Mast.`, any case): a catalogue's name, or nothing for the observations themselves (`Mast.Caom.Cone`, `Mast.Caom.Filtered`).
+/// None for any other name.
+#[must_use]
+pub fn word_of(service: &str) -> Option<&'static str> {
+    let name = service.trim().to_ascii_lowercase();
+    Some(match name.strip_prefix("mast.").unwrap_or(&name) {
+        "caom.cone" | "caom.filtered" | "caom.filtered.position" => "",
+        "catalogs.tic.cone" | "catalogs.tess.cone" | "catalogs.filtered.tic" | "catalogs.filtered.tic.position" => "tic",
+        "catalogs.ctl.cone" | "catalogs.filtered.ctl" | "catalogs.filtered.ctl.position" => "ctl",
+        "catalogs.gaiadr3.cone" => "gaiadr3",
+        "catalogs.gaiadr2.cone" => "gaiadr2",
+        "catalogs.gaiadr1.cone" => "gaiadr1",
+        "catalogs.plato.cone" => "plato",
+        "catalogs.diskdetective.cone" | "catalogs.dd.cone" => "diskdetective",
+        "hsc.db.v3" => "hsc",
+        "galex.catalog" => "galex",
+        _ => return None,
+    })
+}
+
 /// A string that no other question of any client has.
 pub(crate) fn cache_breaker() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -3,7 +3,7 @@
 //! The separator is the one of `, ; tab |` that stands most often and evenly in the first lines. Lines that
 //! begin with `#` before the header are skipped (exoplanet and CDS archives put notes there).
 //! Empty, `null`, `NULL`, `NaN` and `--` count as no value, and in columns of numbers `NA`, `-`, `None` and their like. Numbers may have
-//! blanks around them, a plus, or, where no comma separates, a decimal comma; digits that begin with a zero (`007`) are names and stay text. Array cells are written as VOTable
+//! blanks around them, a plus, Fortran's exponent (`1D-3`), or, where no comma separates, a decimal comma; digits that begin with a zero (`007`) are names and stay text. Array cells are written as VOTable
 //! writes them, numbers separated by blanks.
 
 use std::io::{Cursor, Read, Seek, Write};
@@ -133,6 +133,10 @@ pub(crate) fn read_csv(what: &str, bytes: Vec<u8>, separator: Option<u8>) -> Res
         std::borrow::Cow::Borrowed(_) => bytes,
         std::borrow::Cow::Owned(text) => text.into_bytes(),
     };
+    // Lines of old Macintosh programs.
+    if memchr::memchr(b'\n', &text).is_none() {
+        text.iter_mut().filter(|b| **b == b'\r').for_each(|b| *b = b'\n');
+    }
     match start_of(&text, separator) {
         Start::Blanks(body) => read_separated(what, body, b'\t', None),
         Start::Named { header, body, separator } => {
@@ -202,12 +206,25 @@ pub(crate) fn parse(
         .finish()
 }
 
+/// The columns of separated text that are called `names`, as text in which only the empty cell stands for none.
+pub(crate) fn words(body: &[u8], separator: u8, names: &[String]) -> PolarsResult<DataFrame> {
+    let frame = CsvReadOptions::default()
+        .with_infer_schema_length(Some(0))
+        .with_has_header(true)
+        .with_columns(Some(names.iter().map(|n| n.as_str().into()).collect()))
+        .map_parse_options(|o| o.with_separator(separator).with_quote_char(Some(b'"')).with_missing_is_null(true))
+        .into_reader_with_file_handle(Cursor::new(body))
+        .finish()?;
+    Ok(frame)
+}
+
 /// Read separated text; `types` fixes what is known of the columns.
 pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Option<SchemaRef>) -> Result<Table> {
     if !body.iter().any(|b| !b.is_ascii_whitespace()) {
         return Err(Error::format(what, "is empty: no header line"));
     }
     let given = types.is_some();
+    let body = if given { body } else { without_remarks(body, separator) };
     let types = if given { types } else { zero_led(&body, separator) };
     let parse = |ragged: bool, types: Option<SchemaRef>| parse(&body, separator, ragged, types, None);
     let mut warnings = Vec::new();
@@ -216,6 +233,9 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
         Ok(frame) => frame,
         Err(first) => {
             let fail = |e: PolarsError| {
+                // polars speaks of its own settings after the first line.
+                let e = e.to_string();
+                let e = e.lines().next().unwrap_or_default();
                 Error::format(what, format!("is not a table separated by '{}': {e}", char::from(separator).escape_default()))
             };
             // Integers past the range of i64 make the strict parse fail and would come out empty
@@ -258,6 +278,23 @@ pub(crate) fn read_separated(what: &str, body: Vec<u8>, separator: u8, types: Op
     finished(frame, warnings)
 }
 
+/// Without the lines between the rows that begin with `#` and are no rows: those of fewer fields than the header.
+fn without_remarks(body: Vec<u8>, separator: u8) -> Vec<u8> {
+    // A quoted cell may hold lines that look like remarks.
+    let is_remark = |at: usize| body[at + 1..].starts_with(b"#");
+    if !memchr::memchr_iter(b'\n', &body).any(is_remark) || memchr::memchr(b'"', &body).is_some() {
+        return body;
+    }
+    let fields = |line: &[u8]| memchr::memchr_iter(separator, line).count();
+    let mut lines = body.split_inclusive(|b| *b == b'\n');
+    let wide = fields(lines.next().unwrap_or_default());
+    if wide == 0 {
+        return body;
+    }
+    let stays = |line: &&[u8]| !line.starts_with(b"#") || fields(line) == wide;
+    body.split_inclusive(|b| *b == b'\n').filter(stays).flatten().copied().collect()
+}
+
 /// Whether there is a line with nothing in it.
 pub(crate) fn has_blank_lines(text: &[u8]) -> bool {
     let ends = |t: &[u8]| t.first() == Some(&b'\n') || t.starts_with(b"\r\n");
@@ -282,28 +319,21 @@ fn names_of_numbers(head: &str, separator: u8) -> Option<String> {
     numbers.then(|| format!("{what}: if it is a row, write a line of names above it"))
 }
 
-/// Bytes in which numbers that begin with a zero are looked for.
-const SAMPLE: usize = 1 << 16;
-
 /// Columns of names in digits, such as `007`, which would lose their zeros as numbers; nothing where there are none. Two digits (`05`)
 /// are minutes and the like.
 fn zero_led(body: &[u8], separator: u8) -> Option<SchemaRef> {
-    let sample = &body[..body.len().min(SAMPLE)];
-    let end = if sample.len() < body.len() { sample.iter().rposition(|b| *b == b'\n')? } else { sample.len() };
-    let sample = &sample[..end];
     // Most files have none, and are not read twice.
     let is_digit = |b: Option<&u8>| b.is_some_and(u8::is_ascii_digit);
-    let begins = |i: usize| i == 0 || matches!(sample[i - 1], b'\n' | b'"' | b' ') || sample[i - 1] == separator;
-    let any =
-        (0..sample.len()).any(|i| sample[i] == b'0' && begins(i) && is_digit(sample.get(i + 1)) && is_digit(sample.get(i + 2)));
-    if !any {
+    let begins = |i: usize| i == 0 || matches!(body[i - 1], b'\n' | b'"' | b' ') || body[i - 1] == separator;
+    let led = |i: usize| is_digit(body.get(i + 1)) && is_digit(body.get(i + 2)) && begins(i);
+    if !memchr::memchr_iter(b'0', body).any(led) {
         return None;
     }
     let texts = CsvReadOptions::default()
         .with_infer_schema_length(Some(0))
         .with_ignore_errors(true)
         .map_parse_options(|o| o.with_separator(separator).with_quote_char(Some(b'"')).with_truncate_ragged_lines(true))
-        .into_reader_with_file_handle(Cursor::new(sample))
+        .into_reader_with_file_handle(Cursor::new(body))
         .finish()
         .ok()?;
     let mut types = Schema::default();
@@ -319,6 +349,14 @@ fn zero_led(body: &[u8], separator: u8) -> Option<SchemaRef> {
 fn is_zero_led(text: &str) -> bool {
     let text = text.trim();
     text.len() >= 3 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A number with Fortran's exponent of double precision: `1.5D-3`. With neither a point nor a sign (`12D4`) it may be a name.
+fn fortran(text: &str) -> Option<f64> {
+    let (digits, power) = text.split_once(['d', 'D'])?;
+    let plain = |t: &str| t.bytes().any(|b| b.is_ascii_digit()) && t.bytes().all(|b| b.is_ascii_digit() || b"+-.".contains(&b));
+    let is_number = digits.contains('.') || power.starts_with(['+', '-']);
+    (is_number && plain(digits) && plain(power)).then(|| format!("{digits}e{power}").parse().ok())?
 }
 
 /// Words that stand for no value among numbers.
@@ -346,7 +384,10 @@ fn numbers_in(column: &Column, separator: u8) -> Result<Option<Column>> {
     let comma = matches!(separator, b';' | b'\t' | b'|');
     let number = |text: &str| -> Option<f64> {
         let decimal = comma && text.matches(',').count() == 1 && !text.contains('.');
-        if decimal { text.replace(',', ".").parse().ok() } else { text.parse().ok() }
+        if decimal {
+            return text.replace(',', ".").parse().ok();
+        }
+        text.parse().ok().or_else(|| fortran(text))
     };
     // Whole numbers become whole numbers or stay text: as a real an id of nineteen digits would be another.
     let (mut whole, mut unsigned, mut exact, mut digits) = (true, true, true, false);

@@ -214,8 +214,22 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
     if head.columns.is_empty() {
         return Err(Error::format(what, "is ECSV but its header lists no columns (datatype)"));
     }
+    let texts: Vec<String> = types.iter().filter(|(_, t)| **t == DataType::String).map(|(n, _)| n.to_string()).collect();
     let mut table = read_separated(what, body.as_bytes().to_vec(), separator, Some(Arc::new(types)))?;
     let mut frame = table.frame().clone();
+    // In a column of text `nan` and `NULL` are words.
+    if !texts.is_empty()
+        && let Ok(words) = crate::csv::words(body.as_bytes(), separator, &texts)
+        && words.height() == frame.height()
+    {
+        for word in words.columns() {
+            let name = word.name().replace("\"\"", "\"");
+            if let Some(i) = frame.get_column_index(&name) {
+                frame.replace_column(i, word.clone().with_name(name.into()))?;
+            }
+        }
+    }
+    let mut broken = 0;
     let mut metas: Vec<ColumnMeta> = table.columns().to_vec();
     for c in &head.columns {
         let Some(name) = of(c, "name") else { continue };
@@ -239,7 +253,8 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
         if let Some(subtype) = of(c, "subtype") {
             let (base, shape) = subtype.split_once('[').map_or((subtype.as_str(), ""), |(b, s)| (b, s.trim_end_matches(']')));
             let Some(elem) = elem_of(base) else { continue };
-            let series = arrays(texts, elem, &name);
+            let (series, bad) = arrays(texts, elem, &name);
+            broken += bad;
             frame.with_column(series.into_column())?;
             if !meta.datatype.contains('[') {
                 meta.datatype = if shape.is_empty() || shape.contains("null") {
@@ -252,8 +267,10 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
             // `(1+2j)`, as astropy writes it: real and imaginary part.
             let parts: ListChunked =
                 texts.iter().map(|t| t.and_then(complex).map(|[re, im]| Series::new("".into(), [re, im]))).collect();
-            frame.with_column(parts.with_name(name.as_str().into()).into_column())?;
-            meta.datatype = "c64".into();
+            let single = datatype == "complex64";
+            let to = DataType::List(Box::new(if single { DataType::Float32 } else { DataType::Float64 }));
+            frame.with_column(parts.with_name(name.as_str().into()).into_column().cast(&to)?)?;
+            meta.datatype = if single { "c32" } else { "c64" }.into();
         } else if datatype == "bool" {
             let bools: BooleanChunked = texts
                 .iter()
@@ -270,6 +287,9 @@ pub(crate) fn read_ecsv(what: &str, bytes: Vec<u8>) -> Result<Table> {
     let warnings = std::mem::take(&mut table.warnings);
     let mut table = Table::new("", frame, metas)?;
     table.warnings = warnings;
+    if broken > 0 {
+        table.warnings.push(format!("{broken} array cells are no JSON arrays and were left empty"));
+    }
     if let Some(meta) = &head.meta
         && let Ok(meta) = serde_json::from_str::<serde_json::Value>(meta)
     {
@@ -298,26 +318,84 @@ fn complex(text: &str) -> Option<[f64; 2]> {
     Some([re.parse().ok()?, im.parse().ok()?])
 }
 
-/// Cells of JSON as arrays; nested arrays are flattened (their shape is in the datatype).
-fn arrays(texts: &StringChunked, elem: Elem, name: &str) -> Series {
-    fn flatten(v: &serde_json::Value, out: &mut Vec<serde_json::Value>) {
-        match v {
-            serde_json::Value::Array(items) => items.iter().for_each(|i| flatten(i, out)),
-            other => out.push(other.clone()),
+/// The elements of an array in JSON, arrays within it one after another; `NaN` and the infinities stand as Python writes them.
+/// None where it is no array.
+fn elements(text: &str) -> Option<Vec<Element<'_>>> {
+    let mut out = Vec::new();
+    let mut depth = 0usize;
+    let mut rest = text.trim();
+    rest.starts_with('[').then_some(())?;
+    loop {
+        rest = rest.trim_start();
+        let first = rest.chars().next()?;
+        match first {
+            '[' => depth += 1,
+            ']' => depth = depth.checked_sub(1)?,
+            ',' => {}
+            '"' => {
+                let mut escaped = false;
+                let end = rest[1..].char_indices().find(|(_, c)| {
+                    let ends = *c == '"' && !escaped;
+                    escaped = *c == '\\' && !escaped;
+                    ends
+                })?;
+                let (word, after) = rest.split_at(end.0 + 2);
+                out.push(Element::Text(serde_json::from_str(word).ok()?));
+                rest = after;
+                continue;
+            }
+            _ => {
+                let end = rest.find([',', ']', '[', '"']).unwrap_or(rest.len());
+                let (word, after) = rest.split_at(end);
+                out.push(match word.trim_end() {
+                    "null" => Element::Null,
+                    "true" => Element::Bool(true),
+                    "false" => Element::Bool(false),
+                    "NaN" => Element::Number("NaN"),
+                    "Infinity" => Element::Number("inf"),
+                    "-Infinity" => Element::Number("-inf"),
+                    number if number.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
+                        Element::Number(number)
+                    }
+                    _ => return None,
+                });
+                rest = after;
+                continue;
+            }
+        }
+        rest = &rest[1..];
+        if depth == 0 {
+            return rest.trim().is_empty().then_some(out);
         }
     }
+}
+
+enum Element<'a> {
+    Null,
+    Bool(bool),
+    Number(&'a str),
+    Text(String),
+}
+
+impl Element<'_> {
+    fn number<T: std::str::FromStr>(&self) -> Option<T> {
+        match self {
+            Self::Number(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Cells of JSON as arrays, and how many are none; nested arrays are flattened (their shape is in the datatype).
+fn arrays(texts: &StringChunked, elem: Elem, name: &str) -> (Series, usize) {
     let mut b = Builder::new(elem, true, name, texts.len());
+    let mut broken = 0;
     for text in texts.iter() {
-        let parsed = text.and_then(|t| {
-            let clean = t.replace("NaN", "null").replace("-Infinity", "-1e999").replace("Infinity", "1e999");
-            serde_json::from_str::<serde_json::Value>(&clean).ok()
-        });
-        let Some(value) = parsed else {
+        let Some(items) = text.and_then(elements) else {
+            broken += usize::from(text.is_some());
             b.push_null();
             continue;
         };
-        let mut items = Vec::new();
-        flatten(&value, &mut items);
         macro_rules! put {
             ($b:expr, $get:expr) => {{
                 let values: Vec<Option<_>> = items.iter().map($get).collect();
@@ -325,22 +403,37 @@ fn arrays(texts: &StringChunked, elem: Elem, name: &str) -> Series {
             }};
         }
         match &mut b {
-            Builder::BoolList(b) => put!(b, |v: &serde_json::Value| v.as_bool()),
-            Builder::I8List(b) => put!(b, |v: &serde_json::Value| v.as_i64().and_then(|v| i8::try_from(v).ok())),
-            Builder::U8List(b) => put!(b, |v: &serde_json::Value| v.as_i64().and_then(|v| u8::try_from(v).ok())),
-            Builder::I16List(b) => put!(b, |v: &serde_json::Value| v.as_i64().and_then(|v| i16::try_from(v).ok())),
-            Builder::U16List(b) => put!(b, |v: &serde_json::Value| v.as_i64().and_then(|v| u16::try_from(v).ok())),
-            Builder::I32List(b) => put!(b, |v: &serde_json::Value| v.as_i64().and_then(|v| i32::try_from(v).ok())),
-            Builder::U32List(b) => put!(b, |v: &serde_json::Value| v.as_i64().and_then(|v| u32::try_from(v).ok())),
-            Builder::I64List(b) => put!(b, |v: &serde_json::Value| v.as_i64()),
-            Builder::U64List(b) => put!(b, |v: &serde_json::Value| v.as_u64()),
-            Builder::F32List(b) => put!(b, |v: &serde_json::Value| v.as_f64().map(|v| v as f32)),
-            Builder::F64List(b) => put!(b, |v: &serde_json::Value| v.as_f64()),
-            Builder::TextList(b) => b.append_values_iter(items.iter().map(|v| v.as_str().unwrap_or_default())),
+            Builder::BoolList(b) => put!(b, |v: &Element| if let Element::Bool(v) = v { Some(*v) } else { None }),
+            Builder::I8List(b) => put!(b, Element::number),
+            Builder::U8List(b) => put!(b, Element::number),
+            Builder::I16List(b) => put!(b, Element::number),
+            Builder::U16List(b) => put!(b, Element::number),
+            Builder::I32List(b) => put!(b, Element::number),
+            Builder::U32List(b) => put!(b, Element::number),
+            Builder::I64List(b) => put!(b, Element::number),
+            Builder::U64List(b) => put!(b, Element::number),
+            Builder::F32List(b) => put!(b, Element::number),
+            Builder::F64List(b) => put!(b, Element::number),
+            Builder::TextList(b) => {
+                let words: Vec<Option<&str>> =
+                    items.iter().map(|v| if let Element::Text(v) = v { Some(v.as_str()) } else { None }).collect();
+                b.append_trusted_len_iter(words.into_iter());
+            }
             other => other.push_null(),
         }
     }
-    b.finish()
+    (b.finish(), broken)
+}
+
+/// A shape of more than numbers that all cells of a column have; none where some cell has another.
+fn shape_of(column: &Column, datatype: &str) -> Result<Option<Vec<usize>>> {
+    let Some((_, dims)) = datatype.split_once('[') else { return Ok(None) };
+    let Some(shape) = dims.trim_end_matches(']').split(',').map(|n| n.trim().parse().ok()).collect::<Option<Vec<usize>>>() else {
+        return Ok(None);
+    };
+    let total: usize = shape.iter().product();
+    let lists = column.list()?;
+    Ok((!shape.is_empty() && lists.iter().all(|c| c.is_none_or(|c| c.len() == total))).then_some(shape))
 }
 
 /// Write, separated by commas.
@@ -354,21 +447,31 @@ pub(crate) fn write_ecsv(table: &Table, out: &mut dyn Write) -> Result<()> {
     for (column, meta) in table.frame().columns().iter().zip(table.columns()) {
         let (elem, list) = Elem::of(column.dtype()).unwrap_or((Elem::Text, false));
         text.push_str(&format!("# - {{name: {}", q(&meta.name)));
+        let is_complex = list && meta.datatype.starts_with('c');
+        // A complex number a cell; arrays of them, which JSON does not have, stand as their parts.
+        let one_complex = match meta.datatype.as_str() {
+            "c32" if is_complex => Some("complex64"),
+            "c64" if is_complex => Some("complex128"),
+            _ => None,
+        };
+        let shape = if list && !is_complex { shape_of(column, &meta.datatype)? } else { None };
         if let Some(unit) = &meta.unit {
             text.push_str(&format!(", unit: {}", q(unit)));
         }
         if list {
-            let shape = meta.datatype.split_once('[').map_or("*", |(_, s)| s.trim_end_matches(']'));
-            let complex = meta.datatype.starts_with("c32") || meta.datatype.starts_with("c64");
-            let shape = if shape.contains('*') || complex { "null".to_owned() } else { shape.replace(' ', "") };
-            text.push_str(&format!(", datatype: string, subtype: '{}[{shape}]'", datatype_of(elem)));
+            let dims: Vec<String> = shape.iter().flatten().map(ToString::to_string).collect();
+            let dims = if dims.is_empty() { "null".to_owned() } else { dims.join(",") };
+            match one_complex {
+                Some(name) => text.push_str(&format!(", datatype: {name}")),
+                None => text.push_str(&format!(", datatype: string, subtype: '{}[{dims}]'", datatype_of(elem))),
+            }
         } else {
             text.push_str(&format!(", datatype: {}", datatype_of(elem)));
         }
         if let Some(d) = &meta.description {
             text.push_str(&format!(", description: {}", q(d)));
         }
-        let complex = meta.datatype.starts_with('c').then(|| meta.datatype.clone());
+        let complex = (is_complex && one_complex.is_none()).then(|| meta.datatype.clone());
         let extra: Vec<String> = [
             ("ucd", &meta.ucd),
             ("utype", &meta.utype),
@@ -385,7 +488,11 @@ pub(crate) fn write_ecsv(table: &Table, out: &mut dyn Write) -> Result<()> {
         text.push_str("}\n");
         columns.push(if list {
             let lists = column.list()?;
-            let cells: StringChunked = (0..lists.len()).map(|i| lists.get_as_series(i).map(|cell| json_cell(&cell))).collect();
+            let one = |cell: Series| match one_complex {
+                Some(_) => complex_cell(&cell),
+                None => json_cell(&cell, shape.as_deref().unwrap_or_default()),
+            };
+            let cells: StringChunked = (0..lists.len()).map(|i| lists.get_as_series(i).map(one)).collect();
             cells.with_name(column.name().clone()).into_column()
         } else if elem == Elem::Bool {
             let cells: StringChunked = column.bool()?.iter().map(|v| v.map(|v| if v { "True" } else { "False" })).collect();
@@ -405,8 +512,21 @@ pub(crate) fn write_ecsv(table: &Table, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn json_cell(cell: &Series) -> String {
-    let items: Vec<String> = cell
+/// `(1.5-2j)`, as Python writes and reads it.
+fn complex_cell(cell: &Series) -> String {
+    let part = |i: usize| match cell.get(i) {
+        Ok(AnyValue::Float32(f)) => format!("{f:?}"),
+        Ok(AnyValue::Float64(f)) => format!("{f:?}"),
+        _ => "nan".into(),
+    };
+    let (re, im) = (part(0).to_ascii_lowercase(), part(1).to_ascii_lowercase());
+    let sign = if im.starts_with('-') { "" } else { "+" };
+    format!("({re}{sign}{im}j)")
+}
+
+/// An array in JSON; of several dimensions when `shape` has several.
+fn json_cell(cell: &Series, shape: &[usize]) -> String {
+    let mut items: Vec<String> = cell
         .iter()
         .map(|v| match v {
             AnyValue::Null => "null".into(),
@@ -434,5 +554,9 @@ fn json_cell(cell: &Series) -> String {
             other => other.to_string(),
         })
         .collect();
+    // The innermost dimension first: each round puts brackets around runs of its length.
+    for width in shape.iter().skip(1).rev().filter(|w| **w > 0) {
+        items = items.chunks(*width).map(|run| format!("[{}]", run.join(","))).collect();
+    }
     format!("[{}]", items.join(","))
 }

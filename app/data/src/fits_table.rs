@@ -504,6 +504,7 @@ fn structural(key: &str) -> bool {
                 | "TCOMM"
                 | "TXTYP"
                 | "TUNIC"
+                | "TUNAM"
                 | "TDMIN"
                 | "TDMAX"
                 | "TLMIN"
@@ -563,7 +564,7 @@ fn meta_of(h: &Header, i: usize) -> ColumnMeta {
             || c.starts_with("ttype"))
     });
     ColumnMeta {
-        name: t("TTYPE").unwrap_or_default(),
+        name: t(crate::fits_text::NAME_KEY).map(|n| crate::fits_text::unescaped(&n)).or_else(|| t("TTYPE")).unwrap_or_default(),
         unit: t("TUNIT"),
         ucd: t("TUCD"),
         utype: t("TUTYP"),
@@ -1363,9 +1364,13 @@ pub(crate) fn write_fits(table: &Table, out: &mut dyn Write) -> Result<()> {
     if !table.description.is_empty() {
         c.text("DESCRIP", &table.description, "");
     }
+    let names = crate::fits_text::names(&table.columns().iter().map(|m| m.name.as_str()).collect::<Vec<_>>());
     for (i, (store, meta)) in stores.iter().zip(table.columns()).enumerate() {
         let i = i + 1;
-        c.text(&format!("TTYPE{i}"), &meta.name, "");
+        c.text(&format!("TTYPE{i}"), &names[i - 1], "");
+        if names[i - 1] != meta.name {
+            c.text(&format!("{}{i}", crate::fits_text::NAME_KEY), &crate::fits_text::escaped(&meta.name), "");
+        }
         c.text(&format!("TFORM{i}"), &store.form, "");
         for (key, value) in [
             ("TUNIT", &meta.unit),

@@ -63,6 +63,61 @@ pub(crate) fn unescaped(text: &str) -> String {
     out
 }
 
+/// Keyword of the card that holds a column's own name where TTYPE cannot, to which the column's number is added.
+pub(crate) const NAME_KEY: &str = "TUNAM";
+/// Characters that CFITSIO and astropy read of a name: more need CONTINUE, which they refuse in TTYPE.
+const NAME_LENGTH: usize = 68;
+
+/// Names of columns as TTYPE can hold them, in ASCII, of a bounded length and different without regard to case; Greek letters are spelled.
+pub(crate) fn names(names: &[&str]) -> Vec<String> {
+    const GREEK: [&str; 25] = [
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+        "omicron", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+    ];
+    let letter = |c: char| -> String {
+        match c {
+            ' '..='~' => c.to_string(),
+            'µ' => "mu".into(),
+            'Å' => "A".into(),
+            '°' => "deg".into(),
+            'α'..='ω' => GREEK[c as usize - 'α' as usize].into(),
+            'Α'..='Ω' => {
+                let small = GREEK[c as usize - 'Α' as usize];
+                small[..1].to_ascii_uppercase() + &small[1..]
+            }
+            '²' => "2".into(),
+            '³' => "3".into(),
+            _ => "_".into(),
+        }
+    };
+    let cut = |text: &str, length: usize| -> String {
+        let mut used = 0;
+        // An apostrophe stands doubled in the card.
+        text.chars()
+            .take_while(|c| {
+                used += if *c == '\'' { 2 } else { 1 };
+                used <= length
+            })
+            .collect()
+    };
+    let mut seen = std::collections::HashSet::with_capacity(names.len());
+    let ascii: Vec<String> = names.iter().map(|n| cut(&n.chars().map(letter).collect::<String>(), NAME_LENGTH)).collect();
+    // A name that stands as it is keeps it.
+    let kept: std::collections::HashSet<&str> = names.iter().zip(&ascii).filter(|(n, a)| *n == a).map(|(n, _)| *n).collect();
+    let mut out = Vec::with_capacity(names.len());
+    for (name, ascii) in names.iter().zip(&ascii) {
+        let mut fresh = ascii.clone();
+        let mut k = 2;
+        while fresh != *name && (seen.contains(&fresh.to_ascii_lowercase()) || kept.contains(fresh.as_str())) {
+            fresh = format!("{}_{k}", cut(ascii, NAME_LENGTH - 6));
+            k += 1;
+        }
+        seen.insert(fresh.to_ascii_lowercase());
+        out.push(fresh);
+    }
+    out
+}
+
 /// A column of text (or of lists of text) with each text changed.
 pub(crate) fn changed(column: &Column, change: fn(&str) -> String) -> Result<Column> {
     let of = |texts: &StringChunked| -> StringChunked { texts.iter().map(|t| t.map(change)).collect() };
@@ -84,6 +139,17 @@ pub(crate) fn changed(column: &Column, change: fn(&str) -> String) -> Result<Col
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_fit_in_a_card() {
+        let long = "a_very_long_name_that_goes_on_and_on_beyond_what_any_card_of_eighty_characters_holds";
+        let other = format!("{long}_too");
+        assert_eq!(names(&["α", "Δm", "flux", "é", "è", "_"]), ["alpha", "Deltam", "flux", "__2", "__3", "_"]);
+        assert_eq!(names(&["ra", "RA"]), ["ra", "RA"]);
+        let cut = names(&[long, &other]);
+        assert!(cut[0] == long[..68] && cut[1].len() <= 68 && cut[1].ends_with("_2"), "{cut:?}");
+        assert_eq!(names(&[&"'".repeat(40)])[0].len(), 34);
+    }
 
     #[test]
     fn escapes_turn_back() {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-use crate::column::Elem;
-use crate::table::{ColumnMeta, Table};
+use crate::arrow_types::guarded;
+use crate::table::Table;
 use crate::{Error, Result};
 
 /// Key of the VOTable inside a Parquet or Arrow file.
@@ -26,17 +26,19 @@ pub const VERSION_KEY: &str = "IVOA.VOTable-Parquet.version";
 /// # Errors
 /// [`Error::Format`].
 pub(crate) fn read_parquet(what: &str, bytes: Vec<u8>) -> Result<Table> {
-    let fail = |e: PolarsError| {
-        Error::format(what, format!("is a Parquet file that cannot be read: {e}; it may be incomplete: fetch it again"))
-    };
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
-    let mut content = None;
-    let metadata = reader.get_metadata().map_err(fail)?.clone();
-    if let Some(pairs) = metadata.key_value_metadata() {
-        content = pairs.iter().find(|kv| kv.key == CONTENT_KEY).and_then(|kv| kv.value.clone());
-    }
-    let frame = reader.set_rechunk(true).finish().map_err(fail)?;
-    described(what, frame, content.as_deref())
+    guarded(what, "a Parquet", || {
+        let fail = |e: PolarsError| {
+            Error::format(what, format!("is a Parquet file that cannot be read: {e}; it may be incomplete: fetch it again"))
+        };
+        let mut reader = ParquetReader::new(Cursor::new(bytes));
+        let mut content = None;
+        let metadata = reader.get_metadata().map_err(fail)?.clone();
+        if let Some(pairs) = metadata.key_value_metadata() {
+            content = pairs.iter().find(|kv| kv.key == CONTENT_KEY).and_then(|kv| kv.value.clone());
+        }
+        let frame = reader.set_rechunk(true).finish().map_err(fail)?;
+        described(what, frame, content.as_deref())
+    })
 }
 
 /// A Parquet file on the disk, of which only `columns` are read (all when empty), or with `footer`
@@ -54,24 +56,25 @@ pub(crate) fn read_parquet_file(path: &std::path::Path, columns: &[String], foot
 /// # Errors
 /// [`Error::Format`].
 pub(crate) fn read_arrow(what: &str, bytes: Vec<u8>) -> Result<Table> {
-    let fail = |e: PolarsError| {
-        Error::format(what, format!("is an Arrow file that cannot be read: {e}; it may be incomplete: fetch it again"))
-    };
-    let mut reader = IpcReader::new(Cursor::new(bytes));
-    let content = reader
-        .custom_metadata()
-        .map_err(fail)?
-        .and_then(|m| m.iter().find(|(k, _)| k.as_str() == CONTENT_KEY).map(|(_, v)| v.to_string()));
-    let frame = reader.set_rechunk(true).finish().map_err(fail)?;
-    described(what, frame, content.as_deref())
+    guarded(what, "an Arrow", || {
+        let fail = |e: PolarsError| {
+            Error::format(what, format!("is an Arrow file that cannot be read: {e}; it may be incomplete: fetch it again"))
+        };
+        let mut reader = IpcReader::new(Cursor::new(bytes));
+        let content = reader
+            .custom_metadata()
+            .map_err(fail)?
+            .and_then(|m| m.iter().find(|(k, _)| k.as_str() == CONTENT_KEY).map(|(_, v)| v.to_string()));
+        let frame = reader.set_rechunk(true).finish().map_err(fail)?;
+        described(what, frame, content.as_deref())
+    })
 }
 
 /// A table of a frame and the data-less VOTable that describes it.
 pub(crate) fn described(what: &str, frame: DataFrame, content: Option<&str>) -> Result<Table> {
-    let (frame, warnings) = plain(frame)?;
-    let metas = frame.columns().iter().map(|c| ColumnMeta { name: c.name().to_string(), ..ColumnMeta::default() }).collect();
-    let mut table = Table::new("", frame, metas)?;
-    table.warnings = warnings;
+    let plain = crate::arrow_types::plain(&frame)?;
+    let mut table = Table::new("", plain.frame, plain.metas)?;
+    table.warnings = plain.warnings;
     if let Some(content) = content {
         match crate::votable::read_votable(content.as_bytes(), what, None) {
             Ok(mut described) if !described.is_empty() => {
@@ -87,43 +90,6 @@ pub(crate) fn described(what: &str, frame: DataFrame, content: Option<&str>) -> 
         }
     }
     Ok(table)
-}
-
-/// Columns of types that tables here do not have (dates, decimals, categories, fixed arrays,
-/// structs) as the nearest that they have.
-fn plain(frame: DataFrame) -> Result<(DataFrame, Vec<String>)> {
-    let mut warnings = Vec::new();
-    let mut columns = Vec::with_capacity(frame.width());
-    let height = frame.height();
-    for column in frame.columns() {
-        if Elem::of(column.dtype()).is_some() {
-            columns.push(column.clone());
-            continue;
-        }
-        let dtype = column.dtype().clone();
-        let cast = match &dtype {
-            DataType::Null => column.cast(&DataType::Float64),
-            DataType::List(inner) if inner.is_primitive_numeric() => Ok(column.clone()),
-            DataType::List(_) => column.cast(&DataType::List(Box::new(DataType::String))),
-            DataType::Binary => {
-                let texts: StringChunked = column.binary()?.iter().map(|v| v.map(crate::votable::text_of)).collect();
-                Ok(texts.with_name(column.name().clone()).into_column())
-            }
-            _ => column.cast(&DataType::String),
-        };
-        match cast {
-            Ok(c) => columns.push(c),
-            Err(_) => {
-                let series = column.as_materialized_series();
-                let texts: StringChunked = series.iter().map(|v| (!v.is_null()).then(|| v.to_string())).collect();
-                columns.push(texts.with_name(column.name().clone()).into_column());
-            }
-        }
-        if dtype != DataType::Null && dtype != DataType::Binary {
-            warnings.push(format!("column '{}' of type {dtype} is shown as text", column.name()));
-        }
-    }
-    Ok((DataFrame::new(height, columns)?, warnings))
 }
 
 /// Write Parquet.

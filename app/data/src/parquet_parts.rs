@@ -50,12 +50,14 @@ impl ParquetFile {
 
     fn open_as(what: &str, path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        let mut reader = ParquetReader::new(file);
-        let metadata = reader.get_metadata().map_err(|e| broken(what, &e))?.clone();
-        let pairs = metadata.key_value_metadata();
-        let content = pairs.as_ref().and_then(|p| p.iter().find(|kv| kv.key == crate::parquet::CONTENT_KEY)?.value.clone());
-        let names = reader.schema().map_err(|e| broken(what, &e))?.iter_names().map(|n| n.to_string()).collect();
-        Ok(Self { what: what.to_owned(), path: path.to_owned(), metadata, content, names })
+        crate::arrow_types::guarded(what, "a Parquet", || {
+            let mut reader = ParquetReader::new(file);
+            let metadata = reader.get_metadata().map_err(|e| broken(what, &e))?.clone();
+            let pairs = metadata.key_value_metadata();
+            let content = pairs.as_ref().and_then(|p| p.iter().find(|kv| kv.key == crate::parquet::CONTENT_KEY)?.value.clone());
+            let names = reader.schema().map_err(|e| broken(what, &e))?.iter_names().map(|n| n.to_string()).collect();
+            Ok(Self { what: what.to_owned(), path: path.to_owned(), metadata, content, names })
+        })
     }
 
     /// Rows of the file.
@@ -77,27 +79,57 @@ impl ParquetFile {
         self.metadata.row_groups.iter().map(|g| g.num_rows()).map(one).collect()
     }
 
+    /// The columns of the file in which `columns` lie: a field of a struct, `name.field`, lies in that of the struct.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`].
+    fn roots(&self, columns: &[String]) -> Result<Vec<String>> {
+        let mut roots: Vec<String> = Vec::with_capacity(columns.len());
+        for column in columns {
+            let holds = |name: &&String| column.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+            let Some(root) = self.names.iter().find(|n| *n == column).or_else(|| self.names.iter().find(holds)) else {
+                let have = self.names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+                return Err(Error::NoColumn { name: column.clone(), have });
+            };
+            if !roots.contains(root) {
+                roots.push(root.clone());
+            }
+        }
+        Ok(roots)
+    }
+
     /// `rows` rows from `first`, of which only `columns` (all when empty), in this order.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::NoColumn`], [`Error::Format`].
     pub fn read(&self, columns: &[String], first: usize, rows: usize) -> Result<Table> {
-        if let Some(name) = columns.iter().find(|c| !self.names.contains(c)) {
-            let have = self.names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Error::NoColumn { name: name.clone(), have });
-        }
+        let roots = self.roots(columns)?;
         let file = std::fs::File::open(&self.path).map_err(|e| Error::io(&self.path, e))?;
-        let mut reader = ParquetReader::new(file);
-        reader.set_metadata(self.metadata.clone());
-        let rows = rows.min(self.rows().saturating_sub(first));
-        reader = reader.with_slice(Some((first, rows)));
-        if !columns.is_empty() {
-            reader = reader.with_columns(Some(columns.to_vec()));
-        }
-        let frame = reader.set_rechunk(true).finish().map_err(|e| broken(&self.what, &e))?;
+        let table = crate::arrow_types::guarded(&self.what, "a Parquet", || {
+            let mut reader = ParquetReader::new(file);
+            reader.set_metadata(self.metadata.clone());
+            let rows = rows.min(self.rows().saturating_sub(first));
+            reader = reader.with_slice(Some((first, rows)));
+            if !roots.is_empty() {
+                reader = reader.with_columns(Some(roots));
+            }
+            let frame = reader.set_rechunk(true).finish().map_err(|e| broken(&self.what, &e))?;
+            crate::parquet::described(&self.what, frame, self.content.as_deref())
+        })?;
         // Columns come in the order of the file.
-        let frame = if columns.is_empty() { frame } else { frame.select(columns.iter().map(String::as_str))? };
-        crate::parquet::described(&self.what, frame, self.content.as_deref())
+        if columns.is_empty() {
+            return Ok(table);
+        }
+        // A struct by its name alone is all its fields.
+        let fields = |c: &String| -> Vec<String> {
+            if table.column_index(c).is_some() {
+                return vec![c.clone()];
+            }
+            let within = |n: &&String| n.strip_prefix(c.as_str()).is_some_and(|rest| rest.starts_with('.'));
+            let found: Vec<String> = table.columns().iter().map(|m| &m.name).filter(within).cloned().collect();
+            if found.is_empty() { vec![c.clone()] } else { found }
+        };
+        table.select(&columns.iter().flat_map(fields).collect::<Vec<_>>())
     }
 
     /// Where the columns of a group lie, from the first to the last, near ones together.
@@ -180,10 +212,7 @@ pub fn read_ranges(
         put(start, &fetched(what, start..have, get)?)?;
     }
     let parquet = ParquetFile::open_as(what, &path)?;
-    if let Some(name) = wanted.columns.iter().find(|c| !parquet.names.contains(c)) {
-        let have = parquet.names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(Error::NoColumn { name: name.clone(), have });
-    }
+    let roots = parquet.roots(&wanted.columns)?;
     for (group, (first, rows)) in parquet.groups().into_iter().enumerate() {
         let bounds = wanted.index.as_ref().and_then(|(column, ranges)| Some((parquet.bounds(group, column)?, ranges)));
         if let Some(([least, most], ranges)) = bounds
@@ -192,7 +221,7 @@ pub fn read_ranges(
         {
             continue;
         }
-        for range in parquet.ranges(group, &wanted.columns) {
+        for range in parquet.ranges(group, &roots) {
             if range.end > len {
                 return Err(none());
             }

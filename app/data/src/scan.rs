@@ -129,6 +129,8 @@ impl Source {
         if path.is_dir() {
             return Ok(None);
         }
+        let (whole, which) = crate::read::Which::split(path);
+        let path = whole.as_path();
         let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
         let mut head = [0u8; 9];
         if file.read_exact(&mut head).is_err() {
@@ -144,7 +146,7 @@ impl Source {
             return Ok(Some(Self { path: path.into(), columns, rows, bytes, about: false, rest: Rest::Parquet(parquet) }));
         }
         if head.starts_with(b"SIMPLE  =") {
-            return Self::open_fits(path, &mut file);
+            return Self::open_fits(path, &mut file, which.as_ref());
         }
         let Some(text) = TextRows::open(path, &mut file)? else { return Ok(None) };
         let (rows, bytes, about) = (text.rows, text.bytes, text.about);
@@ -158,22 +160,28 @@ impl Source {
     /// As [`Source::open`].
     pub fn larger_than(path: &Path, limit: u64) -> Result<Option<Self>> {
         // A packed file may be far smaller than its rows, but not a hundredfold in practice.
-        if std::fs::metadata(path).map_or(0, |m| m.len()) < limit / 100 {
+        if std::fs::metadata(crate::read::Which::split(path).0).map_or(0, |m| m.len()) < limit / 100 {
             return Ok(None);
         }
         let found = Self::open(path)?;
         Ok(found.filter(|s| s.bytes > if matches!(s.rest, Rest::Text(_)) { limit.max(self::limit()) } else { limit }))
     }
 
-    fn open_fits(path: &Path, file: &mut File) -> Result<Option<Self>> {
+    fn open_fits(path: &Path, file: &mut File, which: Option<&crate::read::Which>) -> Result<Option<Self>> {
         let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
         let Some(places) = crate::image_rows::units(file, len, usize::MAX) else { return Ok(None) };
         let rows_of = |p: &crate::image_rows::Place| match p.hdu.axes()[..] {
             [width, rows] => width as u64 * rows as u64,
             _ => 0,
         };
-        let tables = places.iter().filter(|p| p.hdu.kind() == Kind::Table && !p.hdu.is_compressed());
-        let Some(place) = tables.max_by_key(|p| rows_of(p)) else { return Ok(None) };
+        let tables: Vec<_> =
+            places.iter().filter(|p| matches!(p.hdu.kind(), Kind::Table | Kind::AsciiTable) && !p.hdu.is_compressed()).collect();
+        let place = match which {
+            // What cannot be read by parts is read whole, and so is what is not there.
+            Some(which) => which.among(tables.iter().map(|p| p.hdu.name())).map(|at| tables[at]),
+            None => tables.iter().copied().filter(|p| p.hdu.kind() == Kind::Table).max_by_key(|p| rows_of(p)),
+        };
+        let Some(place) = place.filter(|p| p.hdu.kind() == Kind::Table) else { return Ok(None) };
         let header = &place.hdu.header;
         let fields = header.int("TFIELDS").unwrap_or(0).clamp(0, 999);
         let elsewhere = (1..=fields).any(|i| header.text(&format!("TFORM{i}")).is_none_or(|f| f.contains(['P', 'Q'])));

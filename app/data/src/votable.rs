@@ -927,7 +927,7 @@ fn push_string(field: &Field, b: &mut StringChunkedBuilder, text: &str, faults: 
 fn decode_chars(kind: Kind, bytes: &[u8]) -> String {
     if kind == Kind::UChar {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).take_while(|u| *u != 0).collect();
-        return String::from_utf16_lossy(&units).trim_end().to_owned();
+        return String::from_utf16_lossy(&units).trim_end_matches(' ').to_owned();
     }
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     text_of(&bytes[..end]).trim_end_matches(' ').to_owned()

@@ -120,6 +120,18 @@ pub fn notes(table: &Table, path: &Path, serialization: Serialization) -> Result
             return Ok(said);
         }
     }
+    if !is_votable(path) && matches!(format.as_str(), "fits" | "fit" | "fts") {
+        let own: Vec<&str> = table.columns().iter().map(|m| m.name.as_str()).collect();
+        let written = crate::fits_text::names(&own);
+        let other: Vec<String> =
+            own.iter().zip(&written).filter(|(a, b)| **a != b.as_str()).map(|(a, b)| format!("'{a}' as '{b}'")).collect();
+        if !other.is_empty() {
+            said.push(format!(
+                "FITS holds names of columns in ASCII, of at most 68 characters: {} (turned back when Asterism reads them)",
+                other.join(", ")
+            ));
+        }
+    }
     let mut names = Vec::new();
     if is_votable(path) || matches!(ending(path).as_str(), "fits" | "fit" | "fts") {
         for column in table.frame().columns() {

@@ -37,6 +37,8 @@ fn every_type() -> Table {
         lists::<Float32Type>("vector", &[1, 2, 3, 4].map(|i| Some(vec![i as f32, f32::NAN, 0.25]))),
         lists::<Float64Type>("ragged", &[Some(vec![1.5]), Some(vec![]), None, Some(vec![2.0, -3.0, 1e-300])]),
         lists::<Int64Type>("ids", &[Some(vec![i64::MAX, 1]), Some(vec![2]), Some(vec![]), Some(vec![-5, 0, 5])]),
+        lists::<Float32Type>("image", &[0, 1, 2, 3].map(|i| Some((0..6).map(|j| (10 * i + j) as f32 / 4.0).collect()))),
+        lists::<Float64Type>("wave", &[1.0, 2.0, 3.0, 4.0].map(|i| Some(vec![i / 3.0, -i]))),
     ];
     let meta = |name: &str| ColumnMeta {
         name: name.into(),
@@ -52,6 +54,11 @@ fn every_type() -> Table {
             _ => None,
         },
         description: Some(format!("The column '{name}', with < and & and é in its words")),
+        datatype: match name {
+            "image" => "f32[2,3]".into(),
+            "wave" => "c64".into(),
+            _ => String::new(),
+        },
         ..ColumnMeta::default()
     };
     let metas = columns.iter().map(|c| meta(c.name())).collect();

@@ -1275,3 +1275,230 @@ fn complex_numbers_of_an_ecsv_are_numbers() {
     assert_eq!((back.columns()[1].datatype.as_str(), back.array(1, 1)), ("c64", vec![-0.0015, -250.0]));
     assert!(std::fs::read_to_string(&path).unwrap().contains("doubleComplex"));
 }
+
+#[test]
+fn every_type_of_arrow_is_the_nearest_there_is() {
+    for ending in ["parquet", "arrow"] {
+        let path = fixture(&format!("arrow/types.{ending}")).expect("a fixture of the project");
+        let t = read_table(&path).unwrap();
+        let types: Vec<(&str, &str)> = t.columns().iter().map(|m| (m.name.as_str(), m.datatype.as_str())).collect();
+        let want = [
+            ("id", "i64"),
+            ("date", "string"),
+            ("ts", "string"),
+            ("ts_ns", "string"),
+            ("ts_utc", "string"),
+            ("time", "string"),
+            ("duration", "f64"),
+            ("half", "f32"),
+            ("decimal", "f64"),
+            ("category", "string"),
+            ("fixed", "f32[3]"),
+            ("square", "i16[2,3]"),
+            ("lc.mjd", "f64[*]"),
+            ("lc.band", "string[*]"),
+            ("nested.t", "f64[*]"),
+            ("nested.m", "i32[*]"),
+            ("map.key", "string[*]"),
+            ("map.value", "i64[*]"),
+            ("times", "string[*]"),
+            ("lists", "string"),
+            ("binary", "string"),
+            ("flag", "bool"),
+            ("nothing", "f64"),
+        ];
+        assert_eq!(types, want, "{ending}");
+        let both = |name: &str| (cell(&t, 0, name), cell(&t, 1, name));
+        assert_eq!(both("date"), (text("2021-03-04"), text("1899-12-31")));
+        for name in ["ts", "ts_ns"] {
+            assert_eq!(both(name), (text("2021-03-04T05:06:07.5"), text("1899-12-31T23:59:59")), "{ending} {name}");
+        }
+        assert_eq!(both("ts_utc"), (text("2021-03-04T05:06:07.5Z"), text("1899-12-31T23:59:59Z")));
+        assert_eq!(both("time"), (text("05:06:07.5"), text("23:59:59")));
+        assert_eq!(both("duration"), (Cell::Float(90.25), Cell::Float(-86400.0)));
+        assert_eq!(both("half"), (Cell::Float(0.5), Cell::Float(-2.0)));
+        assert_eq!(both("decimal"), (Cell::Float(12.345), Cell::Float(-0.001)));
+        assert_eq!(both("category"), (text("star"), text("galaxy")));
+        assert_eq!(both("binary"), (text("abc"), text("")));
+        let array = |row: usize, name: &str| t.array(t.column_index(name).unwrap(), row);
+        assert_eq!((array(0, "fixed"), array(1, "fixed")), (vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]));
+        assert_eq!(array(1, "square"), [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]);
+        assert_eq!((array(0, "lc.mjd"), array(1, "lc.mjd")), (vec![1.5, 2.5], vec![]));
+        assert_eq!((array(0, "nested.m"), array(0, "map.value")), (vec![20.0, 21.0], vec![1.0, 2.0]));
+        // The last row holds nothing in any of them.
+        for (i, meta) in t.columns().iter().enumerate().skip(1) {
+            assert_eq!(t.cell(2, i), Cell::Null, "{ending} {}", meta.name);
+        }
+        let meta = |name: &str| &t.columns()[t.column_index(name).unwrap()];
+        assert_eq!((meta("ts").xtype.as_deref(), meta("duration").unit.as_deref()), (Some("timestamp"), Some("s")));
+        assert_eq!(t.warnings.len(), 1, "{:?}", t.warnings);
+        assert!(t.warnings[0].contains("'lists'"), "{:?}", t.warnings);
+        // It can be written and read again as what it became.
+        let dir = scratch();
+        for to in ["vot", "fits", "ecsv", "parquet", "arrow"] {
+            let path = dir.path().join(format!("t.{to}"));
+            write_table(&t, None, &path).unwrap();
+            let back = read_table(&path).unwrap();
+            assert_eq!(back.array(back.column_index("square").unwrap(), 1), array(1, "square"), "{to}");
+            assert_eq!(cell(&back, 0, "ts_utc"), cell(&t, 0, "ts_utc"), "{to}");
+        }
+    }
+    // Of a file larger than the memory the same: by columns, and a struct by its name or a field's.
+    let path = fixture("arrow/types.parquet").unwrap();
+    let file = asterism_data::parquet_parts::ParquetFile::open(&path).unwrap();
+    let t = file.read(&["nested.m".into(), "lc".into(), "half".into()], 1, 2).unwrap();
+    let names: Vec<&str> = t.columns().iter().map(|m| m.name.as_str()).collect();
+    assert_eq!((names, t.rows()), (vec!["nested.m", "lc.mjd", "lc.band", "half"], 2));
+    assert!(file.read(&["lc.none".into()], 0, 1).unwrap_err().to_string().contains("lc.none"));
+}
+
+#[test]
+fn a_damaged_parquet_file_is_an_error() {
+    let whole = std::fs::read(fixture("arrow/types.parquet").unwrap()).unwrap();
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(11) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        // A panic of the library is an error that names the file.
+        if let Err(e) = read_bytes("bad.parquet", bytes, None) {
+            assert!(e.to_string().contains("bad.parquet"), "{e}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
+
+#[test]
+fn words_and_arrays_of_an_ecsv_are_what_they_say() {
+    let doc = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {name: s, datatype: string}\n# - {name: x, datatype: float64}\n\
+               # - {name: a, datatype: string, subtype: 'float64[null]'}\n# - {name: w, datatype: string, subtype: 'string[null]'}\n\
+               # schema: astropy-2.0\ns,x,a,w\nnan,nan,\"[1.5, NaN, -Infinity, Infinity]\",\"[\"\"NaN star\"\", \"\"a, ]\\\"\"b\"\", null]\"\n\
+               NULL,,[],[]\n--,2,\"[[1, 2], [3, 4]]\",\n,3,oops,\"[\"\"open]\"\n";
+    let Part::Table(t) = read_bytes("t.ecsv", doc.as_bytes().to_vec(), None).unwrap().remove(0) else { panic!() };
+    let words: Vec<Cell> = (0..4).map(|r| cell(&t, r, "s")).collect();
+    assert_eq!(words, [text("nan"), text("NULL"), text("--"), Cell::Null]);
+    let array = |row: usize| t.array(t.column_index("a").unwrap(), row);
+    let first = array(0);
+    assert!(first[0] == 1.5 && first[1].is_nan() && first[2] == f64::NEG_INFINITY && first[3] == f64::INFINITY, "{first:?}");
+    assert_eq!(array(2), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(cell(&t, 3, "a"), Cell::Null);
+    let lists = t.frame().column("w").unwrap().list().unwrap().clone();
+    let of_first = lists.get_as_series(0).unwrap();
+    assert_eq!(of_first.str().unwrap().iter().collect::<Vec<_>>(), [Some("NaN star"), Some("a, ]\"b"), None]);
+    assert!(t.warnings.iter().any(|w| w.contains("no JSON arrays")), "{:?}", t.warnings);
+}
+
+#[test]
+fn a_table_of_a_file_is_chosen_by_name_or_number() {
+    let field =
+        |n: usize| format!("<TABLE{}><FIELD name='x' datatype='int'/><DATA><TABLEDATA>", ["", " name='two'", " name='two'"][n]);
+    let row = |v: usize| format!("<TR><TD>{v}</TD></TR>");
+    let body: String =
+        (0..3).map(|n| format!("{}{}</TABLEDATA></DATA></TABLE>", field(n), (0..=n).map(row).collect::<String>())).collect();
+    let dir = scratch();
+    let path = dir.path().join("three.vot");
+    std::fs::write(&path, format!("<VOTABLE version='1.4'><RESOURCE>{body}</RESOURCE></VOTABLE>")).unwrap();
+    let rows = |which: &str| read_table(&dir.path().join(format!("three.vot{which}"))).map(|t| t.rows());
+    assert_eq!((rows("").unwrap(), rows("[1]").unwrap(), rows("[2]").unwrap(), rows("[3]").unwrap()), (1, 1, 2, 3));
+    assert_eq!((rows("[two]").unwrap(), rows("[TWO,2]").unwrap(), rows("[three 1]").unwrap()), (2, 3, 1));
+    let said = rows("[four]").unwrap_err().to_string();
+    assert!(said.contains("no part named 'four'") && said.contains("three 1, 2, 3"), "{said}");
+    assert!(rows("[0]").is_err() && rows("[4]").is_err() && rows("[two,3]").is_err());
+    // A file that is called so is that file.
+    let odd = dir.path().join("three.vot[2]");
+    std::fs::write(&odd, "a\n1\n2\n3\n4\n").unwrap();
+    assert_eq!(read_table(&odd).unwrap().rows(), 4);
+    // Extensions of FITS, also of one that is read by parts.
+    let path = fixture("fits/core/tdim.fits").or_else(|| fixture("fits/core/test0.fits")).unwrap();
+    assert!(read(&path.with_file_name("tdim.fits[1]")).unwrap().iter().all(|p| matches!(p, Part::Table(_))));
+}
+
+#[test]
+fn text_of_other_programs_and_times_is_read() {
+    let read = |name: &str, bytes: Vec<u8>| -> Table {
+        let Part::Table(t) = read_bytes(name, bytes, None).unwrap().remove(0) else { panic!("a table") };
+        t
+    };
+    // UTF-16 with its mark, as spreadsheets write it.
+    let wide =
+        |text: &str| -> Vec<u8> { std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect() };
+    let t = read("wide.csv", wide("name,v\nα Cen,1\nβ,2\n"));
+    assert_eq!((t.rows(), cell(&t, 0, "name"), cell(&t, 1, "v")), (2, text("α Cen"), Cell::Int(2)));
+    let vot = "<VOTABLE><RESOURCE><TABLE><FIELD name='x' datatype='int'/><DATA><TABLEDATA><TR><TD>7</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>";
+    assert_eq!(cell(&read("wide.vot", wide(vot)), 0, "x"), Cell::Int(7));
+    // Carriage returns alone, remarks between the rows, Fortran's exponents.
+    let t = read("mac.csv", b"a,b\r1,2\r3,4\r".to_vec());
+    assert_eq!((t.rows(), cell(&t, 1, "b")), (2, Cell::Int(4)));
+    let t = read("r.csv", b"a,b\n1,2\n# a remark\n#7,8\n3,4\n".to_vec());
+    assert_eq!((t.rows(), cell(&t, 1, "a"), cell(&t, 2, "a")), (3, text("#7"), text("3")));
+    let t = read("d.csv", b"x,y,n\n1.5D-3,1d+2,12D4\n 2.0d0,3D-1,13E5\n".to_vec());
+    assert_eq!((t.f64s("x").unwrap(), t.f64s("y").unwrap()), (vec![0.0015, 2.0], vec![100.0, 0.3]));
+    assert_eq!(t.columns()[2].datatype, "string", "what may be a name stays one");
+    // Zeros of names far down in the file.
+    let mut rows = String::from("id,v\n");
+    (0..30_000).for_each(|i| rows.push_str(&format!("{},1\n", 1000 + i)));
+    rows.push_str("0042,1\n");
+    assert_eq!(cell(&read("z.csv", rows.into_bytes()), 30_000, "id"), text("0042"));
+    let said = message(read_bytes("q.csv", b"a,b\n1,\"open\n2,3\n".to_vec(), None));
+    assert!(!said.contains("infer_schema") && !said.contains('\n'), "{said}");
+}
+
+#[test]
+fn a_zip_archive_is_what_is_in_it() {
+    let path = fixture("mast/astrocut_189.49206_62.20615_100x100px.zip").expect("a fixture of the project");
+    let said = message(read(&path));
+    assert!(said.contains("nothing can be read") && said.contains("astrocut.jpg: is a JPEG picture"), "{said}");
+    let said = message(read_bytes("a.zip", stored_zip("readme.pdf", b"%PDF-1.4"), None));
+    assert!(said.contains("nothing can be read") && said.contains("readme.pdf"), "{said}");
+    let mut inside = read_bytes("a.zip", stored_zip("folder/t.csv", b"a,b\n1,2\n"), None).unwrap();
+    let Part::Table(t) = inside.remove(0) else { panic!("a table") };
+    assert_eq!((t.name.as_str(), cell(&t, 0, "b")), ("t", Cell::Int(2)));
+    let whole = stored_zip("t.csv", b"a,b\n1,2\n");
+    assert!(message(read_bytes("a.zip", whole[..whole.len() - 30].to_vec(), None)).contains("zip archive"));
+}
+
+/// A zip archive of one member that is not compressed (APPNOTE 6.3.10, 4.3).
+fn stored_zip(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    let size = (bytes.len() as u32).to_le_bytes();
+    let mut about = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
+    about.extend(crc.sum().to_le_bytes());
+    about.extend(size.iter().chain(&size));
+    about.extend((name.len() as u16).to_le_bytes());
+    about.extend([0, 0]);
+    let mut out = b"PK\x03\x04".to_vec();
+    out.extend(&about);
+    out.extend(name.as_bytes());
+    out.extend(bytes);
+    let directory = out.len() as u32;
+    out.extend(b"PK\x01\x02\x14\x00");
+    out.extend(&about);
+    out.extend([0; 14]);
+    out.extend(name.as_bytes());
+    let length = out.len() as u32 - directory;
+    out.extend(b"PK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00");
+    out.extend(length.to_le_bytes());
+    out.extend(directory.to_le_bytes());
+    out.extend([0, 0]);
+    out
+}
+
+#[test]
+fn names_that_fits_cannot_hold_come_back() {
+    let long = "n".repeat(90);
+    let frame = df!["α" => [1.0f64], long.as_str() => [2.0f64], "alpha" => [3.0f64]].unwrap();
+    let metas = frame.columns().iter().map(|c| ColumnMeta { name: c.name().to_string(), ..ColumnMeta::default() }).collect();
+    let t = Table::new("t", frame, metas).unwrap();
+    let dir = scratch();
+    let path = dir.path().join("t.fits");
+    write_table(&t, None, &path).unwrap();
+    let back = read_table(&path).unwrap();
+    let names: Vec<&str> = back.columns().iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["α", &long, "alpha"]);
+    assert!(back.params.is_empty(), "{:?}", back.params);
+    let bytes = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+    assert!(bytes.contains("TTYPE1  = 'alpha_2 '") && bytes.contains("TTYPE3  = 'alpha   '"), "{}", &bytes[2880..5760]);
+    let notes = asterism_data::write::notes(&t, &path, asterism_data::Serialization::default()).unwrap();
+    assert!(notes.iter().any(|n| n.contains("'α' as 'alpha_2'")), "{notes:?}");
+}

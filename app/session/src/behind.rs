@@ -205,7 +205,7 @@ fn look(dataset: &Dataset, row: usize, client: &Client, cancelled: &dyn Fn() -> 
             Err(asterism_archive::Error::Cancelled) => return Err(asterism_archive::Error::Cancelled.into()),
             other => other.unwrap_or_default(),
         },
-        Ask::File { path, .. } => services_in(path),
+        Ask::File { path, .. } => services_in(&asterism_data::read::Which::split(path).0),
         Ask::Sample { .. } => Vec::new(),
     };
     let of_row = |name: &str| value(table, row, &[name]);

@@ -89,6 +89,8 @@ pub struct Dataset {
     pub credit: String,
     /// What was added to the rows after they came, in order, so that a recipe can repeat it.
     pub added: Vec<Added>,
+    /// The tables of the file that it was read from, where that holds several.
+    pub tables: Vec<crate::ledger::FileTable>,
 }
 
 /// With whom a table was matched.

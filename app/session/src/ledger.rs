@@ -2,11 +2,12 @@
 //! later answer with the rows that are here.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use asterism_archive::{Client, Event, FilterValues, Plan, Request};
+use asterism_data::read::Which;
 use asterism_data::scan::{self, Source};
 use asterism_data::{Expr, Part, RowSet, SpectraColumn, Table};
 
@@ -34,6 +35,19 @@ pub struct Outcome {
     pub images: Vec<Arc<ImageLayer>>,
     /// Whom to thank.
     pub credit: String,
+    /// The tables of the file, where it holds more than what is shown.
+    pub tables: Vec<FileTable>,
+}
+
+/// A table of a file that holds several.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FileTable {
+    /// As a path names it: `stars.fits[CATALOG]`.
+    pub path: PathBuf,
+    /// What stands in the brackets.
+    pub name: String,
+    /// Rows.
+    pub rows: usize,
 }
 
 /// What an answer brings on its way.
@@ -78,9 +92,12 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
                         outcome
                     });
             }
-            let (table, images, warnings) = read_file(path)?;
-            let table =
-                if photometry.is_default() { table } else { photometry::Source::read(path)?.renew(&table, path, photometry)? };
+            let Read { table, images, warnings, tables } = read_file(path)?;
+            let table = if photometry.is_default() {
+                table
+            } else {
+                photometry::Source::read(&Which::split(path).0)?.renew(&table, path, photometry)?
+            };
             let table = with_filter(table, filter.as_deref())?;
             let table = if columns.is_empty() { table } else { table.select(columns)? };
             let (table, truncated) = limited(table, None, *max_rows, false)?;
@@ -88,7 +105,7 @@ pub fn ask(question: &Ask, client: Option<&Client>, handle: &Handle, waits: bool
             let mut warnings = warnings;
             warnings.extend(table.warnings.iter().map(|w| format!("{}: {w}", path.display())));
             on(Asked::Rows(table));
-            Outcome { truncated, images, warnings, text: path.display().to_string(), ..Outcome::default() }
+            Outcome { truncated, images, warnings, tables, text: path.display().to_string(), ..Outcome::default() }
         }
         Ask::Archive { request } => {
             let client = client.ok_or_else(|| Error::said("the network is not set up"))?;
@@ -209,44 +226,76 @@ fn limited(table: Table, filter: Option<&str>, max_rows: Option<usize>, fair: bo
     }
 }
 
-/// What [`read_file`] finds: table, images, warnings.
-pub type Read = (Table, Vec<Arc<ImageLayer>>, Vec<String>);
+/// What [`read_file`] finds.
+#[derive(Debug)]
+pub struct Read {
+    /// The table that is shown.
+    pub table: Table,
+    /// Images of the file.
+    pub images: Vec<Arc<ImageLayer>>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// The tables of the file, where it holds more than the one that is shown.
+    pub tables: Vec<FileTable>,
+}
 
 /// The table of a file with its images and warnings; a file of spectra, images or light curves
-/// alone becomes a table with a row for each.
+/// alone becomes a table with a row for each. Of several tables the largest, unless the path names one
+/// ([`Which`](asterism_data::read::Which)).
 ///
 /// # Errors
 /// When it cannot be read, or holds nothing that can be shown.
 pub fn read_file(path: &Path) -> Result<Read> {
-    let parts = asterism_data::read(path)?;
-    let (mut tables, mut images, mut spectra, mut curves) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (file, which) = Which::split(path);
+    let mut parts = asterism_data::read(&file)?;
+    let all: Vec<Table> = parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(t.clone()) } else { None }).collect();
+    let names = asterism_data::read::names_in_path(&all);
+    let tables: Vec<FileTable> = all
+        .iter()
+        .zip(names)
+        .map(|(t, name)| FileTable { path: format!("{}[{name}]", file.display()).into(), name, rows: t.rows() })
+        .collect();
+    if let Some(which) = &which {
+        parts = asterism_data::read::chosen(&file, which, parts)?;
+    }
+    let (mut list, mut images, mut spectra, mut curves) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         match part {
-            Part::Table(t) => tables.push(t),
+            Part::Table(t) => list.push(t),
             Part::Image(i) => images.push(Arc::new(ImageLayer {
                 title: i.name.clone(),
                 pixels: Layer::Fits(Arc::new(i)),
-                source: path.display().to_string(),
+                source: file.display().to_string(),
             })),
             Part::Spectrum(s) => spectra.push(s),
             Part::LightCurve(l) => curves.push(l),
         }
     }
-    let mut warnings = Vec::new();
+    let read = |table, images, warnings, tables| Ok(Read { table, images, warnings, tables });
     if !spectra.is_empty() {
-        return Ok((sample::table_of_spectra(path, &spectra)?, images, warnings));
+        return read(sample::table_of_spectra(&file, &spectra)?, images, Vec::new(), tables);
     }
     if !curves.is_empty() {
-        return Ok((sample::table_of_light_curves(path, &curves)?, images, warnings));
+        return read(sample::table_of_light_curves(&file, &curves)?, images, Vec::new(), tables);
     }
-    tables.sort_by_key(|t| std::cmp::Reverse(t.rows()));
-    if tables.len() > 1 {
-        warnings.push(format!("{} holds {} tables; the largest one is shown", path.display(), tables.len()));
+    let mut warnings = Vec::new();
+    // The first of equally large ones.
+    list.sort_by_key(|t| std::cmp::Reverse(t.rows()));
+    if list.len() > 1 {
+        let others: Vec<String> = tables.iter().take(8).map(|t| format!("[{}] {}", t.name, crate::words::rows(t.rows))).collect();
+        let more = if tables.len() > 8 { ", …" } else { "" };
+        warnings.push(format!(
+            "{} holds {} tables and the largest is shown; write the name of another behind the path: {}{more}",
+            file.display(),
+            tables.len(),
+            others.join(", ")
+        ));
     }
-    match tables.into_iter().next() {
-        Some(table) => Ok((table, images, warnings)),
-        None if !images.is_empty() => Ok((sample::table_of_images(path, &images)?, images, warnings)),
-        None => Err(Error::said(format!("{}: there is nothing in it that can be shown", path.display()))),
+    let tables = if tables.len() > 1 { tables } else { Vec::new() };
+    match list.into_iter().next() {
+        Some(table) => read(table, images, warnings, tables),
+        None if !images.is_empty() => read(sample::table_of_images(&file, &images)?, images, warnings, tables),
+        None => Err(Error::said(format!("{}: there is nothing in it that can be shown", file.display()))),
     }
 }
 
@@ -269,6 +318,7 @@ pub fn probe(question: &Ask, table: Table, spectra: Option<Arc<SpectraColumn>>, 
         loading: false,
         credit: String::new(),
         added: Vec::new(),
+        tables: Vec::new(),
     }
 }
 
@@ -276,7 +326,16 @@ pub fn probe(question: &Ask, table: Table, spectra: Option<Arc<SpectraColumn>>, 
 pub fn name_of(question: &Ask) -> String {
     match question {
         Ask::Sample { name, .. } => sample::by_name(name).map_or_else(|| name.clone(), |s| s.title.clone()),
-        Ask::File { path, .. } => path.file_stem().map_or_else(|| "file".into(), |s| s.to_string_lossy().into_owned()),
+        Ask::File { path, .. } => {
+            let (file, which) = Which::split(path);
+            let stem = file.file_stem().map_or_else(|| "file".into(), |s| s.to_string_lossy().into_owned());
+            match which {
+                Some(Which::Name(name, 1)) => format!("{stem} {name}"),
+                Some(Which::Name(name, n)) => format!("{stem} {name} {n}"),
+                Some(Which::Number(n)) => format!("{stem} {n}"),
+                None => stem,
+            }
+        }
         Ask::Archive { request } => match request {
             Request::Parts { plan } => name_of(&Ask::Archive { request: (*plan.base).clone() }),
             Request::MastCone { .. } | Request::MastFiltered { .. } => "MAST".into(),

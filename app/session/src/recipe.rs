@@ -698,7 +698,8 @@ pub fn request_of(
         ),
         None => saved.map(|s| s.kind),
     };
-    let catalogue = service.strip_prefix("mast:");
+    // Services of the portal by their own names are questions that have a word here.
+    let catalogue = service.strip_prefix("mast:").map(|name| asterism_archive::mast::word_of(name).unwrap_or(name));
     if kind.is_none() {
         kind = if service == "mast" || catalogue.is_some() {
             Some(Kind::Mast)
@@ -710,10 +711,16 @@ pub fn request_of(
             None
         };
     }
+    let needs_address = !matches!(kind, None | Some(Kind::Mast | Kind::Mission | Kind::Obscore | Kind::Registry | Kind::Hats));
+    if needs_address && !base.contains("://") {
+        return Err(Error::said(format!(
+            "'{service}' is no address of a service (https://…) and no saved service is named so; `asterism services` lists those"
+        )));
+    }
     let here =
         || position.ok_or_else(|| Error::said("a position is needed: a name such as M 31, or degrees such as 10.68 41.27"));
     match kind {
-        Some(Kind::Mast) => match (catalogue, position) {
+        Some(Kind::Mast) => match (catalogue.filter(|name| !name.is_empty()), position) {
             (Some("products"), _) => {
                 let wanted = filters.iter().find(|f| f.name.eq_ignore_ascii_case("obsid"));
                 let obsids: Vec<i64> = match wanted.map(|f| &f.values) {
@@ -774,6 +781,23 @@ mod tests {
             panic!("accepted")
         };
         assert_eq!(line, 3);
+    }
+
+    #[test]
+    fn services_of_the_portal_are_asked_by_their_own_names() {
+        let services = asterism_archive::Services::default();
+        let ask = |name: &str, at| request_of(name, None, None, at, 0.1, Vec::new(), Some(5), false, &services);
+        for (name, word) in [("Mast.Catalogs.Tic.Cone", "tic"), ("catalogs.gaiadr2.cone", "gaiadr2"), ("Mast.Hsc.Db.v3", "hsc")] {
+            let Ok(Request::MastCatalog { catalog, .. }) = ask(&format!("mast:{name}"), Some((1.0, 2.0))) else {
+                panic!("{name}")
+            };
+            assert_eq!(catalog, word);
+        }
+        assert!(matches!(ask("mast:Mast.Caom.Cone", Some((1.0, 2.0))), Ok(Request::MastCone { .. })));
+        assert!(ask("mast:Mast.Caom.Filtered", None).is_err_and(|e| e.to_string().contains("needs a position or filters")));
+        // A query for something that is no address.
+        let said = request_of("nosuch", None, Some("SELECT 1"), None, 0.1, Vec::new(), None, false, &services).unwrap_err();
+        assert!(said.to_string().contains("'nosuch' is no address of a service"), "{said}");
     }
 
     #[test]

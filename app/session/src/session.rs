@@ -316,10 +316,14 @@ impl Session {
     }
     /// The last fact of every job: what went wrong, if anything did.
     pub(crate) fn job_ended(&mut self, id: JobId, said: Option<String>) {
-        if let Some(text) = said {
-            self.notice(NoticeLevel::Error, text.clone());
-            self.failures.push((id, text));
+        let Some(text) = said else { return };
+        self.notice(NoticeLevel::Error, text.clone());
+        // A search that broke off by an error in the program ended without a word: no view waits for it.
+        let search = self.jobs.iter().find(|j| j.id == id && j.name.starts_with("Search ")).map(|j| j.dataset);
+        if let Some(dataset) = search.filter(|d| self.doc.datasets.iter().any(|o| o.id == *d && o.loading)) {
+            self.search_ended(dataset, Err(text.clone()));
         }
+        self.failures.push((id, text));
     }
     /// Take in what jobs found. True when anything changed.
     pub fn poll(&mut self) -> bool {

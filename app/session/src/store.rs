@@ -69,6 +69,8 @@ struct DatasetKept {
     rule: Option<FittedRule>,
     #[serde(default)]
     added: Vec<crate::document::Added>,
+    #[serde(default)]
+    tables: Vec<crate::ledger::FileTable>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -172,6 +174,7 @@ pub fn save(doc: &Document, to: &Path) -> Result<()> {
             credit: d.credit.clone(),
             rule: d.rule.as_deref().cloned(),
             added: d.added.clone(),
+            tables: d.tables.clone(),
         });
     }
     let manifest = Manifest {
@@ -317,6 +320,7 @@ pub fn open(path: &Path) -> Result<Document> {
             loading: false,
             credit: d.credit,
             added: d.added,
+            tables: d.tables,
         }));
     }
     Ok(Document {

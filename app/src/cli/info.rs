@@ -11,7 +11,8 @@ use super::{Done, Outcome};
 /// Words of the call.
 #[derive(Args)]
 pub struct Info {
-    /// A table, a product, or the folder of a HATS catalogue.
+    /// A table, a product, or the folder of a HATS catalogue; of a file that holds several tables one alone as `FILE[NAME]` or
+    /// `FILE[2]`.
     path: PathBuf,
 }
 
@@ -32,7 +33,18 @@ pub fn info(a: &Info) -> Outcome {
     warnings.extend(&of_file);
     let truncated = parts.iter().any(|p| matches!(p, Part::Table(t) if t.truncated));
     let described: Vec<Value> = parts.iter().map(describe).collect();
-    let text = parts.iter().map(say).chain(of_file.iter().map(|w| format!("warning: {w}"))).collect::<Vec<_>>().join("\n");
+    // Several tables: each with the path that names it.
+    let tables: Vec<Table> = parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(t.clone()) } else { None }).collect();
+    let mut names = data::read::names_in_path(&tables).into_iter();
+    let mut told = |part: &Part| {
+        let text = say(part);
+        if tables.len() < 2 || !matches!(part, Part::Table(_)) {
+            return text;
+        }
+        let (head, columns) = text.split_once('\n').unwrap_or((&text, ""));
+        format!("{head}; alone as {}[{}]\n{columns}", a.path.display(), names.next().unwrap_or_default())
+    };
+    let text = parts.iter().map(&mut told).chain(of_file.iter().map(|w| format!("warning: {w}"))).collect::<Vec<_>>().join("\n");
     Ok(Done { json: json!({"path": a.path.display().to_string(), "parts": described, "warnings": warnings}), text, truncated })
 }
 

@@ -323,7 +323,7 @@ pub fn writable_table(path: &std::path::Path) -> Result<(), Ended> {
 
 /// Read the table of a file, as the window would show it.
 pub fn read_dataset(path: &std::path::Path) -> Result<asterism_session::Dataset, Ended> {
-    let (mut table, images, warnings) = asterism_session::ledger::read_file(path)?;
+    let asterism_session::ledger::Read { mut table, images, warnings, .. } = asterism_session::ledger::read_file(path)?;
     table.warnings.extend(warnings);
     let spectra = asterism_session::data::SpectraColumn::find(&table).map(std::sync::Arc::new);
     let ask = asterism_session::Ask::file(PathBuf::from(path));

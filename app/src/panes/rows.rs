@@ -224,6 +224,7 @@ mod tests {
             loading: false,
             credit: String::new(),
             added: Vec::new(),
+            tables: Vec::new(),
         };
         let mut doc = Document { datasets: vec![Arc::new(dataset)], ..Document::default() };
         doc.selection = Selection { rows: Arc::new(RowSet::from_rows(10, [1, 2, 9])), steps: Vec::new(), generation: 1 };

@@ -152,6 +152,8 @@ pub const MODES: [(SelectMode, &str, &str); 6] = [
 /// Formats for tables.
 pub const FORMATS: [(&str, &str); 4] = [("VOTable", "vot"), ("FITS", "fits"), ("Parquet", "parquet"), ("CSV", "csv")];
 
+/// Tables of one file that the menu offers; the form has all.
+const FILE_TABLES: usize = 8;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
@@ -259,6 +261,12 @@ pub fn entries(app: &App) -> Vec<Entry> {
     l.add("File", "Save picture as PNG…", None, data, Action::SavePicture("png"));
     l.add("File", "Save picture as SVG…", None, data, Action::SavePicture("svg"));
     l.add("File", "Save picture as PDF…", None, data, Action::SavePicture("pdf"));
+    let tables = doc.dataset().map(|d| (d.tables.as_slice(), &d.ask));
+    for (i, table) in tables.iter().flat_map(|(list, _)| list.iter()).take(FILE_TABLES).enumerate() {
+        let shown = matches!(tables, Some((_, Ask::File { path, .. })) if *path == table.path);
+        let open = Command::Search { name: String::new(), ask: Ask::file(table.path.clone()) };
+        l.add("File", format!("Open table {} of this file", table.name), None, !shown, Action::Do(open)).line = i == 0;
+    }
     l.add("File", "Start page", None, true, Action::StartPage).line = true;
     l.add("File", "Close table", None, data, Action::Do(Command::CloseDataset { index: doc.active }));
     l.add("File", "Quit", Some((CTRL, Key::Q)), true, Action::Quit);

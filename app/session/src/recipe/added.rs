@@ -85,7 +85,8 @@ impl MatchStep {
     pub fn by(&self, services: &asterism_archive::Services) -> Option<MatchBy> {
         let service = self.service.as_ref()?.get_ref();
         if let Some(catalog) = service.strip_prefix("mast:") {
-            return Some(MatchBy::Mast { catalog: catalog.into() });
+            let word = asterism_archive::mast::word_of(catalog).filter(|w| !w.is_empty());
+            return Some(MatchBy::Mast { catalog: word.unwrap_or(catalog).into() });
         }
         let saved = services.saved.iter().find(|s| s.name.eq_ignore_ascii_case(service));
         let base = saved.map_or(service, |s| &s.url).to_owned();

@@ -35,6 +35,7 @@ impl Session {
             loading: true,
             credit: String::new(),
             added: Vec::new(),
+            tables: Vec::new(),
         };
         self.doc.datasets.push(Arc::new(dataset));
         self.doc.active = self.doc.datasets.len() - 1;
@@ -134,6 +135,7 @@ impl Session {
             }
             d.images = found.answer.images;
             d.credit = found.answer.credit;
+            d.tables = found.answer.tables;
             if let Some(entry) = d.ledger.last_mut() {
                 entry.text = found.answer.text;
                 entry.seconds = found.answer.seconds;
@@ -363,4 +365,28 @@ pub(super) struct Found {
     pub(super) first: features::Features,
     pub(super) features: features::Features,
     pub(super) answer: ledger::Outcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_breaks_off_by_an_error_in_the_program_leaves_no_view_waiting() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "a,b\n1,2\n3,4\n").expect("a table");
+        let mut session = Session::new(crate::Settings::default());
+        session.apply(Command::Search { name: "t".into(), ask: Ask::file(path) }).expect("it opens");
+        session.wait(&mut |_| {}).expect("it is read");
+        let id = session.front().expect("a table").id;
+        session.edit(id, |d| d.loading = true);
+        session.start("Search t", id, false, |_| panic!("on purpose"));
+        // The failure is an error of the wait, or a notice alone.
+        let _ = session.wait(&mut |_| {});
+        let dataset = session.front().expect("a table");
+        assert!(!dataset.loading, "it still waits");
+        assert!(dataset.ledger.last().and_then(|e| e.error.as_deref()).is_some_and(|e| e.contains("on purpose")));
+        assert_eq!(dataset.table.rows(), 2, "what came stays");
+    }
 }

@@ -445,6 +445,8 @@ pub fn show(rail: &mut Rail<'_>, ui: &mut Ui) {
             kit::row(ui, theme, "File", "VOTable, FITS, Parquet, CSV, Arrow, ECSV, or a session", |ui| {
                 kit::text(ui, theme, &mut state.base, "path, or drop a file here")
             });
+            parts_row(rail, ui);
+            let state = &mut *rail.state;
             columns_row(ui, theme, state);
             where_row(ui, theme, state);
         }
@@ -706,6 +708,33 @@ fn service(rail: &mut Rail<'_>, ui: &mut Ui) {
         state.condition.clear();
         state.columns.clear();
     }
+}
+
+/// The tables of the file in front, where it holds several: another is opened beside the one that is shown.
+fn parts_row(rail: &mut Rail<'_>, ui: &mut Ui) {
+    let Some(dataset) = rail.session.doc().dataset().filter(|d| !d.tables.is_empty()).cloned() else { return };
+    let Ask::File { path, .. } = &dataset.ask else { return };
+    if path != std::path::Path::new(rail.state.base.trim()) {
+        return;
+    }
+    let shown = dataset.tables.iter().find(|t| t.path == *path);
+    let now = match shown {
+        Some(table) => table.name.clone(),
+        None => format!("{} tables", dataset.tables.len()),
+    };
+    kit::row(ui, rail.theme, "Part", "The tables in this file; the one that is chosen opens beside this one", |ui| {
+        egui::ComboBox::from_id_salt("tables of the file").selected_text(now).width(ui.available_width()).truncate().show_ui(
+            ui,
+            |ui| {
+                for table in &dataset.tables {
+                    let text = format!("{}   {}", table.name, kit::thousands(table.rows));
+                    if ui.selectable_label(shown == Some(table), text).clicked() && shown != Some(table) {
+                        rail.commands.push(Command::Search { name: String::new(), ask: Ask::file(table.path.clone()) });
+                    }
+                }
+            },
+        );
+    });
 }
 
 fn where_row(ui: &mut Ui, theme: &theme::Theme, state: &mut State) {
