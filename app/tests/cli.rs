@@ -617,3 +617,102 @@ fn a_conversion_that_is_ended_leaves_what_was_there() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|e| e.file_name()).collect();
     assert!(!left.iter().any(|n| n.to_string_lossy().contains(".part")), "{left:?}");
 }
+
+#[test]
+fn the_way_back_from_a_map_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // Two columns on a line: one axis holds all, and gives every row back.
+    let rows: String = (0..200).map(|i| format!("{},{},{}\n", 10.0 + 0.5 * f64::from(i), 300.0 - f64::from(i), i % 7)).collect();
+    std::fs::write(at("t.csv"), format!("a,b,kind\n{rows}")).expect("a table");
+    let words = ["reduce", &at("t.csv"), "-o", &at("m.csv"), "--method", "pca", "--dims", "2", "--columns", "a,b"];
+    let more = ["--axes", &at("axes.csv"), "--decoded", &at("back.csv"), "--walk", &at("walk.csv"), "--between", "0,100"];
+    let rest = ["--steps", "3", "--nearest", "50", "--count", "2", "--save", &at("m.model"), "--perplexity", "9", "--json"];
+    let v = json(&asterism(folder.path(), &[&words[..], &more, &rest].concat()));
+    assert_eq!(v["nearest"][0]["row"], 50);
+    let near: Vec<u64> = v["nearest"][0]["rows"].as_array().expect("rows").iter().filter_map(Value::as_u64).collect();
+    assert!(near == [49, 51] || near == [51, 49], "{near:?}");
+    assert!(v["warnings"][0].as_str().is_some_and(|w| w.contains("--perplexity is for tsne")), "{}", v["warnings"]);
+    let lines = |name: &str| -> Vec<Vec<f64>> {
+        let text = std::fs::read_to_string(at(name)).expect(name);
+        text.lines().skip(1).map(|l| l.split(',').map(|c| c.parse().unwrap_or(f64::NAN)).collect()).collect()
+    };
+    let axes = lines("axes.csv");
+    // axis, spread, explained, together, a, b: one standard deviation is as much of each scaled column.
+    assert!((axes[0][2] - 1.0).abs() < 1e-5 && (axes[1][3] - 1.0).abs() < 1e-5, "{axes:?}");
+    assert!((axes[0][4] + axes[0][5]).abs() < 1e-4 * axes[0][4].abs(), "{axes:?}");
+    let back = lines("back.csv");
+    assert!(back.len() == 200 && (back[40][1] - 30.0).abs() < 1e-3 && (back[40][2] - 260.0).abs() < 1e-2, "{:?}", back[40]);
+    assert!(back.iter().all(|r| r[3] < 1e-4), "what the map loses");
+    // step, map_x, map_y, a, b: in the middle of the way the row between.
+    let walk = lines("walk.csv");
+    assert!((walk[1][3] - 35.0).abs() < 1e-3 && (walk[1][4] - 250.0).abs() < 1e-2, "{walk:?}");
+    // The same of a saved model, and of a bare matrix's columns.
+    let words =
+        ["reduce", &at("t.csv"), "-o", &at("p.csv"), "--place", &at("m.model"), "--walk", &at("again.csv"), "--between", "0,100"];
+    let v = json(&asterism(folder.path(), &[&words[..], &["--steps", "3", "--epochs", "4", "--json"]].concat()));
+    assert!(v["warnings"].as_array().expect("warnings").iter().any(|w| w.as_str().is_some_and(|w| w.contains("--epochs"))));
+    assert_eq!(std::fs::read_to_string(at("again.csv")).ok(), std::fs::read_to_string(at("walk.csv")).ok());
+    // A column's own transform; mistakes are said before any work.
+    let words = [
+        "reduce",
+        &at("t.csv"),
+        "-o",
+        &at("m.csv"),
+        "--method",
+        "pca",
+        "--columns",
+        "a,b",
+        "--transform",
+        "kind=levels",
+        "--json",
+    ];
+    assert_eq!(json(&asterism(folder.path(), &words))["dims"], 9);
+    for (more, said) in [
+        (&["--axes", "x.csv"][..], "tsne has no way back"),
+        (&["--method", "pca", "--transform", "a=lag"], "HOW is one of none, log"),
+        (&["--method", "pca", "--walk", "w.csv", "--between", "3"], "--between takes two rows"),
+        (&["--method", "umap", "--errors"], "umap takes no uncertainties"),
+    ] {
+        let out = asterism(folder.path(), &[&["reduce", &at("t.csv"), "-o", &at("m.csv")][..], more].concat());
+        let text = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(2) && text.contains(said), "{more:?}: {text}");
+    }
+    let out = asterism(
+        folder.path(),
+        &["reduce", &at("t.csv"), "-o", &at("m.csv"), "--method", "pca", "--walk", &at("w.csv"), "--between", "0,200"],
+    );
+    assert!(String::from_utf8_lossy(&out.stderr).contains("the rows are 0 to 199"));
+    // Groups of array cells.
+    let spex = sample(folder.path(), "spex");
+    let v = json(&asterism(
+        folder.path(),
+        &["cluster", &spex, "-o", &at("c.csv"), "--vectors", "spectrum", "--method", "kmeans", "--k", "3", "--json"],
+    ));
+    assert_eq!((&v["clusters"], v["columns"].as_array().map(Vec::len)), (&Value::from(3), Some(472)));
+}
+
+#[test]
+fn one_table_of_a_file_is_named_by_its_path() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let table = |name: &str, rows: usize| {
+        let cells: String = (0..rows).map(|i| format!("<TR><TD>{i}</TD></TR>")).collect();
+        format!("<TABLE name='{name}'><FIELD name='x' datatype='int'/><DATA><TABLEDATA>{cells}</TABLEDATA></DATA></TABLE>")
+    };
+    let text = format!("<VOTABLE version='1.4'><RESOURCE>{}{}</RESOURCE></VOTABLE>", table("few", 2), table("many", 5));
+    std::fs::write(at("two.vot"), text).expect("a document");
+    let out = asterism(folder.path(), &["info", &at("two.vot")]);
+    assert!(String::from_utf8_lossy(&out.stdout).contains("two.vot[few]"), "{}", String::from_utf8_lossy(&out.stdout));
+    let rows = |from: &str| json(&asterism(folder.path(), &["convert", &at(from), &at("o.csv"), "--json"]))["rows"].clone();
+    assert_eq!((rows("two.vot[few]"), rows("two.vot[2]")), (Value::from(2), Value::from(5)));
+    let out = asterism(folder.path(), &["convert", &at("two.vot[none]"), &at("o.csv")]);
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(1) && text.contains("its tables are few, many"), "{text}");
+    // In a recipe as well.
+    let recipe =
+        "asterism = 1\n[[search]]\nname = \"t\"\nservice = \"file:two.vot[few]\"\n[[export]]\nof = \"t\"\nto = [\"few.csv\"]\n";
+    std::fs::write(at("r.toml"), recipe).expect("a recipe");
+    let v = json(&asterism(folder.path(), &["run", &at("r.toml"), "-o", &at("out"), "--json"]));
+    assert!(std::fs::read_to_string(at("out/few.csv")).is_ok_and(|t| t.lines().count() == 3), "{v}");
+}

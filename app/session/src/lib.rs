@@ -10,6 +10,7 @@
 
 pub mod account;
 mod arrivals;
+pub mod axes;
 pub mod behind;
 pub mod command;
 pub mod curves;

@@ -3,7 +3,9 @@
 //! Words are parsed once by clap; each command is a function that gives a JSON object with its
 //! figures. The rules that hold for all (exit status, `--json`, progress, Ctrl+C) stand here.
 
+mod back;
 mod bench;
+mod cluster;
 mod crossmatch;
 mod info;
 mod reduce;
@@ -75,7 +77,7 @@ enum Action {
     Reduce(reduce::Reduce),
     /// Find groups in a table.
     #[command(after_help = "Example: asterism cluster map.parquet -o groups.parquet --method hdbscan --columns map_x,map_y")]
-    Cluster(reduce::Cluster),
+    Cluster(cluster::Cluster),
     /// Turn rows into a rule on columns.
     #[command(after_help = "Example: asterism refine stars.parquet --where \"class = 'Cep'\" --columns period,i_mag")]
     Refine(work::Refine),
@@ -177,7 +179,7 @@ pub fn main() -> ExitCode {
         Action::Convert(a) => work::convert(&a),
         Action::Match(a) => crossmatch::cross_match(&a),
         Action::Reduce(a) => reduce::reduce(&a, common),
-        Action::Cluster(a) => reduce::cluster(&a, common),
+        Action::Cluster(a) => cluster::cluster(&a, common),
         Action::Refine(a) => work::refine(&a),
         Action::Run(a) => work::run(&a, common),
         Action::Draw(a) => work::draw(&a, common),

@@ -1,17 +1,19 @@
-//! `reduce` and `cluster`.
+//! `asterism reduce`: maps.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use asterism_session::axes::Dimensions;
 use asterism_session::data::{self, ColumnMeta};
 use asterism_session::features::{self, FeatureColumn, FeatureKind, Features};
 use asterism_session::reduce::{self, Params, Scale};
 use asterism_session::store::{SavedMap, open_map, quality_figures, save_map};
-use asterism_session::{Blanks, CurveColumns, Normalise, Outliers, ProductKind, Transform, export, products, session};
+use asterism_session::{Blanks, CurveColumns, Normalise, ProductKind, Transform, export, products, session};
 use clap::Args;
 use ndarray::{Array2, ArrayView2};
 use serde_json::{Value, json};
 
+use super::back::{Back, Made};
 use super::{Bar, Common, Done, Ended, Outcome, interrupted, read_dataset};
 
 /// Words of `asterism reduce`.
@@ -49,15 +51,15 @@ pub struct Reduce {
     /// Say how far the map may be believed.
     #[arg(long)]
     quality: bool,
-    /// t-SNE: how many neighbours count.
-    #[arg(long, default_value_t = 30.0)]
-    perplexity: f64,
+    /// t-SNE: how many neighbours count (30).
+    #[arg(long)]
+    perplexity: Option<f64>,
     /// t-SNE: steps.
     #[arg(long)]
     iterations: Option<usize>,
-    /// t-SNE: late exaggeration.
-    #[arg(long, default_value_t = 1.0)]
-    exaggeration: f64,
+    /// t-SNE: late exaggeration (1: none).
+    #[arg(long)]
+    exaggeration: Option<f64>,
     /// t-SNE: how much of each step goes on in the next; 0 for automatic.
     #[arg(long)]
     momentum: Option<f64>,
@@ -80,11 +82,11 @@ pub struct Reduce {
     #[arg(long)]
     explain: bool,
     /// UMAP, PaCMAP: how many neighbours of each row count; 0 for automatic.
-    #[arg(long, default_value_t = 0)]
-    neighbours: usize,
-    /// UMAP: how close together rows may lie.
-    #[arg(long, default_value_t = 0.1)]
-    min_dist: f64,
+    #[arg(long)]
+    neighbours: Option<usize>,
+    /// UMAP: how close together rows may lie (0.1).
+    #[arg(long)]
+    min_dist: Option<f64>,
     /// Autoencoder: hidden layers.
     #[arg(long, value_delimiter = ',', value_name = "256,64")]
     layers: Vec<usize>,
@@ -97,19 +99,29 @@ pub struct Reduce {
     /// Autoencoder: the variational kind, whose rows are clouds and whose map is their middles.
     #[arg(long)]
     variational: bool,
-    /// Variational autoencoder: weight of the clouds' information; more makes smoother maps.
-    #[arg(long, default_value_t = 1.0)]
-    beta: f64,
-    /// Autoencoder: a column of array cells with inverse variances.
+    /// Variational autoencoder: weight of the clouds' information (1); more makes smoother maps.
+    #[arg(long)]
+    beta: Option<f64>,
+    /// PCA, autoencoder: a column of array cells with inverse variances.
     #[arg(long, value_name = "NAME")]
     weights: Option<String>,
+    /// PCA, autoencoder: a value counts the less the more uncertain it is (columns of errors beside the columns, errors of spectra).
+    #[arg(long, conflicts_with = "weights")]
+    errors: bool,
+    /// Change a column first: `flux=log`, `colour=asinh`, `pa=circle`, `phase=phase`, `class=levels`, `"ra,dec=sphere"`, `x=none`.
+    #[arg(long, value_name = "COLUMN=HOW", conflicts_with = "vectors")]
+    transform: Vec<String>,
+    #[command(flatten)]
+    back: Back,
 }
 
-fn is_npy(path: &Path) -> bool {
+/// Whether a path is that of a bare matrix.
+pub fn is_npy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
 }
 
-fn scale_of(text: Option<&str>, default: Scale) -> Scale {
+/// The scaling that a word names.
+pub fn scale_of(text: Option<&str>, default: Scale) -> Scale {
     match text {
         Some("robust") => Scale::Robust,
         Some("standard") => Scale::Standard,
@@ -122,21 +134,16 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
     let method = a.method.parse().map_err(|_| {
         Ended::Usage(format!("no method is named '{}': there are pca, tsne, umap, pacmap, autoencoder", a.method))
     })?;
-    let mut p = Params {
-        method,
-        seed,
-        dims: a.latent.unwrap_or(a.dims),
-        perplexity: a.perplexity,
-        exaggeration: a.exaggeration,
-        neighbours: a.neighbours,
-        min_dist: a.min_dist,
-        ..Params::default()
-    };
+    let mut p = Params { method, seed, dims: a.latent.unwrap_or(a.dims), ..Params::default() };
+    p.perplexity = a.perplexity.unwrap_or(p.perplexity);
+    p.exaggeration = a.exaggeration.unwrap_or(p.exaggeration);
+    p.neighbours = a.neighbours.unwrap_or(p.neighbours);
+    p.min_dist = a.min_dist.unwrap_or(p.min_dist);
     p.iterations = a.iterations.unwrap_or(p.iterations);
     p.epochs = a.epochs.unwrap_or(p.epochs);
     p.momentum = a.momentum.unwrap_or(p.momentum);
     p.multiscale = a.multiscale;
-    (p.variational, p.beta) = (a.variational, a.beta);
+    (p.variational, p.beta) = (a.variational, a.beta.unwrap_or(p.beta));
     p.settle = !a.no_early_stop;
     p.pca_dims = a.pca_dims.unwrap_or(p.pca_dims);
     if a.start.as_deref() == Some("spectral") {
@@ -160,11 +167,48 @@ fn params(a: &Reduce, seed: u64) -> Result<Params, Ended> {
     Ok(p)
 }
 
+/// A warning for each word that the method takes no notice of.
+fn unheeded(a: &Reduce, method: reduce::Method) -> Vec<String> {
+    use reduce::Method::{Autoencoder, Pacmap, Pca, Tsne, Umap};
+    let words: [(&str, bool, &[reduce::Method]); 15] = [
+        ("--perplexity", a.perplexity.is_some(), &[Tsne]),
+        ("--iterations", a.iterations.is_some(), &[Tsne]),
+        ("--exaggeration", a.exaggeration.is_some(), &[Tsne]),
+        ("--momentum", a.momentum.is_some(), &[Tsne]),
+        ("--multiscale", a.multiscale, &[Tsne]),
+        ("--no-early-stop", a.no_early_stop, &[Tsne]),
+        ("--start", a.start.is_some(), &[Umap]),
+        ("--min-dist", a.min_dist.is_some(), &[Umap]),
+        ("--neighbours", a.neighbours.is_some(), &[Umap, Pacmap]),
+        ("--pca-dims", a.pca_dims.is_some(), &[Tsne, Umap, Pacmap]),
+        ("--epochs", a.epochs.is_some(), &[Umap, Autoencoder]),
+        ("--layers", !a.layers.is_empty(), &[Autoencoder]),
+        ("--variational", a.variational, &[Autoencoder]),
+        ("--beta", a.beta.is_some(), &[Autoencoder]),
+        ("--weights", a.weights.is_some(), &[Pca, Autoencoder]),
+    ];
+    let given = words.into_iter().filter(|(_, given, of)| *given && (a.place.is_some() || !of.contains(&method)));
+    let say = |(word, _, of): (&str, bool, &[reduce::Method])| {
+        let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+        let who = if a.place.is_some() { "rows put on the map of a model take".into() } else { format!("{method} takes") };
+        format!("{word} is for {}: {who} no notice of it", of.join(", "))
+    };
+    given.map(say).collect()
+}
+
 /// Make a map.
 pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
     super::writable_table(&a.output)?;
     a.save.as_deref().map_or(Ok(()), super::writable)?;
     let params = params(a, common.seed)?;
+    let method = match &a.place {
+        Some(model) => open_map(model)?.model.method(),
+        None => params.method,
+    };
+    a.back.check(method)?;
+    if a.errors && !matches!(method, reduce::Method::Pca | reduce::Method::Autoencoder) {
+        return Err(Ended::Usage(format!("--errors: {method} takes no uncertainties; pca and autoencoder do")));
+    }
     if is_npy(&a.input) {
         let named = [
             ("--labels", a.labels.is_some()),
@@ -173,6 +217,8 @@ pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
             ("--weights", a.weights.is_some()),
             ("--explain", a.explain),
             ("--prepare", a.prepare),
+            ("--errors", a.errors),
+            ("--transform", !a.transform.is_empty()),
         ];
         if let Some((name, _)) = named.iter().find(|n| n.1) {
             return Err(Ended::Usage(format!("{name} is about columns of a table: a matrix in .npy has none")));
@@ -189,6 +235,8 @@ pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
             ("--labels", a.labels.is_some()),
             ("--quality", a.quality),
             ("--save", a.save.is_some()),
+            ("--errors", a.errors),
+            ("--transform", !a.transform.is_empty()),
         ];
         if let Some((name, _)) = fits.iter().find(|n| n.1) {
             return Err(Ended::Usage(format!(
@@ -196,7 +244,12 @@ pub fn reduce(a: &Reduce, common: &Common) -> Outcome {
             )));
         }
     }
-    if is_npy(&a.input) { matrix(a, &params) } else { table(a, &params) }
+    let mut done = if is_npy(&a.input) { matrix(a, &params) } else { table(a, &params) }?;
+    let unheeded = unheeded(a, method);
+    if let Some(list) = done.json["warnings"].as_array_mut() {
+        list.extend(unheeded.into_iter().map(Value::from));
+    }
+    Ok(done)
 }
 
 /// Rows that are placed at a time: what is in memory is bounded by them, however many there are.
@@ -267,7 +320,31 @@ fn place_matrix(a: &Reduce, model: &Path) -> Outcome {
     let seconds = json!({"read": read, "place": start.elapsed().as_secs_f64()});
     let mut done = done(a, rows, columns, &json!({}), None, seconds, &[], false);
     done.json["method"] = json!(saved.model.method().to_string());
+    if a.back.any() {
+        // These look at all rows at once.
+        let (values, shape) = data::npy::read_npy(&a.input)?;
+        let x = Array2::from_shape_vec((shape[0], shape[1]), values)?;
+        let coords = placer.place(x.view(), &bar)?.coords;
+        let of = (&saved.model, coords.view(), &Default::default());
+        back(a, &mut done, of, Dimensions::default(), &|| Ok((x.clone(), (0..shape[0]).collect())))?;
+    }
     Ok(done)
+}
+
+/// What is asked of the map that was made, or that rows were put on.
+fn back<'a>(
+    a: &Reduce,
+    done: &mut Done,
+    (model, coords, figures): (&'a reduce::Model, ArrayView2<'a, f32>, &'a std::collections::BTreeMap<String, f64>),
+    dimensions: Dimensions,
+    vectors: &'a dyn Fn() -> Result<(Array2<f32>, Vec<usize>), Ended>,
+) -> Result<(), Ended> {
+    let (json, text) = a.back.tell(&Made { model, coords, figures, dimensions, vectors })?;
+    if let (Some(all), Value::Object(more)) = (done.json.as_object_mut(), json) {
+        all.extend(more);
+    }
+    done.text += &text;
+    Ok(())
 }
 
 /// The first few names, and how many more there are.
@@ -307,9 +384,6 @@ fn matrix(a: &Reduce, params: &Params) -> Outcome {
     if quality.is_some() {
         seconds["quality"] = json!(start.elapsed().as_secs_f64());
     }
-    if let Some(path) = &a.save {
-        save_map(&SavedMap { features: None, model }, path)?;
-    }
     let start = Instant::now();
     if is_npy(&a.output) {
         let packed: Vec<f32> = coords.iter().copied().collect();
@@ -322,7 +396,13 @@ fn matrix(a: &Reduce, params: &Params) -> Outcome {
         data::write_table(&out, None, &a.output)?;
     }
     seconds["write"] = json!(start.elapsed().as_secs_f64());
-    Ok(done(a, coords.nrows(), x.ncols(), &json!(figures), quality, seconds, &[], false))
+    let mut done = done(a, coords.nrows(), x.ncols(), &json!(figures), quality, seconds, &[], false);
+    let of = (&model, coords.view(), &figures);
+    back(a, &mut done, of, Dimensions::default(), &|| Ok((x.clone(), (0..x.nrows()).collect())))?;
+    if let Some(path) = &a.save {
+        save_map(&SavedMap { features: None, model }, path)?;
+    }
+    Ok(done)
 }
 
 /// A stage as the contract of `--json` names it.
@@ -330,7 +410,8 @@ pub fn stage_name(stage: &str) -> &str {
     if stage == "layout" { "optimise" } else { stage }
 }
 
-fn coordinate_name(dims: usize, d: usize) -> String {
+/// What a column of coordinates is called.
+pub fn coordinate_name(dims: usize, d: usize) -> String {
     match (dims, d) {
         (2, 0) => "map_x".into(),
         (2, 1) => "map_y".into(),
@@ -368,7 +449,11 @@ fn done(
         map.extend(more.clone());
     }
     json["quality"] = all;
-    Done { json, text: format!("{rows} rows × {dims} dimensions to {}\n{}", a.output.display(), said.join(", ")), truncated }
+    let mut text = format!("{rows} rows × {dims} dimensions to {}", a.output.display());
+    if !said.is_empty() {
+        text += &format!("\n{}", said.join(", "));
+    }
+    Done { json, text, truncated }
 }
 
 fn table(a: &Reduce, params: &Params) -> Outcome {
@@ -411,26 +496,21 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         write(&out, &coords, &a.output)?;
         let mut done = done(a, rows, width, &json!({}), None, seconds, &out.warnings, out.truncated);
         done.json["method"] = json!(saved.model.method().to_string());
+        let of = (&saved.model, coords.view(), &Default::default());
+        back(a, &mut done, of, dimensions(&dataset, &features, &prepared), &|| {
+            let v = features::vectors(&dataset, &features, 0, Some(&prepared))?;
+            Ok((v.x, v.rows))
+        })?;
         return Ok(done);
     }
     let mut features = match (&a.vectors, a.columns.is_empty()) {
-        (Some(name), _) if products::is_text(&dataset.table, name) => {
-            let start = Instant::now();
-            let kind = read_products(&mut dataset, name)?;
-            seconds["products"] = json!(start.elapsed().as_secs_f64());
-            let f = match (kind, CurveColumns::find(&dataset.table)) {
-                (ProductKind::LightCurves, Some(curves)) => features::light_curves(&dataset, &curves),
-                _ => features::suggest(&dataset),
-            };
-            Features { name: format!("{} of {name}", kind.word()), ..f }
-        }
         (Some(name), _) => {
-            let spectra = dataset.spectra.as_deref().filter(|s| dataset.table.column_index(name) == Some(s.flux));
-            if spectra.is_none() {
-                dataset.spectra = Some(std::sync::Arc::new(array_column(&dataset.table, name)?));
+            let start = Instant::now();
+            let f = of_vectors(&mut dataset, name)?;
+            if !matches!(&f.of, FeatureKind::Spectra { column, .. } if column == name) {
+                seconds["products"] = json!(start.elapsed().as_secs_f64());
             }
-            let of = FeatureKind::Spectra { column: name.clone(), grid: None, normalise: Normalise::None };
-            Features { name: name.clone(), of, scale: Scale::None, blanks: Blanks::Mask, ..Features::default() }
+            f
         }
         (None, false) => {
             // Words become classes.
@@ -457,9 +537,15 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         }
     };
     features.scale = scale_of(a.scale.as_deref(), features.scale);
+    if let FeatureKind::Columns(columns) = &mut features.of {
+        transforms(columns, &a.transform)?;
+    }
+    if a.errors {
+        features.weights = asterism_session::Weights::Errors;
+    }
     let taken = blanked(&features);
-    if a.weights.is_some() && params.method != reduce::Method::Autoencoder {
-        return Err(Ended::Usage("--weights is for the autoencoder".into()));
+    if a.weights.is_some() && !matches!(params.method, reduce::Method::Pca | reduce::Method::Autoencoder) {
+        return Err(Ended::Usage(format!("--weights: {} takes none; pca and autoencoder do", params.method)));
     }
     let map = match &a.weights {
         None => session::compute_map(&dataset, &features, params, 1, "map".into(), &bar)?,
@@ -515,6 +601,13 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         done.json["quality"]["label_accuracy"] = json!(l.accuracy);
         done.json["quality"]["label_chance"] = json!(l.chance);
     }
+    if let (Some(model), Some(prepared)) = (&map.model, &map.prepared) {
+        let of = (&**model, coords.view(), &map.figures);
+        back(a, &mut done, of, dimensions(&dataset, &map.features, prepared), &|| {
+            let v = features::vectors(&dataset, &map.features, 0, Some(prepared))?;
+            Ok((v.x, v.rows))
+        })?;
+    }
     if a.explain {
         let found = asterism_session::explain::explain(&dataset, &map, &bar)?;
         for e in found.iter().take(10).filter(|e| e.most() >= 0.01) {
@@ -524,6 +617,33 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         done.json["explain"] = found.iter().map(|e| json!({"column": e.column, "axes": e.axes})).collect();
     }
     Ok(done)
+}
+
+/// How the dimensions of the vectors of a table are called.
+fn dimensions(dataset: &asterism_session::Dataset, features: &Features, prepared: &features::Prepared) -> Dimensions {
+    Dimensions {
+        prepared: Some(prepared.clone()),
+        apart: matches!(features.of, FeatureKind::Columns(_)),
+        axis: features::axis(dataset, features, prepared.names.len()),
+    }
+}
+
+/// Does `--transform` to the columns; one that is not among them joins them.
+fn transforms(columns: &mut Vec<FeatureColumn>, words: &[String]) -> Result<(), Ended> {
+    let list = || Transform::ALL.map(Transform::word).join(", ");
+    for word in words {
+        let (column, how) = word
+            .rsplit_once('=')
+            .ok_or_else(|| Ended::Usage(format!("--transform {word}: write COLUMN=HOW; HOW is one of {}", list())))?;
+        let how = Transform::ALL.into_iter().find(|t| t.word() == how.trim());
+        let how = how.ok_or_else(|| Ended::Usage(format!("--transform {word}: HOW is one of {}", list())))?;
+        let column = column.trim();
+        match columns.iter_mut().find(|c| c.column == column) {
+            Some(known) => known.transform = how,
+            None => columns.push(FeatureColumn { transform: how, ..FeatureColumn::plain(column) }),
+        }
+    }
+    Ok(())
 }
 
 /// What is suggested for the numeric columns of a table.
@@ -542,6 +662,26 @@ fn blanked(features: &Features) -> Vec<String> {
         format!("column {}: {} stands for no value and was taken as a blank", c.column, numbers.join(", "))
     };
     columns.iter().filter(|c| !c.missing.is_empty()).map(of).collect()
+}
+
+/// The vectors of a column of array cells, or of the products whose addresses or paths it holds, which are read into the table.
+///
+/// # Errors
+/// When the column is not there, holds no arrays, or nothing could be read.
+pub fn of_vectors(dataset: &mut asterism_session::Dataset, name: &str) -> Result<Features, Ended> {
+    if products::is_text(&dataset.table, name) {
+        let kind = read_products(dataset, name)?;
+        let f = match (kind, CurveColumns::find(&dataset.table)) {
+            (ProductKind::LightCurves, Some(curves)) => features::light_curves(dataset, &curves),
+            _ => features::suggest(dataset),
+        };
+        return Ok(Features { name: format!("{} of {name}", kind.word()), ..f });
+    }
+    if dataset.spectra.as_deref().is_none_or(|s| dataset.table.column_index(name) != Some(s.flux)) {
+        dataset.spectra = Some(std::sync::Arc::new(array_column(&dataset.table, name)?));
+    }
+    let of = FeatureKind::Spectra { column: name.to_owned(), grid: None, normalise: Normalise::None };
+    Ok(Features { name: name.to_owned(), of, scale: Scale::None, blanks: Blanks::Mask, ..Features::default() })
 }
 
 /// Read the products that a column of addresses or paths names: spectra, or else light curves.
@@ -670,190 +810,4 @@ fn write(table: &data::Table, coords: &Array2<f32>, to: &Path) -> Result<(), End
         data::write_table(table, None, to)?;
     }
     Ok(())
-}
-
-/// Words of `asterism cluster`.
-#[derive(Args)]
-pub struct Cluster {
-    /// A table, or a matrix in `.npy`.
-    input: PathBuf,
-    /// The table with a column `cluster` (−1: none).
-    #[arg(short, long)]
-    output: PathBuf,
-    /// hdbscan, kmeans or gmm (Gaussian mixture); lof or forest give each row an outlier score instead.
-    #[arg(long, default_value = "hdbscan", value_parser = ["hdbscan", "kmeans", "gmm", "lof", "forest"])]
-    method: String,
-    /// Columns; by default all numeric ones that are neither ids nor positions.
-    #[arg(long, value_delimiter = ',', value_name = "a,b")]
-    columns: Vec<String>,
-    /// robust, standard or none.
-    #[arg(long, value_parser = ["robust", "standard", "none"])]
-    scale: Option<String>,
-    /// k-means: number of clusters, 8 by default; gmm: parts, as many as the BIC likes best by default.
-    #[arg(long)]
-    k: Option<usize>,
-    /// HDBSCAN: the smallest group that counts as one.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(2..))]
-    min_cluster_size: u64,
-    /// HDBSCAN: neighbours of a core point; the smallest group's size by default.
-    #[arg(long)]
-    min_samples: Option<usize>,
-    /// Find the groups, or fit the scores, in this table or matrix, and put the rows of INPUT into them; nothing is fitted to those.
-    #[arg(long, value_name = "TABLE")]
-    from: Option<PathBuf>,
-}
-
-/// Rows to group, with what they are of.
-struct Grouped {
-    x: Array2<f32>,
-    rows: Vec<usize>,
-    table: Option<std::sync::Arc<data::Table>>,
-    of: Option<(Features, features::Prepared)>,
-    scaler: Option<reduce::Scaler>,
-}
-
-impl Grouped {
-    /// The rows of a table or matrix; as those of `like`, where they are given.
-    fn read(a: &Cluster, path: &Path, like: Option<&Self>) -> Result<Self, Ended> {
-        if is_npy(path) {
-            if like.is_some_and(|l| l.of.is_some()) {
-                return Err(Ended::Usage("--from names a table: the rows must be of a table too, not a bare matrix".into()));
-            }
-            let (values, shape) = data::npy::read_npy(path)?;
-            let mut wide = Array2::from_shape_vec((shape[0], shape[1]), values)?.mapv(f64::from);
-            let scaler = match like.and_then(|l| l.scaler.clone()) {
-                Some(scaler) => {
-                    scaler.apply(&mut wide)?;
-                    scaler
-                }
-                None => reduce::scale(&mut wide, scale_of(a.scale.as_deref(), Scale::None)),
-            };
-            let x = wide.mapv(|v| v as f32);
-            return Ok(Self { x, rows: (0..shape[0]).collect(), table: None, of: None, scaler: Some(scaler) });
-        }
-        if like.is_some_and(|l| l.of.is_none()) {
-            return Err(Ended::Usage("--from names a bare matrix: the rows must be of one too, not of a table".into()));
-        }
-        let dataset = read_dataset(path)?;
-        if let Some((f, prepared)) = like.and_then(|l| l.of.as_ref()) {
-            let v = features::vectors(&dataset, f, 0, Some(prepared))?;
-            return Ok(Self { x: v.x, rows: v.rows, table: Some(dataset.table), of: None, scaler: None });
-        }
-        let mut f = features::of_columns(&dataset);
-        if !a.columns.is_empty() {
-            f.of = FeatureKind::Columns(a.columns.iter().map(|c| FeatureColumn::plain(c.as_str())).collect());
-        }
-        // Coordinates of a map have one scale already.
-        let on_map = a.columns.iter().all(|c| c.starts_with("map_")) && !a.columns.is_empty();
-        f.scale = scale_of(a.scale.as_deref(), if on_map { Scale::None } else { Scale::Robust });
-        let v = features::vectors(&dataset, &f, 0, None)?;
-        Ok(Self { x: v.x, rows: v.rows, table: Some(dataset.table), of: Some((f, v.prepared)), scaler: None })
-    }
-}
-
-/// The nearest of some centres for each row.
-fn nearest_centres(x: &Array2<f32>, centres: &Array2<f32>) -> Vec<i32> {
-    let away = |row: ndarray::ArrayView1<f32>, centre: ndarray::ArrayView1<f32>| -> f64 {
-        row.iter().zip(centre).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
-    };
-    let nearest = |row: ndarray::ArrayView1<f32>| {
-        let each = centres.rows().into_iter().enumerate().map(|(k, c)| (away(row, c), k as i32));
-        each.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(-1, |n| n.1)
-    };
-    x.rows().into_iter().map(nearest).collect()
-}
-
-fn outliers(method: &str) -> Option<Outliers> {
-    match method {
-        "lof" => Some(Outliers::Lof),
-        "forest" => Some(Outliers::Forest),
-        _ => None,
-    }
-}
-
-/// Find groups.
-pub fn cluster(a: &Cluster, common: &Common) -> Outcome {
-    super::writable_table(&a.output)?;
-    let start = Instant::now();
-    let bar = Bar::new();
-    let fitted = a.from.as_deref().map(|path| Grouped::read(a, path, None)).transpose()?;
-    let Grouped { x, rows, table, of, .. } = Grouped::read(a, &a.input, fitted.as_ref())?;
-    let names = fitted.as_ref().map_or(&of, |f| &f.of).as_ref().map(|(_, p)| p.names.clone());
-    // What groups and scores are found in.
-    let base = fitted.as_ref().map_or(&x, |f| &f.x);
-    let read = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    if let Some(how) = outliers(&a.method) {
-        let scores = match (&fitted, how) {
-            (None, _) => session::outlier_scores(x.view(), how, None, common.seed, &bar)?.0,
-            (Some(f), Outliers::Forest) => reduce::Forest::fit(f.x.view(), 100, 256, common.seed, &bar)?.scores(x.view())?,
-            (Some(f), Outliers::Lof) => {
-                let graph = reduce::Graph::new(f.x.view(), 20, reduce::Search::Auto, &bar)?;
-                reduce::lof(&graph, 20)?.of_new(f.x.view(), x.view(), &bar)?
-            }
-        };
-        if interrupted() {
-            return Err(Ended::Interrupted);
-        }
-        let seconds = start.elapsed().as_secs_f64();
-        let mut all = vec![f32::NAN; table.as_ref().map_or(x.nrows(), |t| t.rows())];
-        rows.iter().zip(&scores).for_each(|(row, score)| all[*row] = *score);
-        let mut out = table.map_or_else(data::Table::default, |t| (*t).clone());
-        let meta = ColumnMeta { description: Some(how.description().into()), ..ColumnMeta::default() };
-        let total = all.len();
-        out.with_f32_column(how.column(), all, meta)?;
-        data::write_table(&out, None, &a.output)?;
-        return Ok(Done {
-            json: json!({"method": a.method, "rows": total, "column": how.column(), "output": a.output.display().to_string(),
-                "warnings": out.warnings, "seconds": {"read": read, "score": seconds}}),
-            text: format!("scores of {total} rows in column {} of {}", how.column(), a.output.display()),
-            truncated: out.truncated,
-        });
-    }
-    let (labels, figure) = if a.method == "kmeans" {
-        let found = reduce::kmeans(base.view(), a.k.unwrap_or(8), common.seed, &bar)?;
-        let labels = if fitted.is_some() { nearest_centres(&x, &found.centres) } else { found.labels };
-        (labels, json!({"inertia": found.inertia}))
-    } else if a.method == "gmm" {
-        let curve = match a.k {
-            Some(k) => vec![reduce::mixture(base.view(), k, reduce::Covariance::Full, common.seed, &bar)?],
-            None => reduce::mixtures(base.view(), 12, reduce::Covariance::Full, common.seed, &bar)?,
-        };
-        let best = curve.iter().min_by(|p, q| p.bic.total_cmp(&q.bic));
-        let best = best.ok_or_else(|| Ended::Failed("no mixture could be fitted to these rows".into()))?;
-        (
-            best.predict(x.view())?.labels,
-            json!({"bic": best.bic, "parts": best.groups(),
-            "bics": curve.iter().map(|m| json!({"parts": m.groups(), "bic": m.bic})).collect::<Vec<_>>()}),
-        )
-    } else {
-        let size = a.min_cluster_size as usize;
-        let tree = reduce::Density::new(base.view(), a.min_samples.unwrap_or(size), None, &bar)?;
-        let cut = tree.cut(size, reduce::Selection::Mass);
-        let labels = if fitted.is_some() { tree.predict(&cut, x.view(), &bar)?.labels } else { cut.clusters.labels };
-        (labels, json!({}))
-    };
-    if interrupted() {
-        return Err(Ended::Interrupted);
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    let total = table.as_ref().map_or(x.nrows(), |t| t.rows());
-    let mut all = vec![-1; total];
-    rows.iter().zip(&labels).for_each(|(row, label)| all[*row] = *label);
-    let meta = ColumnMeta {
-        description: Some(format!("{} cluster, −1 for none", a.method)),
-        ucd: Some("meta.code.class".into()),
-        ..ColumnMeta::default()
-    };
-    let mut out = table.map_or_else(data::Table::default, |t| (*t).clone());
-    out.with_i32_column("cluster", all, meta)?;
-    data::write_table(&out, None, &a.output)?;
-    let clusters = labels.iter().copied().max().map_or(0, |m| m + 1);
-    let noise = labels.iter().filter(|l| **l < 0).count();
-    Ok(Done {
-        json: json!({"method": a.method, "rows": total, "clusters": clusters, "noise": noise, "quality": figure, "columns": names, "output": a.output.display().to_string(),
-            "warnings": out.warnings, "seconds": {"read": read, "cluster": seconds}}),
-        text: format!("{clusters} clusters, {noise} rows in none, to {}", a.output.display()),
-        truncated: out.truncated,
-    })
 }

@@ -5,6 +5,7 @@
 //! loadings, for spectra the eigen-spectra. A single row is decoded in well under a millisecond, so nothing waits in a thread.
 
 use asterism_render::decimate::m4;
+use asterism_session::axes::Axes;
 use asterism_session::features::{self, FeatureKind};
 use asterism_session::reduce::Method;
 use asterism_session::{Dataset, Map};
@@ -25,42 +26,6 @@ const AXES: usize = 12;
 pub struct ComponentsPane {
     #[serde(skip)]
     axes: Cache<Work<(u32, u64), Option<Axes>>>,
-}
-
-/// What each axis does, made once a map.
-struct Axes {
-    /// Middle of the rows along each axis.
-    middle: Vec<f32>,
-    /// Change of each dimension of the vectors by one standard deviation.
-    effects: Vec<Vec<f64>>,
-    /// Share of the variance, where the method says it.
-    explained: Vec<Option<f64>>,
-}
-
-fn axes_of(map: &Map) -> Option<Axes> {
-    let model = map.model.as_ref()?;
-    let dims = map.coords.dims;
-    let mut middle = vec![0.0f32; dims];
-    let mut spread = vec![0.0f32; dims];
-    for d in 0..dims {
-        let values = || map.coords.values.iter().skip(d).step_by(dims).filter(|v| v.is_finite()).map(|v| f64::from(*v));
-        let n = values().count().max(1) as f64;
-        let mean = values().sum::<f64>() / n;
-        middle[d] = mean as f32;
-        spread[d] = (values().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt() as f32;
-    }
-    let mut effects = Vec::new();
-    for d in 0..dims.min(AXES) {
-        let at = |sign: f32| {
-            let mut place = middle.clone();
-            place[d] += sign * spread[d];
-            model.decode_one(&place)
-        };
-        let (up, down) = (at(1.0)?, at(-1.0)?);
-        effects.push(up.iter().zip(&down).map(|(u, v)| f64::from(u - v) / 2.0).collect());
-    }
-    let explained = (1..=dims).map(|d| map.figures.get(&format!("explained_{d}")).copied()).collect();
-    Some(Axes { middle, effects, explained })
 }
 
 /// How vectors are drawn.
@@ -113,7 +78,7 @@ impl ComponentsPane {
         let Some(map) = dataset.map().cloned() else { return super::empty(ui, cx.theme, what, how) };
         let key = (map.id, map.generation);
         let of = map.clone();
-        self.axes.get(ui.ctx(), "components", key, move || axes_of(&of));
+        self.axes.get(ui.ctx(), "components", key, move || Axes::of_map(&of, AXES));
         let Some(made) = self.axes.exact(&key) else { return };
         let Some(axes) = &*made else {
             let name = asterism_session::session::method_label(map.params.method);
@@ -302,7 +267,7 @@ mod tests {
         let features = Features { of: FeatureKind::Columns(columns.to_vec()), scale: Scale::None, ..Features::default() };
         let params = Params { method: Method::Pca, ..Default::default() };
         let map = session::compute_map(&dataset, &features, &params, 1, "m".into(), &Quiet).unwrap();
-        let axes = axes_of(&map).unwrap();
+        let axes = Axes::of_map(&map, AXES).unwrap();
         // One standard deviation along the first axis is one of each column; b is the larger and made positive.
         let std = (1.0f64 / 12.0).sqrt();
         assert!((axes.effects[0][0] + 3.0 * std).abs() < 1e-3 && (axes.effects[0][1] - 4.0 * std).abs() < 1e-3);
@@ -311,6 +276,6 @@ mod tests {
         // t-SNE has no way back.
         let params = Params { method: Method::Tsne, iterations: 50, ..Default::default() };
         let map = session::compute_map(&dataset, &features, &params, 1, "m".into(), &Quiet).unwrap();
-        assert!(axes_of(&map).is_none());
+        assert!(Axes::of_map(&map, AXES).is_none());
     }
 }
