@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asterism_render::{Canvas, ImageLook, ImageTexture, Points, Renderer, Style, Tone, View};
+use asterism_render::{Canvas, Fold, ImageLook, ImageTexture, Points, Renderer, Style, Times, Tone, View};
 use egui::{Mesh, Pos2, Rect, Ui};
 use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor, wgpu};
 
@@ -36,12 +36,23 @@ pub struct Stored {
     pub key: u64,
     /// Rows glide here from where they were; not where a hand turns them.
     pub glides: bool,
+    /// x of every row is the phase of its time: what changes with a period is uploaded nowhere.
+    pub fold: Option<Folded>,
+}
+
+/// Times of rows, and what makes phases of them.
+#[derive(Clone)]
+pub struct Folded {
+    /// The times; the same for a [`Stored::key`].
+    pub times: Times,
+    /// The period.
+    pub fold: Fold,
 }
 
 impl Stored {
     /// Positions in f32 as they are.
     pub fn plain(xy: Arc<Vec<[f32; 2]>>, key: u64) -> Self {
-        Self { xy, origin: [0.0; 2], unit: [1.0; 2], key, glides: true }
+        Self { xy, origin: [0.0; 2], unit: [1.0; 2], key, glides: true, fold: None }
     }
     /// Positions in f64, relative to the middle of their range.
     pub fn of(points: &[[f64; 2]], key: u64) -> Self {
@@ -63,11 +74,31 @@ impl Stored {
         }
         origin = place.unwrap_or(origin);
         let xy = points.iter().map(|p| [((p[0] - origin[0]) / unit[0]) as f32, ((p[1] - origin[1]) / unit[1]) as f32]).collect();
-        Self { xy: Arc::new(xy), origin, unit, key, glides: true }
+        Self { xy: Arc::new(xy), origin, unit, key, glides: true, fold: None }
     }
     /// The same, taken up without a glide.
     pub fn at_once(mut self) -> Self {
         self.glides = false;
+        self
+    }
+    /// Rows that are put at their phase, 0 to 1, by [`Stored::folded`]; NaN where they have no time.
+    pub fn for_phases(times: &Times, y: &[f64], key: u64) -> Self {
+        let has_time = |row: usize| times.has(row);
+        let points: Vec<[f64; 2]> =
+            y.iter().enumerate().map(|(row, y)| [if has_time(row) { (row % 2) as f64 } else { f64::NAN }, *y]).collect();
+        Self::of(&points, key).at_once()
+    }
+    /// The same rows at the phases of a period.
+    pub fn folded(&self, times: &Times, fold: Fold) -> Self {
+        Self { fold: Some(Folded { times: times.clone(), fold }), ..self.clone() }
+    }
+    /// The same with phases as positions, for whoever looks at them without a device.
+    pub fn laid_out(mut self) -> Self {
+        if let Some(Folded { times, fold }) = self.fold.take() {
+            let (scale, offset) = (1.0 / self.unit[0], -self.origin[0] / self.unit[0]);
+            let at = |(row, p): (usize, &[f32; 2])| [(f64::from(fold.of(&times, row)) * scale + offset) as f32, p[1]];
+            self.xy = Arc::new(self.xy.iter().enumerate().map(at).collect());
+        }
         self
     }
     /// A row's position in data units; NaN where it has none.
@@ -266,6 +297,13 @@ impl CallbackTrait for PointsCallback {
         if slot.go_on() {
             self.ctx.request_repaint();
         }
+        if let Some(Folded { times, fold }) = &s.at.fold {
+            if !slot.points.has_times() {
+                slot.points.set_times(device, queue, times);
+            }
+            slot.points.set_fold(*fold);
+            renderer.fold(device, encoder, &mut slot.points);
+        }
         let colours = s.colours.as_ref().map_or(s.look.key, |c| c.key);
         if slot.colours != colours {
             match &s.colours {
@@ -461,12 +499,14 @@ pub fn paint_scatter(ui: &Ui, render: Option<&RenderState>, theme: &Theme, rect:
     if rect.width() < 1.0 || rect.height() < 1.0 || scatter.at.xy.is_empty() {
         return;
     }
+    let on_device = render.is_some() && trouble(render).is_none();
+    let scatter = if on_device { scatter } else { Scatter { at: scatter.at.clone().laid_out(), ..scatter } };
     match render {
         None if is_on_paper(ui.ctx()) => {
             let callback = egui::PaintCallback { rect, callback: Arc::new(OnPaper(scatter)) };
             ui.painter().add(egui::Shape::Callback(callback));
         }
-        Some(state) if trouble(render).is_none() => {
+        Some(state) if on_device => {
             let callback = PointsCallback { scatter, rect, target: state.target_format, ctx: ui.ctx().clone() };
             ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, callback));
         }

@@ -5,7 +5,7 @@
 //! twin in [`reference`](mod@reference), which the tests hold it to. Where there is no usable GPU, or only one in software, the
 //! processor's threads draw the same picture ([`cpu`]). Picking and lassos are exact in data space on the CPU ([`grid`]).
 //!
-//! Beside the drawing stand pure functions whose results are drawn: densities, statistics and contours ([`field`]), many spectra as
+//! Times are folded with a period where they lie ([`fold`]). Beside the drawing stand pure functions whose results are drawn: densities, statistics and contours ([`field`]), many spectra as
 //! one picture ([`ensemble`]), images of any size ([`tiles`]), three bands as one picture ([`composite`]), outlines of regions ([`outlines`]), maps of three dimensions
 //! ([`orbit`]), and marks thinned without losing outliers ([`thin`]).
 //!
@@ -21,6 +21,7 @@ pub mod cpu;
 pub mod decimate;
 pub mod ensemble;
 pub mod field;
+pub mod fold;
 pub mod grid;
 pub mod headless;
 pub mod image;
@@ -36,6 +37,7 @@ pub mod tiles;
 pub mod view;
 
 pub use canvas::{Canvas, read_back, try_read_back};
+pub use fold::{Fold, Times};
 pub use image::{ImageLook, ImageTexture, Stretch};
 pub use outlines::{OutlineStyle, Outlines};
 pub use points::Points;

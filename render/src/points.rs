@@ -16,6 +16,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use crate::fold::{Fold, Times};
 use crate::renderer::Tier;
 
 /// Rows of one chunk.
@@ -36,6 +37,11 @@ pub(crate) struct Chunk {
     pub sizes: Option<wgpu::Buffer>,
     /// Selection, then hidden, `words(rows)` each.
     pub bits: Option<wgpu::Buffer>,
+}
+
+/// Factor and summand that make a stored x of a phase.
+pub(crate) fn fold_frame(origin: f64, unit: f64) -> (f32, f32) {
+    ((1.0 / unit) as f32, (-origin / unit) as f32)
 }
 
 /// The columns in ordinary memory, for devices that cannot compute.
@@ -67,6 +73,17 @@ pub struct Points {
     pub(crate) glide: Option<f32>,
     /// Whether the present layout is the second of the two in each buffer.
     pub(crate) is_second: bool,
+    pub(crate) folding: Option<Folding>,
+}
+
+/// Times of the rows, and what their phases are made with.
+pub(crate) struct Folding {
+    times: Times,
+    /// Shares of each chunk; none where the processor draws.
+    pub shares: Vec<wgpu::Buffer>,
+    pub fold: Option<Fold>,
+    /// Whether the positions are those of another fold yet.
+    pub pending: bool,
 }
 
 impl std::fmt::Debug for Points {
@@ -158,6 +175,7 @@ impl Points {
             has_hidden: false,
             glide: None,
             is_second: false,
+            folding: None,
         }
     }
 
@@ -181,6 +199,7 @@ impl Points {
         self.chunks
             .iter()
             .map(|c| c.xy.size() + [&c.rgba, &c.sizes, &c.bits].into_iter().flatten().map(wgpu::Buffer::size).sum::<u64>())
+            .chain(self.folding.iter().flat_map(|f| &f.shares).map(wgpu::Buffer::size))
             .sum()
     }
 
@@ -207,6 +226,7 @@ impl Points {
         self.give_back(device, None);
         self.generation += 1;
         self.glide = None;
+        self.folding = None;
         if let Some(kept) = &mut self.kept {
             kept.to = None;
         }
@@ -249,6 +269,7 @@ impl Points {
         if self.kept.is_some() {
             return self.set_target_shared(device, queue, Arc::new(xy.to_vec()));
         }
+        self.folding = None;
         self.give_back(device, Some(queue));
         self.make_room_for_two(device, queue);
         self.write_layout(queue, xy, !self.is_second);
@@ -260,6 +281,7 @@ impl Points {
     pub fn set_target_shared(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, xy: Arc<Vec<[f32; 2]>>) {
         match &mut self.kept {
             Some(kept) if xy.len() == self.len => {
+                self.folding = None;
                 kept.to = Some(xy);
                 self.glide = Some(0.0);
                 self.generation += 1;
@@ -308,6 +330,54 @@ impl Points {
                 None => self.is_second = !self.is_second,
             }
         }
+    }
+
+    /// Uploads times (4 B a row) that x can be made of by [`Points::set_fold`]; where they are of another number of rows nothing happens.
+    /// Positions that are set afterwards drop them.
+    pub fn set_times(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, times: &Times) {
+        if times.len() != self.len {
+            return;
+        }
+        let mut shares = Vec::new();
+        for (chunk, part) in self.chunks.iter().zip(times.shares.chunks(CHUNK)) {
+            let b = buffer(device, "points times", chunk.rows * 4);
+            queue.write_buffer(&b, 0, bytemuck::cast_slice(part));
+            shares.push(b);
+        }
+        self.folding = Some(Folding { times: times.clone(), shares, fold: None, pending: false });
+    }
+
+    /// Puts every row at its phase along x, in data units 0 to 1; uploads nothing. Rows whose x was not finite stay away. On a device
+    /// [`crate::Renderer::fold`] does it, which is to be called before the next draw. Without times nothing happens.
+    pub fn set_fold(&mut self, fold: Fold) {
+        self.settle();
+        let Some(folding) = &mut self.folding else { return };
+        if folding.fold == Some(fold) {
+            return;
+        }
+        folding.fold = Some(fold);
+        self.generation += 1;
+        let (scale, offset) = fold_frame(self.origin[0], self.unit[0]);
+        match &mut self.kept {
+            Some(kept) => {
+                let at = |(share, p): (&u32, &[f32; 2])| match fold.phase(*share) {
+                    phase if phase.is_finite() => [phase * scale + offset, p[1]],
+                    _ => *p,
+                };
+                kept.xy = Arc::new(folding.times.shares.iter().zip(kept.xy.iter()).map(at).collect());
+            }
+            None => folding.pending = true,
+        }
+    }
+
+    /// Whether there are times to fold.
+    pub fn has_times(&self) -> bool {
+        self.folding.is_some()
+    }
+
+    /// The fold that the rows are at, or will be at with the next draw.
+    pub fn fold(&self) -> Option<Fold> {
+        self.folding.as_ref()?.fold
     }
 
     /// Replaces the colours: one RGBA8 a row, red in the lowest byte (`u32::from_le_bytes([r, g, b, a])`). Alpha 0 stands for

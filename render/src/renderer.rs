@@ -20,8 +20,9 @@ use crate::{
     Error,
     canvas::{Canvas, FORMAT, Key},
     cpu,
+    fold::Fold,
     image::{ImageLook, ImageTexture, level_for},
-    points::{CHUNK, Chunk, Kept, Points, words},
+    points::{CHUNK, Chunk, Kept, Points, fold_frame, words},
     reference,
     view::{Affine, Density, PLAIN, Style, Tone, View},
 };
@@ -101,6 +102,20 @@ const SIZES: usize = 4;
 const STATE_WORDS: u64 = 32 + 512;
 const DRAW: u64 = 12 * 4;
 const DRAW_LONE: u64 = 20 * 4;
+
+/// Uniform of one chunk's phases: `Fold` of fold.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct FoldFrame {
+    whole: u32,
+    part: u32,
+    shift: u32,
+    rows: u32,
+    first: u32,
+    columns: u32,
+    scale: f32,
+    offset: f32,
+}
 
 /// Uniform of one image tile: `ImageFrame` of image.wgsl.
 #[repr(C)]
@@ -263,6 +278,35 @@ impl Renderer {
         let s = &self.scratch;
         let sums = s.sums.iter().map(|(px, _)| u64::from(px[0]) * u64::from(px[1]) * 32).sum::<u64>();
         [&s.marks, &s.rest, &s.chosen].into_iter().flatten().map(wgpu::Buffer::size).sum::<u64>() + sums + self.cpu.bytes()
+    }
+
+    /// Does on the device what [`Points::set_fold`] asked for: before the draw that shows it. Costs nothing where nothing was asked.
+    pub fn fold(&self, device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder, points: &mut Points) {
+        let (scale, offset) = fold_frame(points.origin[0], points.unit[0]);
+        let (second, chunks) = (points.is_second, &points.chunks);
+        let (Some(full), Some(folding)) = (&self.full, points.folding.as_mut().filter(|f| f.pending)) else { return };
+        let Some(fold) = folding.fold else { return };
+        folding.pending = false;
+        let groups_of: Vec<_> = chunks
+            .iter()
+            .zip(&folding.shares)
+            .map(|(chunk, shares)| {
+                let (x, y) = groups(chunk.rows);
+                let first = if second { chunk.rows as u32 } else { 0 };
+                let rows = chunk.rows as u32;
+                let Fold { whole, part, shift } = fold;
+                let frame = FoldFrame { whole, part, shift, rows, first, columns: x * 256, scale, offset };
+                let uniform = uniform(device, &frame);
+                let parts = [uniform.as_entire_binding(), shares.as_entire_binding(), chunk.positions()];
+                (bind(device, &full.fold_layout, &parts), x, y)
+            })
+            .collect();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("fold"), timestamp_writes: None });
+        pass.set_pipeline(&full.fold);
+        for (group, x, y) in &groups_of {
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(*x, *y, 1);
+        }
     }
 
     /// Draws `points` into `canvas`, if anything differs from what the canvas shows. `hover` is a row that is drawn on top with a

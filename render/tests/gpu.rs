@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use asterism_render::{
-    Canvas, Density, ImageLook, ImageTexture, Points, Renderer, Stretch, Style, Tier, Tone, View, canvas, colour, headless,
+    Canvas, Density, ImageLook, ImageTexture, Points, Renderer, Stretch, Style, Tier, Times, Tone, View, canvas, colour,
+    headless,
     image::Pyramid,
     read_back,
     reference::{self, Columns},
@@ -585,4 +586,41 @@ fn shared_columns_draw_as_copied_ones() {
     }
     assert!(pictures[0] == pictures[1]);
     assert!(pictures[0].windows(2).all(|p| p[0] != p[1]));
+}
+
+#[test]
+fn times_fold_where_they_lie() {
+    let n = 30_000;
+    let mut rng = Rng(91);
+    // Rows without a time stay away; a second layout in the buffers shifts where the first row lies.
+    let times: Vec<f64> = (0..n).map(|i| if i % 37 == 5 { f64::NAN } else { 2_457_000.0 + 1400.0 * rng.next() }).collect();
+    let y: Vec<f32> = (0..n).map(|_| rng.normal() as f32 * 0.8).collect();
+    let start: Vec<[f32; 2]> = times.iter().zip(&y).map(|(t, y)| [if t.is_finite() { 0.0 } else { f32::NAN }, *y]).collect();
+    let kept = Times::of(&times);
+    let view = View { x: [-0.02, 1.02], y: [-3.0, 3.0], px: VIEW.px };
+    let style = Style { background: GROUND, ..Style::default() };
+    in_both_tiers(|gpu, tier| {
+        let mut points = Points::with_tier(&gpu.device, &gpu.queue, &start, [0.5, 0.0], [0.5, 1.0], tier);
+        let mut canvas = Canvas::new(&gpu.device);
+        let budget = gpu.renderer.budget();
+        points.set_fold(kept.fold(1.0, 0.0).unwrap()); // no times: nothing to fold
+        assert_eq!(points.fold(), None);
+        points.set_target(&gpu.device, &gpu.queue, &start);
+        points.settle();
+        points.set_times(&gpu.device, &gpu.queue, &kept);
+        for period in [0.731_294, 350.0, 0.02] {
+            let fold = kept.fold(period, times[0]).unwrap();
+            points.set_fold(fold);
+            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            gpu.renderer.fold(&gpu.device, &mut encoder, &mut points);
+            gpu.queue.submit([encoder.finish()]);
+            let got = gpu.draw(&mut canvas, &points, &view, &style, None);
+            let at: Vec<[f32; 2]> = y.iter().enumerate().map(|(i, y)| [fold.of(&kept, i) * 2.0 - 1.0, *y]).collect();
+            let inner = View { x: [-1.04, 1.04], ..view };
+            let want = reference::points(&inner, &style, &Columns::new(&at), budget);
+            let (share, worst) = difference(&got, &want, 3);
+            assert!(share < 1e-3, "{tier:?} with {period}: {share}, worst {worst}");
+        }
+        assert!(points.gpu_bytes() == 0 || tier == Tier::Full);
+    });
 }

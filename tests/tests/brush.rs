@@ -274,8 +274,8 @@ fn a_range_along_either_axis_stays_and_can_be_moved() {
     until(&mut w, "the plot", |w| find(w, "Scatter plot").is_some());
     (0..6).for_each(|_| w.step());
     let rect = find(&w, "Scatter plot").expect("the plot").rect();
-    let span = |w: &Window| match w.state().session.doc().selection.steps.last() {
-        Some((_, Provenance::Range { column, min, max })) => (column.clone(), [*min, *max]),
+    let span = |w: &Window| match w.state().session.doc().selection.steps.last().map(|(_, why)| &**why) {
+        Some(Provenance::Range { column, min, max }) => (column.clone(), [*min, *max]),
         other => panic!("no range: {other:?}"),
     };
     let held = |w: &Window, axis: usize, ends: [f64; 2]| {

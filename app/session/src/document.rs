@@ -41,8 +41,8 @@ impl Document {
 pub struct Selection {
     /// Rows of the dataset in front.
     pub rows: Arc<RowSet>,
-    /// The gestures that made it, in order.
-    pub steps: Vec<(SelectMode, Provenance)>,
+    /// The gestures that made it, in order. Shared with the steps of undo, of which each holds all.
+    pub steps: Vec<Gesture>,
     /// Grows with each change: a key for caches.
     pub generation: u64,
 }
@@ -315,6 +315,23 @@ pub mod ndarray_like {
     }
 }
 
+/// How a selection was changed, and by what.
+pub type Gesture = (SelectMode, Arc<Provenance>);
+
+/// Gestures, written as what they are.
+pub(crate) mod gestures {
+    use super::{Arc, Deserialize, Gesture, Provenance, SelectMode, Serialize};
+
+    pub fn serialize<S: serde::Serializer>(steps: &[Gesture], to: S) -> Result<S::Ok, S::Error> {
+        steps.iter().map(|(mode, why)| (mode, &**why)).collect::<Vec<(&SelectMode, &Provenance)>>().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Gesture>, D::Error> {
+        let steps = Vec::<(SelectMode, Provenance)>::deserialize(from)?;
+        Ok(steps.into_iter().map(|(mode, why)| (mode, Arc::new(why))).collect())
+    }
+}
+
 /// Rows behind an `Arc`, written as the rows themselves.
 mod shared {
     use super::{Arc, Deserialize, RowSet, Serialize};
@@ -339,7 +356,8 @@ pub struct Subset {
     #[serde(serialize_with = "shared::write", deserialize_with = "shared::read")]
     pub rows: Arc<RowSet>,
     /// How it came to be, to be run again on new rows.
-    pub steps: Vec<(SelectMode, Provenance)>,
+    #[serde(with = "gestures")]
+    pub steps: Vec<Gesture>,
     /// Drawn in its colour.
     pub visible: bool,
 }

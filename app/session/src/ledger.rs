@@ -291,7 +291,7 @@ pub fn read_file(path: &Path) -> Result<Read> {
             others.join(", ")
         ));
     }
-    let tables = if tables.len() > 1 { tables } else { Vec::new() };
+    let tables = if tables.len() > 1 || which.is_some() { tables } else { Vec::new() };
     match list.into_iter().next() {
         Some(table) => read(table, images, warnings, tables),
         None if !images.is_empty() => read(sample::table_of_images(&file, &images)?, images, warnings, tables),

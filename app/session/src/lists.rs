@@ -379,7 +379,7 @@ impl Session {
             let name = format!("not found in {}", made.other);
             let rows = Arc::new(made.missed);
             let why = Provenance::Rows { note: name.clone(), rows: (*rows).clone() };
-            self.add_subset(id, name, rows, vec![(SelectMode::Replace, why)]);
+            self.add_subset(id, name, rows, vec![(SelectMode::Replace, Arc::new(why))]);
         }
         self.notice(NoticeLevel::Info, sentence(made.found, missed, &made.other));
         made.warnings.into_iter().for_each(|w| self.notice(NoticeLevel::Warning, w));

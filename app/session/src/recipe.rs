@@ -14,7 +14,7 @@ use asterism_reduce as reduce;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::command::{Ask, SelectMode};
+use crate::command::Ask;
 use crate::document::{Dataset, Document, Leg};
 use crate::error::{Error, Result};
 use crate::features::{Blanks, FeatureColumn, FeatureKind, Features, Normalise, Transform, Weights};
@@ -768,6 +768,8 @@ pub fn request_of(
 
 #[cfg(test)]
 mod tests {
+    use crate::command::SelectMode;
+
     use super::write::{map_text, quoted};
     use super::*;
 
@@ -843,7 +845,8 @@ mod tests {
         let short = Plot::MapAxes { map: 4, axes: [vec![1.0, 0.0], vec![0.0, 1.0]] };
         assert!(crate::select::positions(&dataset, &short).is_err());
         let why = Provenance::Shape { plot, shape: Shape::Polygon(vec![[-0.5, -0.5], [0.5, -0.5], [0.0, 0.25]]) };
-        let text = step_select(&dataset, "side", &[(SelectMode::Replace, why)]).expect("a recipe can say it");
+        let text =
+            step_select(&dataset, "side", &[(SelectMode::Replace, std::sync::Arc::new(why))]).expect("a recipe can say it");
         let step: SelectStep = toml::from_str(text.trim_start_matches("[[select]]")).expect("it is read again");
         assert_eq!(step.axes, Some(axes));
         assert_eq!(step.map.map(|m| m.into_inner()), Some("space".into()));
@@ -863,7 +866,7 @@ mod tests {
             },
             shape: Shape::Polygon(vec![[-0.5, -0.5], [0.5, -0.5], [0.0, 0.25]]),
         };
-        let text = step_select(&dataset, "cap", &[(SelectMode::Replace, why)]).expect("a recipe can say it");
+        let text = step_select(&dataset, "cap", &[(SelectMode::Replace, std::sync::Arc::new(why))]).expect("a recipe can say it");
         let search = format!("asterism = 1\n[[search]]\nname = {}\nservice = 'sample:a478'\n", quoted(&dataset.name));
         let parsed = Parsed::new("r.toml", &format!("{search}{text}")).expect("it is read again");
         let step = &parsed.recipe.select[0];

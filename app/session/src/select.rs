@@ -361,7 +361,7 @@ pub fn combine(now: &RowSet, gesture: &RowSet, mode: SelectMode) -> RowSet {
 ///
 /// # Errors
 /// When a column or a map of a step is not there any more.
-pub fn replayed(dataset: &Dataset, steps: &[(SelectMode, Provenance)]) -> Result<RowSet> {
+pub fn replayed(dataset: &Dataset, steps: &[crate::document::Gesture]) -> Result<RowSet> {
     let mut now = RowSet::from_rows(dataset.table.rows(), []);
     for (mode, why) in steps {
         now = combine(&now, &rows_of(dataset, why)?, *mode);

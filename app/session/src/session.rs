@@ -520,7 +520,7 @@ impl Session {
                 let dataset = self.front()?;
                 let subset = dataset.subset(id).ok_or_else(|| Error::said("that subset is not here any more"))?;
                 let why = match subset.steps.as_slice() {
-                    [(_, one)] => one.clone(),
+                    [(_, one)] => (**one).clone(),
                     _ => Provenance::Rows { note: subset.name.clone(), rows: (*subset.rows).clone() },
                 };
                 self.select(&subset.rows, why, mode)
@@ -703,7 +703,7 @@ impl Session {
             SelectMode::New | SelectMode::Replace => Vec::new(),
             _ => std::mem::take(&mut self.doc.selection.steps),
         };
-        steps.push((mode, why));
+        steps.push((mode, Arc::new(why)));
         self.doc.selection = Selection { rows: Arc::new(rows), steps, generation: self.doc.selection.generation + 1 };
         if mode == SelectMode::New && self.doc.selection.any() {
             let (rows, steps) = (self.doc.selection.rows.clone(), self.doc.selection.steps.clone());
@@ -721,7 +721,7 @@ impl Session {
         let base = select::replayed(&dataset, before)?;
         self.step("move the outline", false);
         let rows = select::combine(&base, &rows.resized(dataset.table.rows()), mode);
-        steps.push((mode, why));
+        steps.push((mode, Arc::new(why)));
         self.doc.selection = Selection { rows: Arc::new(rows), steps, generation: self.doc.selection.generation + 1 };
         Ok(())
     }
@@ -835,7 +835,7 @@ impl Session {
         dataset: u32,
         name: String,
         rows: Arc<RowSet>,
-        steps: Vec<(SelectMode, Provenance)>,
+        steps: Vec<crate::document::Gesture>,
     ) -> u32 {
         let id = self.fresh_id();
         self.edit(dataset, |d| {

@@ -21,7 +21,6 @@ use crate::document::{Dataset, Document, LedgerEntry, Map, Selection, Subset};
 use crate::error::{Error, Result};
 use crate::features::{Features, Prepared};
 use crate::rule::FittedRule;
-use crate::select::Provenance;
 
 /// Version of the files this program writes.
 pub const VERSION: u32 = 1;
@@ -46,7 +45,8 @@ struct Manifest {
 #[derive(Serialize, Deserialize, Default)]
 struct SelectionKept {
     rows: RowSet,
-    steps: Vec<(SelectMode, Provenance)>,
+    #[serde(with = "crate::document::gestures")]
+    steps: Vec<crate::document::Gesture>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -87,11 +87,11 @@ impl Brush {
             return out;
         };
         // The outline that stays is the document's own, so that undo takes it back as well.
-        let kept = cx.session.doc().selection.steps.last().and_then(|(_, why)| match why {
+        let kept = cx.session.doc().selection.steps.last().and_then(|(_, why)| match &**why {
             Provenance::Shape { plot: p, shape } if p == plot => Some(shape.clone()),
             _ => None,
         });
-        let range = cx.session.doc().selection.steps.last().and_then(|(_, why)| match why {
+        let range = cx.session.doc().selection.steps.last().and_then(|(_, why)| match &**why {
             Provenance::Range { column, min, max } => {
                 let axis = on.columns.iter().position(|c| *c == Some(column.as_str()))?;
                 Some(Range { axis, ends: [*min, *max] })

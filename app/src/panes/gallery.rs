@@ -266,8 +266,11 @@ impl GalleryPane {
     /// The selection first, or alone. Kept while rows are being clicked here, so that nothing jumps.
     fn order(&mut self, cx: &Cx<'_>, dataset: &Dataset) -> Arc<Vec<u32>> {
         let doc = cx.session.doc();
-        let clicked_here =
-            doc.selection.steps.last().is_some_and(|(_, why)| matches!(why, Provenance::Rows { note, .. } if note == "gallery"));
+        let clicked_here = doc
+            .selection
+            .steps
+            .last()
+            .is_some_and(|(_, why)| matches!(&**why, Provenance::Rows { note, .. } if note == "gallery"));
         let key = DataKey::of(dataset);
         if let Some((k, generation, only, order)) = &self.state.order
             && *k == key

@@ -3,13 +3,15 @@
 //! A dataset whose table is a light curve (time and flux columns, as Kepler, K2 and TESS files have)
 //! is shown point by point, each point a row, so it can be brushed. A dataset with one light curve a
 //! row (list columns) shows the one of the row under the cursor, or of the first selected row.
-//! Points are drawn by the same path as a scatter. The curves of all rows, folded each with its period and
+//! Points are drawn by the same path as a scatter; with a period their times lie on the device and become phases there, so that a
+//! slider uploads nothing ([`asterism_render::fold`]). The curves of all rows, folded each with its period and
 //! relative to their own median and spread, are drawn as one: median with bands, or line density
 //! (`panes/ensemble.rs`). Cost: one pass over the points when the period or the rows change.
 
 use std::sync::Arc;
 
 use asterism_data::Table;
+use asterism_render::{Fold, Times};
 use asterism_session::curves::{binned, phase};
 use asterism_session::{CurveColumns, Dataset, Plot, ProductKind};
 use egui::{RichText, Stroke, Ui};
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::brush::{Brush, On, row_lines, tip};
 use super::ensemble::{self, Curves, Ensemble, GroupsKey, Show};
-use super::rows::{self, DataKey, next_key};
+use super::rows::{self, DataKey, RowLook, next_key};
 use super::{columns as pick, empty, photometry};
 use crate::cx::Cx;
 use crate::gpu::{self, Scatter, Stored};
@@ -56,13 +58,65 @@ impl Default for LightCurvePane {
 
 #[derive(Default)]
 struct State {
-    whole: Work<(DataKey, u64), Option<(Stored, Range2)>>,
+    whole: Work<DataKey, Option<Curve>>,
+    /// Phases of all rows, for the hand that brushes.
+    phases: Work<(DataKey, u64), Stored>,
+    /// The curve of one row.
+    one: Option<((DataKey, u32), Arc<Curve>, Vec<f64>)>,
+    one_look: Option<Arc<RowLook>>,
     brush: Brush,
     row: Option<u32>,
     points: Work<DataKey, Arc<Points>>,
     folded: Work<(DataKey, u64, String, bool), Arc<Curves>>,
     ensemble: Ensemble,
     file: photometry::Reading,
+}
+
+/// A light curve as it is drawn, made once: with time, and to be folded with any period.
+struct Curve {
+    points: Vec<[f64; 2]>,
+    times: Times,
+    /// First time, where phases begin.
+    zero: f64,
+    over_time: Stored,
+    over_phase: Stored,
+    home: Range2,
+}
+
+impl Curve {
+    fn of(points: Vec<[f64; 2]>, is_mag: bool) -> Self {
+        let times = Times::of(&points.iter().map(|p| p[0]).collect::<Vec<_>>());
+        let y: Vec<f64> = points.iter().map(|p| p[1]).collect();
+        Self {
+            zero: points.iter().map(|p| p[0]).find(|t| t.is_finite()).unwrap_or(0.0),
+            over_time: Stored::of(&points, next_key()),
+            over_phase: Stored::for_phases(&times, &y, next_key()),
+            home: framed(&points, is_mag),
+            times,
+            points,
+        }
+    }
+
+    /// Over time, or over the phase where there is a period that it can be folded with; and what frames it.
+    fn at(&self, period: f64) -> (Stored, Range2) {
+        match self.fold(period) {
+            Some(fold) => (self.over_phase.folded(&self.times, fold), Range2 { x: [-0.02, 1.02], y: self.home.y }),
+            None => (self.over_time.clone(), self.home),
+        }
+    }
+
+    fn fold(&self, period: f64) -> Option<Fold> {
+        self.times.fold(period, self.zero)
+    }
+
+    /// The same with every position in numbers.
+    fn in_numbers(&self, period: f64) -> Stored {
+        if self.fold(period).is_none() {
+            return self.over_time.clone();
+        }
+        let points: Vec<[f64; 2]> = self.points.iter().map(|p| [phase(p[0], period, self.zero), p[1]]).collect();
+        Stored::of(&points, next_key())
+    }
 }
 
 /// Times and brightnesses of each row, read once: folding with another period reads nothing anew.
@@ -201,25 +255,30 @@ impl LightCurvePane {
         is_mag: bool,
     ) {
         let (of, c, period) = (dataset.clone(), columns.clone(), self.period);
-        let key = (DataKey::of(dataset), period.to_bits());
-        self.state.whole.get(ui.ctx(), "light-curve", key, move || {
+        self.state.whole.get(ui.ctx(), "light-curve", DataKey::of(dataset), move || {
             let name = |i: usize| of.table.columns()[i].name.clone();
             let (t, y) = (of.table.f64s(&name(c.time)).ok()?, of.table.f64s(&name(c.flux)).ok()?);
-            let zero = t.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
-            let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [phase(*t, period, zero), *y]).collect();
-            Some((Stored::of(&points, next_key()), framed(&points, is_mag)))
+            Some(Curve::of(t.into_iter().zip(y).map(|(t, y)| [t, y]).collect(), is_mag))
         });
-        let made = self.state.whole.newest_for(|k| k.0.id == dataset.id);
-        let Some(Some((at, home))) = made.as_deref() else { return };
+        let Some(made) = self.state.whole.newest_for(|k| k.id == dataset.id) else { return };
+        let Some(curve) = made.as_ref() else { return };
+        let (drawn, home) = curve.at(period);
+        let of = made.clone();
+        let key = (DataKey::of(dataset), period.to_bits());
+        self.state.phases.get(ui.ctx(), "light-curve-phases", key, move || {
+            of.as_ref().as_ref().map_or_else(|| Stored::of(&[], next_key()), |c| c.in_numbers(period))
+        });
+        let Some(numbers) = self.state.phases.newest_for(|k| k.0.id == dataset.id) else { return };
+        let at = numbers.as_ref();
         let Some(look) = rows::look(ui.ctx(), cx.session.doc(), cx.theme) else { return };
         let x_label = phase_label(self.period, time);
-        let axes = Axes { x_label: &x_label, y_label, home: *home, grid: false, name: "Light curve", fixed_y: false };
+        let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
-        let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(*home) };
+        let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         let scatter = Scatter {
             slot: *self.slot,
             places: None,
-            at: at.clone(),
+            at: drawn,
             context: look.context(cx.theme),
             look,
             colours: None,
@@ -334,8 +393,14 @@ impl LightCurvePane {
             self.view = None;
             self.state.row = Some(row);
         }
-        let (t, y) = (dataset.table.array(columns.time, row as usize), dataset.table.array(columns.flux, row as usize));
-        let error = columns.error.map(|c| dataset.table.array(c, row as usize)).unwrap_or_default();
+        let key = (DataKey::of(dataset), row);
+        if self.state.one.as_ref().is_none_or(|(k, ..)| *k != key) {
+            let (t, y) = (dataset.table.array(columns.time, row as usize), dataset.table.array(columns.flux, row as usize));
+            let error = columns.error.map(|c| dataset.table.array(c, row as usize)).unwrap_or_default();
+            let curve = Curve::of(t.into_iter().zip(y).map(|(t, y)| [t, y]).collect(), is_mag);
+            self.state.one = Some((key, Arc::new(curve), error));
+        }
+        let Some((_, curve, error)) = self.state.one.clone() else { return };
         let period = match dataset.table.column_index(&self.period_column) {
             Some(c) if self.period == 0.0 => match dataset.table.cell(row as usize, c) {
                 asterism_data::Cell::Float(v) => v,
@@ -343,9 +408,7 @@ impl LightCurvePane {
             },
             _ => self.period,
         };
-        let zero = t.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
-        let points: Vec<[f64; 2]> = t.iter().zip(&y).map(|(t, y)| [phase(*t, period, zero), *y]).collect();
-        let home = framed(&points, is_mag);
+        let (drawn, home) = curve.at(period);
         let x_label = phase_label(period, time);
         let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
@@ -354,16 +417,39 @@ impl LightCurvePane {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());
         }
         let painter = ui.painter_at(frame.rect);
-        let drawn = thinned(&points);
-        for (i, p) in drawn.iter().map(|i| (*i, points[*i])) {
+        // Bars are lines of the window's own: with a period only where they are few enough to be told apart.
+        let fold = curve.fold(period);
+        let bars =
+            if error.is_empty() || (fold.is_some() && curve.points.len() > BARS) { Vec::new() } else { thinned(&curve.points) };
+        for i in bars {
+            let [t, y] = curve.points[i];
+            let x = fold.map_or(t, |f| f64::from(f.of(&curve.times, i)));
             if let Some(e) = error.get(i).filter(|e| e.is_finite()) {
-                let (a, b) = (frame.pt_from_data([p[0], p[1] - e]), frame.pt_from_data([p[0], p[1] + e]));
+                let (a, b) = (frame.pt_from_data([x, y - e]), frame.pt_from_data([x, y + e]));
                 painter.line_segment([a, b], Stroke::new(1.0, cx.theme.context.gamma_multiply(0.6)));
             }
         }
-        for i in &drawn {
-            painter.circle_filled(frame.pt_from_data(points[*i]), 1.8, cx.theme.selected);
-        }
+        let look = match self.state.one_look.take() {
+            Some(look) if look.key == alike_key(cx.theme.selected, drawn.key) => look,
+            _ => alike(cx.theme.selected, curve.points.len(), drawn.key),
+        };
+        self.state.one_look = Some(look.clone());
+        let scatter = Scatter {
+            slot: *self.slot,
+            places: None,
+            at: drawn,
+            context: look.context(cx.theme),
+            look,
+            colours: None,
+            sizes: None,
+            view: frame.view,
+            radius_pt: 1.8,
+            opacity: 1.0,
+            hide_rest: false,
+            hover: None,
+            equalised: false,
+        };
+        gpu::paint_scatter(ui, cx.render, cx.theme, frame.rect, scatter);
         let name = row_lines(dataset, row as usize, &[]).into_iter().next().unwrap_or_default();
         // On a ground of its own, as the curve runs behind it.
         let galley = painter.layout_no_wrap(name, crate::theme::small(), cx.theme.text);
@@ -387,10 +473,24 @@ fn phase_label(period: f64, time: &str) -> String {
     if period > 0.0 { format!("phase (period {} d)", format::number(period, 7)) } else { time.to_owned() }
 }
 
-/// Samples drawn at most.
+/// Error bars that are drawn over phases at most.
+const BARS: usize = 4_000;
+
+fn alike_key(colour: egui::Color32, key: u64) -> u64 {
+    key ^ u64::from(rows::pack(colour)) << 32
+}
+
+/// Points that are all of one colour; `key` is that of their positions.
+fn alike(colour: egui::Color32, points: usize, key: u64) -> Arc<RowLook> {
+    let rgba = vec![rows::pack(colour); points];
+    let key = key ^ u64::from(rows::pack(colour)) << 32;
+    Arc::new(RowLook { rgba, lit: Vec::new(), any: false, chosen: Vec::new(), legend: Vec::new(), selected: 0, own: colour, key })
+}
+
+/// Error bars drawn at most.
 const DRAWN: usize = 40_000;
 
-/// Samples to be drawn, in order: all, or of each run of many its faintest and its brightest, so that no flare or transit is lost.
+/// Samples whose bars are drawn, in order: all, or of each run of many its faintest and its brightest, so that no flare or transit is lost.
 fn thinned(points: &[[f64; 2]]) -> Vec<usize> {
     let there = |i: &usize| points[*i][0].is_finite() && points[*i][1].is_finite();
     let all: Vec<usize> = (0..points.len()).filter(there).collect();

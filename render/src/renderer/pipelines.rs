@@ -8,6 +8,8 @@ pub(super) struct Full {
     pub(super) marks_layout: wgpu::BindGroupLayout,
     pub(super) hover_layout: wgpu::BindGroupLayout,
     pub(super) resolve_layout: wgpu::BindGroupLayout,
+    pub(super) fold_layout: wgpu::BindGroupLayout,
+    pub(super) fold: wgpu::ComputePipeline,
     pub(super) gather: wgpu::ComputePipeline,
     pub(super) decide: wgpu::ComputePipeline,
     pub(super) splat: wgpu::ComputePipeline,
@@ -185,10 +187,23 @@ impl Full {
         let marks_layout = layout(device, "marks", wgpu::ShaderStages::VERTEX, &[Uniform, Read, Read]);
         let hover_layout = layout(device, "hover", wgpu::ShaderStages::VERTEX, &[Uniform, Read, Read, Read]);
         let resolve_layout = layout(device, "resolve", both, &[Uniform, Read, Read, Read, Texture, Texture]);
+        let fold_layout = layout(device, "fold", wgpu::ShaderStages::COMPUTE, &[Uniform, Read, Write]);
         let compute_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("field"),
             bind_group_layouts: &[Some(&field_layout)],
             immediate_size: 0,
+        });
+        let fold = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("fold"),
+            layout: Some(&device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some("fold"),
+                bind_group_layouts: &[Some(&fold_layout)],
+                immediate_size: 0,
+            })),
+            module: &module(device, "fold.wgsl", include_str!("../shaders/fold.wgsl")),
+            entry_point: Some("fold_times"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
         });
         let compute = |entry: &str| {
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -237,6 +252,8 @@ impl Full {
             marks_layout,
             hover_layout,
             resolve_layout,
+            fold_layout,
+            fold,
             sums,
             state: device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("scatter state"),

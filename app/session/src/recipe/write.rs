@@ -321,10 +321,10 @@ pub(super) fn map_text(name: &str, p: &reduce::Params, features: &str) -> String
 }
 
 /// `[[select]]` of a subset; `None` when its rows came from pointing and no predicate says them.
-pub fn step_select(d: &Dataset, name: &str, steps: &[(SelectMode, Provenance)]) -> Option<String> {
+pub fn step_select(d: &Dataset, name: &str, steps: &[crate::document::Gesture]) -> Option<String> {
     let [(_, why)] = steps else { return None };
     let mut s = format!("[[select]]\nname = {}\nof = {}\n", quoted(name), quoted(&d.name));
-    match why {
+    match &**why {
         Provenance::Where { expr } => s.push_str(&format!("where = {}\n", quoted(expr))),
         Provenance::Range { column, min, max } => {
             s.push_str(&format!("where = {}\n", quoted(&format!("{column} BETWEEN {min} AND {max}"))))

@@ -127,7 +127,8 @@ impl Session {
         self.edit(id, |d| d.subsets.retain(|s| !s.name.starts_with(name)));
         for (n, (_, members)) in groups.into_iter().enumerate() {
             let rows = RowSet::from_rows(len, members);
-            let steps = vec![(SelectMode::Replace, Provenance::Rows { note: name.into(), rows: rows.clone() })];
+            let why = Provenance::Rows { note: name.into(), rows: rows.clone() };
+            let steps = vec![(SelectMode::Replace, Arc::new(why))];
             self.add_subset(id, format!("{name} {}", n + 1), Arc::new(rows), steps);
         }
         let more = if found > 24 { ", of which the 24 largest became subsets" } else { "" };

@@ -217,7 +217,7 @@ impl Session {
                 }
             }
         }
-        let steps = vec![(SelectMode::Replace, why.clone())];
+        let steps = vec![(SelectMode::Replace, Arc::new(why.clone()))];
         if self.select(&chosen, why, Some(SelectMode::Replace)).is_ok() {
             self.add_subset(id, sample.highlight_name.clone(), Arc::new(chosen), steps);
             if let Err(e) = self.fit_rule(Vec::new(), 0.5) {
@@ -345,8 +345,8 @@ impl Session {
         });
         if len > before {
             let new = RowSet::from_rows(len, before..len);
-            let steps =
-                vec![(SelectMode::Replace, Provenance::Rows { note: format!("new in search {number}"), rows: new.clone() })];
+            let why = Provenance::Rows { note: format!("new in search {number}"), rows: new.clone() };
+            let steps = vec![(SelectMode::Replace, Arc::new(why))];
             self.add_subset(id, format!("new in search {number} ({of})"), Arc::new(new), steps);
         }
         if self.doc.dataset().is_some_and(|d| d.id == id) {

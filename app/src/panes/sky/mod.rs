@@ -240,7 +240,7 @@ fn typed(ui: &mut Ui, value: &mut String, text: &mut Option<String>, name: &str)
 /// The centre of the outline that the document keeps, where it was drawn on these columns.
 fn kept_centre(doc: &Document, columns: Option<&(String, String)>, shown: SkyFrame) -> Option<[f64; 2]> {
     let (_, why) = doc.selection.steps.last()?;
-    match (why, columns?) {
+    match (&**why, columns?) {
         (Provenance::Shape { plot: Plot::Sky { ra, dec, centre, projection: Projection::Field, frame }, .. }, (r, d))
             if ra == r && dec == d && *frame == shown =>
         {

@@ -77,7 +77,8 @@ impl Coverage {
 
 /// The outline that the document keeps, where it was drawn on another plane of the same columns: where it lies on this one.
 pub(super) fn paint_other_plane(pen: &Pen<'_>, doc: &Document, columns: &(String, String), plot: &Plot, colour: Color32) {
-    let Some((_, Provenance::Shape { plot: drawn, shape })) = doc.selection.steps.last() else { return };
+    let Some((_, why)) = doc.selection.steps.last() else { return };
+    let Provenance::Shape { plot: drawn, shape } = &**why else { return };
     let Plot::Sky { ra, dec, .. } = drawn else { return };
     if drawn == plot || (ra, dec) != (&columns.0, &columns.1) {
         return;

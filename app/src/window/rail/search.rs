@@ -720,6 +720,7 @@ fn parts_row(rail: &mut Rail<'_>, ui: &mut Ui) {
     let shown = dataset.tables.iter().find(|t| t.path == *path);
     let now = match shown {
         Some(table) => table.name.clone(),
+        None if dataset.tables.len() == 1 => "1 table".into(),
         None => format!("{} tables", dataset.tables.len()),
     };
     kit::row(ui, rail.theme, "Part", "The tables in this file; the one that is chosen opens beside this one", |ui| {
