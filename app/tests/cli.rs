@@ -709,6 +709,11 @@ fn one_table_of_a_file_is_named_by_its_path() {
     let out = asterism(folder.path(), &["convert", &at("two.vot[none]"), &at("o.csv")]);
     let text = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.code() == Some(1) && text.contains("its tables are few, many"), "{text}");
+    // An answer of MAST that someone saved is a table.
+    let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/mast/caom.json").display().to_string();
+    let v = json(&asterism(folder.path(), &["info", &saved, "--json"]));
+    assert!(v["parts"][0]["rows"].as_u64().is_some_and(|n| n > 0), "{v}");
+    json(&asterism(folder.path(), &["convert", &saved, &at("caom.vot"), "--json"]));
     // In a recipe as well.
     let recipe =
         "asterism = 1\n[[search]]\nname = \"t\"\nservice = \"file:two.vot[few]\"\n[[export]]\nof = \"t\"\nto = [\"few.csv\"]\n";

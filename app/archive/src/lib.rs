@@ -44,6 +44,7 @@ pub mod samp;
 mod services;
 mod text;
 mod token;
+mod unpack;
 pub mod vo;
 
 use std::path::PathBuf;

@@ -118,10 +118,9 @@ impl Client {
         let read = if gzip {
             // A compressed file from a server that does not say so in its headers.
             let limit = body.limit;
-            let mut unpacked = std::io::Read::take(flate2::bufread::MultiGzDecoder::new(&mut body), limit);
-            let read =
-                asterism_data::read_votable_batches(std::io::BufReader::new(&mut unpacked), &service, BATCH_ROWS, &mut hand_on);
-            if unpacked.limit() == 0 && !cut.get() && !cancelled() {
+            let mut unpacked = crate::unpack::Unpacked::new(&mut body, limit);
+            let read = asterism_data::read_votable_arriving(&mut unpacked, &service, BATCH_ROWS, &mut hand_on);
+            if unpacked.is_full() && !cut.get() && !cancelled() {
                 return Err(Error::TooLarge { service, bytes: limit });
             }
             read

@@ -16,7 +16,12 @@ fn go(work: impl FnOnce() + Send + 'static) {
 }
 
 /// Answers the first question with `head`, the rows one by one, and `tail`; all others with 404. Gives its address and the times.
-fn trickle(head: &'static str, row: fn(usize) -> String, tail: &'static str) -> (String, Arc<Mutex<Vec<Instant>>>) {
+fn trickle<B: AsRef<[u8]> + Send + Sync + 'static, R: AsRef<[u8]>>(
+    head: B,
+    row: impl Fn(usize) -> R + Send + Sync + 'static,
+    tail: B,
+) -> (String, Arc<Mutex<Vec<Instant>>>) {
+    let all = Arc::new((head, row, tail));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let times = Arc::new(Mutex::new(Vec::new()));
@@ -41,19 +46,20 @@ fn trickle(head: &'static str, row: fn(usize) -> String, tail: &'static str) -> 
                 let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 continue;
             }
-            let sent = sent.clone();
+            let (sent, all) = (sent.clone(), all.clone());
             go(move || {
+                let (head, row, tail) = &*all;
                 stream.set_nodelay(true).unwrap();
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-                let _ = stream.write_all(head.as_bytes());
+                let _ = stream.write_all(head.as_ref());
                 for i in 0..ROWS {
                     std::thread::sleep(STEP);
-                    let _ = stream.write_all(row(i).as_bytes());
+                    let _ = stream.write_all(row(i).as_ref());
                     sent.lock().unwrap().push(Instant::now());
                 }
                 // The end comes much later.
                 std::thread::sleep(Duration::from_millis(400));
-                let _ = stream.write_all(tail.as_bytes());
+                let _ = stream.write_all(tail.as_ref());
             });
         }
     });
@@ -144,4 +150,30 @@ fn rows_of_a_votable_are_in_sight_while_they_arrive() {
         uploads: vec![],
     };
     in_time("TAP", delays(ask, server));
+}
+
+/// The same, packed by a server that does not say so: every row as a piece of the stream that can be unpacked when it is here.
+#[test]
+fn rows_of_a_packed_votable_are_in_sight_while_they_arrive() {
+    let head = "<?xml version=\"1.0\"?><VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><INFO name=\"QUERY_STATUS\" value=\"OK\"/><TABLE><FIELD name=\"a\" datatype=\"double\"/><FIELD name=\"b\" datatype=\"int\"/><DATA><TABLEDATA>";
+    let row = |i: usize| format!("<TR><TD>{i}.5</TD><TD>{i}</TD></TR>\n");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let texts = std::iter::once(head.to_owned()).chain((0..ROWS).map(row));
+    for text in texts {
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.flush().unwrap();
+        pieces.push(std::mem::take(packed.get_mut()));
+    }
+    packed.write_all(b"</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>").unwrap();
+    let tail = packed.finish().unwrap();
+    let head = pieces.remove(0);
+    let ask = |base: &str| Request::Tap {
+        base: format!("{base}/tap"),
+        adql: "SELECT a, b FROM t".into(),
+        asynchronous: false,
+        max_rows: None,
+        uploads: vec![],
+    };
+    in_time("TAP, packed", delays(ask, trickle(head, move |i| pieces[i].clone(), tail)));
 }

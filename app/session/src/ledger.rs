@@ -226,6 +226,22 @@ fn limited(table: Table, filter: Option<&str>, max_rows: Option<usize>, fair: bo
     }
 }
 
+/// The parts of a file as [`asterism_data::read_with_warnings`] has them; an answer of MAST in JSON that someone saved is a table too.
+///
+/// # Errors
+/// As [`asterism_data::read`].
+pub fn read_parts(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
+    asterism_data::read_with_warnings(path).or_else(|e| {
+        let answer = std::fs::read(path).ok().filter(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
+        let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let table = answer.and_then(|bytes| asterism_archive::mast::parse_answer(&name, &bytes).ok());
+        match table.filter(|t| t.rows() > 0 && !t.columns().is_empty()) {
+            Some(table) => Ok((vec![Part::Table(table)], Vec::new())),
+            None => Err(e.into()),
+        }
+    })
+}
+
 /// What [`read_file`] finds.
 #[derive(Debug)]
 pub struct Read {
@@ -247,7 +263,7 @@ pub struct Read {
 /// When it cannot be read, or holds nothing that can be shown.
 pub fn read_file(path: &Path) -> Result<Read> {
     let (file, which) = Which::split(path);
-    let mut parts = asterism_data::read(&file)?;
+    let (mut parts, _) = read_parts(&file)?;
     let all: Vec<Table> = parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(t.clone()) } else { None }).collect();
     let names = asterism_data::read::names_in_path(&all);
     let tables: Vec<FileTable> = all

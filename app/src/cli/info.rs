@@ -24,7 +24,7 @@ pub fn info(a: &Info) -> Outcome {
     if let Some(picture) = picture(&a.path)? {
         return Ok(picture);
     }
-    let (parts, of_file) = data::read_with_warnings(&a.path)?;
+    let (parts, of_file) = asterism_session::ledger::read_parts(&a.path)?;
     let mut warnings: Vec<&String> =
         parts.iter().filter_map(|p| if let Part::Table(t) = p { Some(&t.warnings) } else { None }).flatten().collect();
     // What a table says of the file already is not said twice.
