@@ -322,6 +322,29 @@ fn a_table_larger_than_the_limit_is_converted_by_chunks() {
     assert_eq!(bytes("a.csv"), bytes("b.csv"));
     let info = |name: &str| json(&asterism(folder.path(), &["info", &folder.path().join(name).display().to_string(), "--json"]));
     assert_eq!(info("a.parquet")["parts"][0]["columns"], info("b.parquet")["parts"][0]["columns"]);
+    // So are rows put on a map part by part, as they are put on it at once.
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let small = ["convert", &table, &at("few.parquet"), "--where", "period > 300"];
+    assert!(asterism(folder.path(), &small).status.success());
+    let fit = [
+        "reduce",
+        &at("few.parquet"),
+        "-o",
+        &at("few.csv"),
+        "--method",
+        "pca",
+        "--columns",
+        "period,i_mag,amplitude",
+        "--save",
+        &at("m"),
+    ];
+    assert!(asterism(folder.path(), &fit).status.success());
+    let place = |out: &str| json(&asterism(folder.path(), &["reduce", &table, "-o", &at(out), "--place", &at("m"), "--json"]));
+    let part = place("part.csv");
+    std::fs::remove_file(folder.path().join("settings.json")).expect("removed");
+    assert_eq!(place("whole.csv")["rows"], part["rows"]);
+    assert!(part["rows"] == 399_679 && part["dims"] == 3 && part["seconds"]["read"].is_null(), "{part}");
+    assert!(bytes("part.csv") == bytes("whole.csv"), "part by part it is another map");
     let bad = asterism(folder.path(), &["convert", &table, "never.csv", "--columns", "nothing"]);
     assert_eq!(bad.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&bad.stderr).contains("nothing"));

@@ -253,10 +253,18 @@ fn a_long_use_of_the_window_holds() {
     let seconds = std::env::var("ASTERISM_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(8);
     let Some(mut w) = drawn(false, "sample:a478") else { return };
     until(&mut w, "the map", |w| front(w).map().is_some() && !w.state().session.busy());
+    // Another table, to go to and fro between the two.
+    w.state_mut().session.apply(Command::OpenSample { name: "spex".into() }).expect("a sample");
+    until(&mut w, "its map", |w| front(w).map().is_some() && !w.state().session.busy());
     let (start, whole) = (Instant::now(), Duration::from_secs(seconds));
     let (mut turn, mut first): (u32, Option<(u32, u64)>) = (0, None);
     // Six turns at least to fill what is kept between frames, and six to be judged.
     while start.elapsed() < whole || turn < first.map_or(12, |(from, _)| from + 6) {
+        if turn % 4 == 0 {
+            let index = turn as usize / 4 % 2;
+            w.state_mut().session.apply(Command::Activate { index }).expect("a table");
+            (0..3).for_each(|_| w.step());
+        }
         let size = [vec2(1600.0, 1000.0), vec2(1280.0, 720.0), vec2(1400.0, 900.0)][turn as usize % 3];
         w.set_size(size);
         w.step();

@@ -714,7 +714,7 @@ pub fn request_of(
     let needs_address = !matches!(kind, None | Some(Kind::Mast | Kind::Mission | Kind::Obscore | Kind::Registry | Kind::Hats));
     if needs_address && !base.contains("://") {
         return Err(Error::said(format!(
-            "'{service}' is no address of a service (https://…) and no saved service is named so; `asterism services` lists those"
+            "'{service}' is no address of a service (https://…) and no saved service is named so; those that are kept stand in the window's list of services"
         )));
     }
     let here =

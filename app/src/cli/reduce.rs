@@ -456,7 +456,74 @@ fn done(
     Done { json, text, truncated }
 }
 
+/// Rows of a table that is larger than it should be in memory on the map of a saved model: part by part from file to file.
+fn place_streamed(a: &Reduce, model: &Path, source: &data::scan::Source) -> Outcome {
+    let bar = Bar::new();
+    let start = Instant::now();
+    let saved = open_map(model)?;
+    let (features, prepared) = features_of(&saved, model)?;
+    let (placer, dims) = (saved.model.placer(&bar)?, saved.model.dims());
+    let ask = asterism_session::Ask::file(a.input.clone());
+    let (mut width, mut rows, mut ended, mut warnings) = (0, 0, None, Vec::new());
+    let mut place = |table: data::Table| -> Result<data::Table, Ended> {
+        for warning in table.warnings.iter().filter(|w| !warnings.contains(*w)).cloned().collect::<Vec<_>>() {
+            warnings.push(warning);
+        }
+        let spectra = data::SpectraColumn::find(&table).map(std::sync::Arc::new);
+        let part = asterism_session::ledger::probe(&ask, table, spectra, Vec::new());
+        let v = features::vectors(&part, features, 0, Some(prepared))?;
+        let placed = placer.place(v.x.view(), &bar)?;
+        let total = part.table.rows();
+        let mut columns = vec![vec![f32::NAN; total]; dims + 1];
+        for (i, row) in v.rows.iter().enumerate() {
+            (0..dims).for_each(|d| columns[d][*row] = placed.coords[[i, d]]);
+            columns[dims][*row] = placed.unlike[i];
+        }
+        (width, rows) = (v.x.ncols(), rows + total);
+        let mut out = (*part.table).clone();
+        let unlike = columns.pop().unwrap_or_default();
+        for (d, column) in columns.into_iter().enumerate() {
+            out.with_f32_column(&coordinate_name(dims, d), column, ColumnMeta::default())?;
+        }
+        out.with_f32_column("unlike", unlike, unlike_meta())?;
+        if interrupted() { Err(Ended::Interrupted) } else { Ok(out) }
+    };
+    let written = data::write::write_stream(&a.output, &mut |write| {
+        source.scan(&data::scan::Query::default(), &|_, _, _| !interrupted(), &mut |table| match place(table) {
+            Ok(out) => write(out),
+            Err(e) => {
+                ended = Some(e);
+                Err(data::Error::Stopped)
+            }
+        })?;
+        Ok(())
+    });
+    // What stopped the placing says more than that the writing was stopped.
+    if let Some(e) = ended {
+        return Err(e);
+    }
+    written?;
+    let seconds = json!({"place": start.elapsed().as_secs_f64()});
+    let mut done = done(a, rows, width, &json!({}), None, seconds, &warnings, false);
+    done.json["method"] = json!(saved.model.method().to_string());
+    Ok(done)
+}
+
+/// What the rows of a saved map's table were made into vectors by.
+fn features_of<'a>(saved: &'a SavedMap, path: &Path) -> Result<(&'a Features, &'a features::Prepared), Ended> {
+    let of = saved.features.as_ref().map(|(f, p)| (f, p));
+    of.ok_or_else(|| Ended::Failed(format!("{}: this model was made of a bare matrix: place a .npy on it", path.display())))
+}
+
+/// A table of more bytes is placed part by part from file to file.
+const PLACED_WHOLE: u64 = 256 << 20;
+
 fn table(a: &Reduce, params: &Params) -> Outcome {
+    if let Some(model) = a.place.as_deref().filter(|_| !a.back.any() && !is_npy(&a.output))
+        && let Some(source) = data::scan::Source::larger_than(&a.input, data::scan::limit().min(PLACED_WHOLE))?
+    {
+        return place_streamed(a, model, &source);
+    }
     let start = Instant::now();
     let mut dataset = read_dataset(&a.input)?;
     let mut seconds = json!({"read": start.elapsed().as_secs_f64()});
@@ -464,9 +531,7 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
     let rows = dataset.table.rows();
     if let Some(path) = &a.place {
         let saved = open_map(path)?;
-        let (features, prepared) = saved.features.ok_or_else(|| {
-            Ended::Failed(format!("{}: this model was made of a bare matrix: place a .npy on it", path.display()))
-        })?;
+        let (features, prepared) = features_of(&saved, path)?;
         let start = Instant::now();
         let (placer, dims) = (saved.model.placer(&bar)?, saved.model.dims());
         let mut coords = Array2::from_elem((rows, dims), f32::NAN);
@@ -476,7 +541,7 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
             // Vectors of a part of the rows at a time.
             let part = data::RowSet::from_rows(rows, from..(from + PLACE_ROWS).min(rows));
             let part = asterism_session::Dataset { table: std::sync::Arc::new(dataset.table.take(&part)?), ..dataset.clone() };
-            let v = features::vectors(&part, &features, 0, Some(&prepared))?;
+            let v = features::vectors(&part, features, 0, Some(prepared))?;
             let placed = placer.place(v.x.view(), &bar)?;
             for (i, row) in v.rows.iter().enumerate() {
                 coords.row_mut(from + row).assign(&placed.coords.row(i));
@@ -497,8 +562,8 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         let mut done = done(a, rows, width, &json!({}), None, seconds, &out.warnings, out.truncated);
         done.json["method"] = json!(saved.model.method().to_string());
         let of = (&saved.model, coords.view(), &Default::default());
-        back(a, &mut done, of, dimensions(&dataset, &features, &prepared), &|| {
-            let v = features::vectors(&dataset, &features, 0, Some(&prepared))?;
+        back(a, &mut done, of, dimensions(&dataset, features, prepared), &|| {
+            let v = features::vectors(&dataset, features, 0, Some(prepared))?;
             Ok((v.x, v.rows))
         })?;
         return Ok(done);
