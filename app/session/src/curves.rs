@@ -53,6 +53,12 @@ pub fn phase(time: f64, period: f64, zero: f64) -> f64 {
     if period > 0.0 { ((time - zero) / period).rem_euclid(1.0) } else { time }
 }
 
+/// [`phase`] of a column of times as an expression: what is selected on phases can be said by it, and found again.
+pub fn phase_expression(column: &str, period: f64, zero: f64) -> String {
+    let name = column.replace('"', "\"\"");
+    format!("MOD(MOD((\"{name}\" - ({zero:?})) / {period:?}, 1) + 1, 1)")
+}
+
 /// A light curve as `bins` numbers: the median brightness of each part of the phase (with a
 /// period) or of the time from first to last point (without), relative to the median of all and in
 /// units of its spread (5th to 95th percentile), fainter downwards. A folded curve begins at its

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use asterism_data::Table;
 use asterism_render::{Fold, Times};
-use asterism_session::curves::{binned, phase};
+use asterism_session::curves::{binned, phase, phase_expression};
 use asterism_session::{CurveColumns, Dataset, Plot, ProductKind};
 use egui::{RichText, Stroke, Ui};
 use serde::{Deserialize, Serialize};
@@ -292,16 +292,14 @@ impl LightCurvePane {
         };
         gpu::paint_scatter(ui, cx.render, cx.theme, frame.rect, scatter);
         let name = |i: usize| dataset.table.columns()[i].name.clone();
-        let plot = Plot::Columns { x: name(columns.time), y: name(columns.flux) };
-        let (column, brightness) = (name(columns.time), name(columns.flux));
-        let on = On {
-            dataset,
-            at,
-            // A shape on phases is no shape on columns.
-            plot: (self.period <= 0.0).then_some(&plot),
-            transform: &frame,
-            columns: [Some(&column), Some(&brightness)],
+        // On phases an outline or a range is one on the expression that says them.
+        let column = match curve.fold(period) {
+            Some(_) => phase_expression(&name(columns.time), period, curve.zero),
+            None => name(columns.time),
         };
+        let brightness = name(columns.flux);
+        let plot = Plot::Columns { x: column.clone(), y: brightness.clone() };
+        let on = On { dataset, at, plot: Some(&plot), transform: &frame, columns: [Some(&column), Some(&brightness)] };
         let brushed = self.state.brush.update(ui, cx, &on, &shown.response);
         if shown.response.dragged() && !brushed.takes_drag {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());
@@ -540,6 +538,27 @@ mod tests {
         let wrong = points.folded(|_| 1.3, false);
         let deep = |c: &Curves| c.row(1).expect("b").iter().filter(|v| **v < -0.5).count();
         assert!(deep(&curves) >= 3 && deep(&wrong) != deep(&curves), "{} {}", deep(&wrong), deep(&curves));
+    }
+
+    #[test]
+    fn phases_drawn_and_phases_said_are_the_same() {
+        let times: Vec<f64> = (0..500).map(|i| 2_454_953.5 + f64::from((i * 7919) % 500) * 0.173).collect();
+        let points: Vec<[f64; 2]> = times.iter().map(|t| [*t, (t * 0.1).sin()]).collect();
+        let mut table = Table::default();
+        let named =
+            |table: &mut Table, name: &str, v: Vec<f64>| table.with_f64_column(name, v, Default::default()).expect("a column");
+        named(&mut table, "the \"time\"", times);
+        let curve = Curve::of(points, false);
+        let period = 1.234_567;
+        let text = phase_expression("the \"time\"", period, curve.zero);
+        let said = asterism_data::Expr::parse(&text).expect(&text).numbers(&table).expect("numbers");
+        let (at, drawn) = (curve.in_numbers(period), curve.at(period).0.laid_out());
+        for (row, phase) in said.iter().enumerate() {
+            let near = |v: f64| (v - phase).abs().min(1.0 - (v - phase).abs()) < 2e-6;
+            assert!(near(at.data(row)[0]) && near(drawn.data(row)[0]), "{row}: {phase} {:?} {:?}", at.data(row), drawn.data(row));
+        }
+        // Without a period, and with one that no time can be folded with, it is over time.
+        assert!(curve.at(0.0).0.fold.is_none() && curve.at(1e-12).0.fold.is_none() && curve.at(period).0.fold.is_some());
     }
 
     #[test]
