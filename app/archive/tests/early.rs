@@ -177,3 +177,22 @@ fn rows_of_a_packed_votable_are_in_sight_while_they_arrive() {
     };
     in_time("TAP, packed", delays(ask, trickle(head, move |i| pieces[i].clone(), tail)));
 }
+
+/// Rows that are not plain, each cut off in its middle by what is not here yet.
+#[test]
+fn rows_with_attributes_are_in_sight_while_the_next_one_arrives() {
+    let head = "<?xml version=\"1.0\"?><VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><INFO name=\"QUERY_STATUS\" value=\"OK\"/><TABLE><FIELD name=\"a\" datatype=\"double\"/><FIELD name=\"b\" datatype=\"int\"/><DATA><TABLEDATA><TR ID=\"r\"><TD x=\"y\">";
+    let row = |i: usize| format!("{i}.5</TD><TD>{i}</TD></TR>\n<TR ID=\"r{i}\"><TD x=\"y\">");
+    let server = trickle(head, row, "7</TD><TD>8</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>");
+    let ask = |base: &str| Request::Tap {
+        base: format!("{base}/tap"),
+        adql: "SELECT a, b FROM t".into(),
+        asynchronous: false,
+        max_rows: None,
+        uploads: vec![],
+    };
+    let (times, rows) = delays(ask, server);
+    // The last one comes with the end.
+    assert_eq!(rows, ROWS + 1);
+    in_time("TAP, rows with attributes", (times, ROWS));
+}

@@ -27,6 +27,7 @@ mod lzw;
 pub mod make;
 pub mod npy;
 pub mod parquet;
+mod parquet_pages;
 pub mod parquet_parts;
 pub mod picture;
 pub mod product;

@@ -30,9 +30,13 @@ pub(crate) fn read_parquet(what: &str, bytes: Vec<u8>) -> Result<Table> {
         let fail = |e: PolarsError| {
             Error::format(what, format!("is a Parquet file that cannot be read: {e}; it may be incomplete: fetch it again"))
         };
-        let mut reader = ParquetReader::new(Cursor::new(bytes));
         let mut content = None;
-        let metadata = reader.get_metadata().map_err(fail)?.clone();
+        let metadata = ParquetReader::new(Cursor::new(&bytes)).get_metadata().map_err(fail)?.clone();
+        for group in 0..metadata.row_groups.len() {
+            crate::parquet_pages::check(what, &mut Cursor::new(&bytes), &metadata, group, &|_| true)?;
+        }
+        let mut reader = ParquetReader::new(Cursor::new(bytes));
+        reader.set_metadata(metadata.clone());
         if let Some(pairs) = metadata.key_value_metadata() {
             content = pairs.iter().find(|kv| kv.key == CONTENT_KEY).and_then(|kv| kv.value.clone());
         }

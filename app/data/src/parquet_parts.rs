@@ -37,6 +37,8 @@ pub struct ParquetFile {
     metadata: FileMetadataRef,
     content: Option<String>,
     names: Vec<String>,
+    /// Groups and columns whose pages were looked at ([`crate::parquet_pages`]).
+    sound: std::sync::Arc<std::sync::Mutex<std::collections::HashSet<(usize, String)>>>,
 }
 
 impl ParquetFile {
@@ -56,7 +58,7 @@ impl ParquetFile {
             let pairs = metadata.key_value_metadata();
             let content = pairs.as_ref().and_then(|p| p.iter().find(|kv| kv.key == crate::parquet::CONTENT_KEY)?.value.clone());
             let names = reader.schema().map_err(|e| broken(what, &e))?.iter_names().map(|n| n.to_string()).collect();
-            Ok(Self { what: what.to_owned(), path: path.to_owned(), metadata, content, names })
+            Ok(Self { what: what.to_owned(), path: path.to_owned(), metadata, content, names, sound: Default::default() })
         })
     }
 
@@ -109,6 +111,7 @@ impl ParquetFile {
             let mut reader = ParquetReader::new(file);
             reader.set_metadata(self.metadata.clone());
             let rows = rows.min(self.rows().saturating_sub(first));
+            self.check(&roots, first, rows)?;
             reader = reader.with_slice(Some((first, rows)));
             if !roots.is_empty() {
                 reader = reader.with_columns(Some(roots));
@@ -130,6 +133,23 @@ impl ParquetFile {
             if found.is_empty() { vec![c.clone()] } else { found }
         };
         table.select(&columns.iter().flat_map(fields).collect::<Vec<_>>())
+    }
+
+    /// Looks at the pages of some rows that were not looked at before.
+    fn check(&self, roots: &[String], first: usize, rows: usize) -> Result<()> {
+        let mut file = std::fs::File::open(&self.path).map_err(|e| Error::io(&self.path, e))?;
+        for (group, (at, count)) in self.groups().into_iter().enumerate() {
+            if rows == 0 || at >= first.saturating_add(rows) || at.saturating_add(count) <= first {
+                continue;
+            }
+            let mut sound = self.sound.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let wanted =
+                |name: &str| (roots.is_empty() || roots.iter().any(|r| r == name)) && !sound.contains(&(group, name.to_owned()));
+            crate::parquet_pages::check(&self.what, &mut file, &self.metadata, group, &wanted)?;
+            let names = if roots.is_empty() { &self.names } else { roots };
+            sound.extend(names.iter().map(|n| (group, n.clone())));
+        }
+        Ok(())
     }
 
     /// Where the columns of a group lie, from the first to the last, near ones together.

@@ -1685,6 +1685,10 @@ impl<R: Arriving> Walker<'_, R> {
         let Ok(text) = std::str::from_utf8(bytes) else { return Ok(None) };
         let most = rows.batch_rows.saturating_sub(rows.rows);
         let (used, found, end) = plain_rows(text.as_bytes(), width, most, places);
+        // One that is to be read with care is waited for as others are: the reader of events would wait with all rows before it.
+        let rest = text[used..].trim_start();
+        let is_cut = rest.get(..3).is_some_and(|t| t.eq_ignore_ascii_case("<TR"))
+            && memchr::memmem::find(rest.as_bytes(), b"</TR").is_none();
         if found > 0 {
             let first = rows.total + rows.rows;
             let read = |(i, (field, builder)): (usize, (&Field, &mut Builder))| {
@@ -1712,7 +1716,7 @@ impl<R: Arriving> Walker<'_, R> {
                 return Ok(Some(false));
             }
         }
-        if end == End::Odd {
+        if end == End::Odd && !is_cut {
             return Ok(None);
         }
         let reader = self.xml.get_mut();

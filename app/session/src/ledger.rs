@@ -226,13 +226,23 @@ fn limited(table: Table, filter: Option<&str>, max_rows: Option<usize>, fair: bo
     }
 }
 
+/// Bytes below which a file may be an answer of MAST.
+const ANSWER: u64 = 2 << 30;
+
 /// The parts of a file as [`asterism_data::read_with_warnings`] has them; an answer of MAST in JSON that someone saved is a table too.
 ///
 /// # Errors
 /// As [`asterism_data::read`].
 pub fn read_parts(path: &Path) -> Result<(Vec<Part>, Vec<String>)> {
     asterism_data::read_with_warnings(path).or_else(|e| {
-        let answer = std::fs::read(path).ok().filter(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
+        let begins = |path: &Path| -> std::io::Result<bool> {
+            let mut head = Vec::new();
+            let file = std::fs::File::open(path)?;
+            let small = file.metadata()?.len() < ANSWER;
+            std::io::Read::read_to_end(&mut std::io::Read::take(file, 64), &mut head)?;
+            Ok(small && head.trim_ascii_start().starts_with(b"{"))
+        };
+        let answer = begins(path).unwrap_or(false).then(|| std::fs::read(path).ok()).flatten();
         let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let table = answer.and_then(|bytes| asterism_archive::mast::parse_answer(&name, &bytes).ok());
         match table.filter(|t| t.rows() > 0 && !t.columns().is_empty()) {
