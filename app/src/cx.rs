@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use asterism_data::RowSet;
-use asterism_session::{Command, Plot, Session, Shape};
+use asterism_session::{Command, Session};
 
 use crate::theme::Theme;
 
@@ -53,8 +53,6 @@ pub struct Shared {
     pub position: String,
     /// What the mouse does at this very spot, for the foot.
     pub hint: String,
-    /// The last outline drawn, kept on its plot.
-    pub outline: Option<(Plot, Shape)>,
     /// Text beside the cursor while drawing ("412 rows").
     pub cursor_note: String,
     /// Radius of the brush, points.

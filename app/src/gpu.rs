@@ -84,6 +84,7 @@ impl Stored {
     /// Rows that are put at their phase, 0 to 1, by [`Stored::folded`]; NaN where they have no time.
     pub fn for_phases(times: &Times, y: &[f64], key: u64) -> Self {
         let has_time = |row: usize| times.has(row);
+        // 0 and 1 in turn, so that origin and unit are those of all phases.
         let points: Vec<[f64; 2]> =
             y.iter().enumerate().map(|(row, y)| [if has_time(row) { (row % 2) as f64 } else { f64::NAN }, *y]).collect();
         Self::of(&points, key).at_once()

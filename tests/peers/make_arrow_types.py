@@ -27,6 +27,8 @@ columns = {
     "duration": pa.array([datetime.timedelta(seconds=90, milliseconds=250), datetime.timedelta(days=-1), None], pa.duration("ms")),
     "half": pa.array([np.float16(0.5), np.float16(-2.0), None], pa.float16()),
     "decimal": pa.array([decimal.Decimal("12.345"), decimal.Decimal("-0.001"), None], pa.decimal128(10, 3)),
+    "whole": pa.array([decimal.Decimal(9007199254740993), decimal.Decimal(-7), None], pa.decimal128(20, 0)),
+    "long": pa.array([decimal.Decimal(10**30 + 1), decimal.Decimal(2), None], pa.decimal128(38, 0)),
     "category": pa.array(["star", "galaxy", None]).dictionary_encode(),
     "fixed": pa.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], None], pa.list_(pa.float32(), 3)),
     "square": pa.array([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]], None], pa.list_(pa.list_(pa.int16(), 3), 2)),

@@ -137,61 +137,56 @@ fn rows_of_pan_starrs_are_in_sight_while_they_arrive() {
     in_time("Pan-STARRS", delays(ask, server));
 }
 
-#[test]
-fn rows_of_a_votable_are_in_sight_while_they_arrive() {
-    let head = "<?xml version=\"1.0\"?><VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><INFO name=\"QUERY_STATUS\" value=\"OK\"/><TABLE><FIELD name=\"a\" datatype=\"double\"/><FIELD name=\"b\" datatype=\"int\"/><DATA><TABLEDATA>";
-    let row = |i: usize| format!("<TR><TD>{i}.5</TD><TD>{i}</TD></TR>\n");
-    let server = trickle(head, row, "</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>");
-    let ask = |base: &str| Request::Tap {
+/// A VOTable before its rows.
+const HEAD: &str = concat!(
+    r#"<?xml version="1.0"?><VOTABLE version="1.3"><RESOURCE type="results"><INFO name="QUERY_STATUS" value="OK"/><TABLE>"#,
+    r#"<FIELD name="a" datatype="double"/><FIELD name="b" datatype="int"/><DATA><TABLEDATA>"#
+);
+/// And behind them.
+const TAIL: &str = "</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>";
+
+fn select(base: &str) -> Request {
+    Request::Tap {
         base: format!("{base}/tap"),
         adql: "SELECT a, b FROM t".into(),
         asynchronous: false,
         max_rows: None,
         uploads: vec![],
-    };
-    in_time("TAP", delays(ask, server));
+    }
+}
+
+#[test]
+fn rows_of_a_votable_are_in_sight_while_they_arrive() {
+    let row = |i: usize| format!("<TR><TD>{i}.5</TD><TD>{i}</TD></TR>\n");
+    let server = trickle(HEAD, row, TAIL);
+    in_time("TAP", delays(select, server));
 }
 
 /// The same, packed by a server that does not say so: every row as a piece of the stream that can be unpacked when it is here.
 #[test]
 fn rows_of_a_packed_votable_are_in_sight_while_they_arrive() {
-    let head = "<?xml version=\"1.0\"?><VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><INFO name=\"QUERY_STATUS\" value=\"OK\"/><TABLE><FIELD name=\"a\" datatype=\"double\"/><FIELD name=\"b\" datatype=\"int\"/><DATA><TABLEDATA>";
     let row = |i: usize| format!("<TR><TD>{i}.5</TD><TD>{i}</TD></TR>\n");
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let mut pieces: Vec<Vec<u8>> = Vec::new();
-    let texts = std::iter::once(head.to_owned()).chain((0..ROWS).map(row));
+    let texts = std::iter::once(HEAD.to_owned()).chain((0..ROWS).map(row));
     for text in texts {
         packed.write_all(text.as_bytes()).unwrap();
         packed.flush().unwrap();
         pieces.push(std::mem::take(packed.get_mut()));
     }
-    packed.write_all(b"</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>").unwrap();
+    packed.write_all(TAIL.as_bytes()).unwrap();
     let tail = packed.finish().unwrap();
     let head = pieces.remove(0);
-    let ask = |base: &str| Request::Tap {
-        base: format!("{base}/tap"),
-        adql: "SELECT a, b FROM t".into(),
-        asynchronous: false,
-        max_rows: None,
-        uploads: vec![],
-    };
-    in_time("TAP, packed", delays(ask, trickle(head, move |i| pieces[i].clone(), tail)));
+    in_time("TAP, packed", delays(select, trickle(head, move |i| pieces[i].clone(), tail)));
 }
 
 /// Rows that are not plain, each cut off in its middle by what is not here yet.
 #[test]
 fn rows_with_attributes_are_in_sight_while_the_next_one_arrives() {
-    let head = "<?xml version=\"1.0\"?><VOTABLE version=\"1.3\"><RESOURCE type=\"results\"><INFO name=\"QUERY_STATUS\" value=\"OK\"/><TABLE><FIELD name=\"a\" datatype=\"double\"/><FIELD name=\"b\" datatype=\"int\"/><DATA><TABLEDATA><TR ID=\"r\"><TD x=\"y\">";
+    let head = format!("{HEAD}<TR ID=\"r\"><TD x=\"y\">");
     let row = |i: usize| format!("{i}.5</TD><TD>{i}</TD></TR>\n<TR ID=\"r{i}\"><TD x=\"y\">");
-    let server = trickle(head, row, "7</TD><TD>8</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>");
-    let ask = |base: &str| Request::Tap {
-        base: format!("{base}/tap"),
-        adql: "SELECT a, b FROM t".into(),
-        asynchronous: false,
-        max_rows: None,
-        uploads: vec![],
-    };
-    let (times, rows) = delays(ask, server);
+    let server = trickle(head, row, format!("7</TD><TD>8</TD></TR>{TAIL}"));
+    let (times, rows) = delays(select, server);
     // The last one comes with the end.
     assert_eq!(rows, ROWS + 1);
     in_time("TAP, rows with attributes", (times, ROWS));

@@ -6,7 +6,7 @@
 //! | time of day | text `05:06:07.5` |
 //! | duration | seconds, f64 |
 //! | half floats | f32 |
-//! | decimals | f64 |
+//! | decimals | f64; whole ones i64, and text where a number is too long for it: they are ids |
 //! | categories, enumerations, binary | text |
 //! | struct | a column for each field, `name.field` |
 //! | list of structs (nested light curves), map | an array column for each field, `name.field` |
@@ -164,6 +164,11 @@ fn turned(series: &Series) -> Result<Turned> {
         dtype if Elem::of(dtype).is_some_and(|(_, list)| !list) => values(series.clone()),
         DataType::Null => values(series.cast(&DataType::Float64)?),
         DataType::Float16 => values(series.cast(&DataType::Float32)?),
+        DataType::Decimal(_, 0) => {
+            let whole = series.cast(&DataType::Int64)?;
+            let fits = whole.null_count() == series.null_count();
+            values(if fits { whole } else { series.cast(&DataType::String)? })
+        }
         DataType::Decimal(..) => values(series.cast(&DataType::Float64)?),
         DataType::Categorical(..) | DataType::Enum(..) => values(series.cast(&DataType::String)?),
         DataType::Binary => {

@@ -5,6 +5,7 @@
 //! sets of rows are bitmaps ([`RowSet`]). Products are [`Image`], [`Spectrum`] and [`LightCurve`].
 //! [`read`] looks at the content of a file before its name and returns every part it holds.
 
+mod arrow_blocks;
 mod arrow_types;
 pub mod atomic;
 mod column;

@@ -31,7 +31,9 @@ pub(crate) fn read_parquet(what: &str, bytes: Vec<u8>) -> Result<Table> {
             Error::format(what, format!("is a Parquet file that cannot be read: {e}; it may be incomplete: fetch it again"))
         };
         let mut content = None;
-        let metadata = ParquetReader::new(Cursor::new(&bytes)).get_metadata().map_err(fail)?.clone();
+        let mut head = ParquetReader::new(Cursor::new(&bytes));
+        let metadata = head.get_metadata().map_err(fail)?.clone();
+        crate::parquet_pages::check_widths(what, &*head.schema().map_err(fail)?, &metadata)?;
         for group in 0..metadata.row_groups.len() {
             crate::parquet_pages::check(what, &mut Cursor::new(&bytes), &metadata, group, &|_| true)?;
         }
@@ -64,6 +66,7 @@ pub(crate) fn read_arrow(what: &str, bytes: Vec<u8>) -> Result<Table> {
         let fail = |e: PolarsError| {
             Error::format(what, format!("is an Arrow file that cannot be read: {e}; it may be incomplete: fetch it again"))
         };
+        crate::arrow_blocks::check(what, &bytes)?;
         let mut reader = IpcReader::new(Cursor::new(bytes));
         let content = reader
             .custom_metadata()

@@ -1,4 +1,4 @@
-//! The heads of a Parquet file's pages, looked at before polars reads them.
+//! The heads of a Parquet file's pages and the widths of its fixed lists, looked at before polars reads them.
 //!
 //! A page says how many values it holds and how long it is; polars makes room for that many. In a damaged file the number can be any,
 //! and room that cannot be had ends the program, which no error can. So numbers that cannot be are an error here. Cost: a seek and a read
@@ -9,6 +9,7 @@
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use polars::io::parquet::metadata::FileMetadataRef;
+use polars::prelude::{ArrowSchema, DataType};
 use polars_parquet_format::PageHeader;
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 
@@ -18,6 +19,37 @@ use crate::{Error, Result};
 const HEAD: usize = 16 << 20;
 /// More rows or values than this are no table's.
 const MOST: i64 = 1 << 40;
+
+/// Fixed lists may be so wide though no row has one.
+const WIDE: usize = 1 << 16;
+
+/// Looks at the widths of fixed lists: room for one is made in every row, also where there is none.
+///
+/// # Errors
+/// [`Error::Format`] with the column.
+pub(crate) fn check_widths(what: &str, schema: &ArrowSchema, metadata: &FileMetadataRef) -> Result<()> {
+    for (name, field) in schema.iter() {
+        let wide = width(&DataType::from_arrow_dtype(field.dtype()));
+        let chunks = metadata.row_groups.iter().flat_map(|g| g.parquet_columns());
+        let of_column = chunks.filter(|c| c.descriptor().path_in_schema.first().is_some_and(|n| n == name));
+        let most = of_column.map(|c| c.num_values()).max().unwrap_or(0);
+        if wide > WIDE && i64::try_from(wide).map_or(true, |wide| wide > most) {
+            let why = "is a Parquet file that cannot be read: there are fewer values than the fixed lists hold in column";
+            return Err(Error::format(what, format!("{why} '{name}'; it may be damaged: fetch it again")));
+        }
+    }
+    Ok(())
+}
+
+/// Numbers in a fixed list, also of such lists; the widest where there are several.
+fn width(dtype: &DataType) -> usize {
+    match dtype {
+        DataType::Array(inner, n) => n.saturating_mul(width(inner)),
+        DataType::List(inner) => width(inner),
+        DataType::Struct(fields) => fields.iter().map(|f| width(f.dtype())).max().unwrap_or(1),
+        _ => 1,
+    }
+}
 
 struct Counted<R> {
     from: R,

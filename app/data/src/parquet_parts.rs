@@ -57,7 +57,9 @@ impl ParquetFile {
             let metadata = reader.get_metadata().map_err(|e| broken(what, &e))?.clone();
             let pairs = metadata.key_value_metadata();
             let content = pairs.as_ref().and_then(|p| p.iter().find(|kv| kv.key == crate::parquet::CONTENT_KEY)?.value.clone());
-            let names = reader.schema().map_err(|e| broken(what, &e))?.iter_names().map(|n| n.to_string()).collect();
+            let schema = reader.schema().map_err(|e| broken(what, &e))?;
+            crate::parquet_pages::check_widths(what, &schema, &metadata)?;
+            let names = schema.iter_names().map(|n| n.to_string()).collect();
             Ok(Self { what: what.to_owned(), path: path.to_owned(), metadata, content, names, sound: Default::default() })
         })
     }

@@ -39,6 +39,7 @@ pub mod select;
 pub mod session;
 pub mod settings;
 pub mod sky;
+pub mod sphere;
 pub mod store;
 pub mod tap_jobs;
 pub mod words;

@@ -50,6 +50,16 @@ pub enum Plot {
     },
 }
 
+impl Plot {
+    /// Right ascension and declination in degrees at a place of a picture of the sky; `None` beside it, and on other plots.
+    pub fn sky_of_offsets(&self, at: [f64; 2]) -> Option<(f64, f64)> {
+        match self {
+            Self::Sky { centre, projection, frame, .. } => Flat::in_frame(*projection, *frame, *centre).sky_of_offsets(at),
+            _ => None,
+        }
+    }
+}
+
 /// An outline in data units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -247,84 +257,6 @@ pub fn image_positions(dataset: &Dataset, index: usize) -> Result<Vec<[f64; 2]>>
     Ok(x.into_par_iter().zip(y).map(|(x, y)| [x, y]).collect())
 }
 
-/// Largest radius of a circle on the sphere, degrees: the field around its middle holds no half sphere.
-const WIDEST_DEG: f64 = 80.0;
-
-/// A circle that was drawn on the whole sky or on a globe as a circle on the sphere: on the field around its middle, where neither the
-/// poles nor the map's edge are in its way. `None` for every other outline, and for wider ones.
-pub fn on_sphere(plot: &Plot, shape: &Shape) -> Option<(Plot, Shape)> {
-    let (Plot::Sky { ra, dec, centre, projection, frame }, Shape::Ellipse { centre: middle, radius }) = (plot, shape) else {
-        return None;
-    };
-    if *projection == Projection::Field {
-        return None;
-    }
-    let flat = Flat::in_frame(*projection, *frame, *centre);
-    let (a, d) = flat.sky_of_offsets(*middle)?;
-    // As far as its edge is in the four directions, where they are on the map.
-    let ends = [[radius[0], 0.0], [-radius[0], 0.0], [0.0, radius[1]], [0.0, -radius[1]]];
-    let away = ends.iter().filter_map(|e| {
-        let (a1, d1) = flat.sky_of_offsets([middle[0] + e[0], middle[1] + e[1]])?;
-        Some(separation_deg([a, d], [a1, d1]))
-    });
-    let away: Vec<f64> = away.filter(|v| v.is_finite()).collect();
-    let mean = away.iter().sum::<f64>() / away.len() as f64;
-    if !(mean > 0.0 && mean < WIDEST_DEG) {
-        return None;
-    }
-    let (lon, lat) = frame.of_icrs(a.to_radians(), d.to_radians());
-    let centre = [lon.to_degrees(), lat.to_degrees()];
-    let plot = Plot::Sky { ra: ra.clone(), dec: dec.clone(), centre, projection: Projection::Field, frame: *frame };
-    let radius = mean.to_radians().tan().to_degrees();
-    Some((plot, Shape::Ellipse { centre: [0.0; 2], radius: [radius; 2] }))
-}
-
-fn separation_deg(a: [f64; 2], b: [f64; 2]) -> f64 {
-    let [a, b] = [a, b].map(|p| p.map(f64::to_radians));
-    let (dd, da) = (((a[1] - b[1]) / 2.0).sin(), ((a[0] - b[0]) / 2.0).sin());
-    2.0 * (dd * dd + a[1].cos() * b[1].cos() * da * da).sqrt().min(1.0).asin().to_degrees()
-}
-
-/// Where an outline that was drawn on one picture of the sky runs on another, in degrees east and north of that one's centre: in
-/// pieces, as the map's edge or a globe's far side cut it. Empty for other plots.
-pub fn outline_elsewhere(on: &Plot, of: &Plot, shape: &Shape) -> Vec<Vec<[f64; 2]>> {
-    let flat = |plot: &Plot| match plot {
-        Plot::Sky { centre, projection, frame, .. } => Some(Flat::in_frame(*projection, *frame, *centre)),
-        _ => None,
-    };
-    let (Some(here), Some(there)) = (flat(on), flat(of)) else { return Vec::new() };
-    let way: Vec<[f64; 2]> = match shape {
-        Shape::Ellipse { centre, radius } => (0..=180)
-            .map(|i| (f64::from(i) * 2.0).to_radians())
-            .map(|t| [centre[0] + radius[0] * t.cos(), centre[1] + radius[1] * t.sin()])
-            .collect(),
-        Shape::Polygon(corners) => (0..corners.len())
-            .flat_map(|i| {
-                let (a, b) = (corners[i], corners[(i + 1) % corners.len()]);
-                (0..=16).map(f64::from).map(move |t| [0, 1].map(|k| a[k] + (b[k] - a[k]) * t / 16.0))
-            })
-            .collect(),
-        Shape::Stroke { points, .. } => points.clone(),
-    };
-    let mut pieces: Vec<Vec<[f64; 2]>> = vec![Vec::new()];
-    for p in way {
-        let place = there.sky_of_offsets(p).map(|(a, d)| here.offsets(a, d)).filter(|q| q.iter().all(|v| v.is_finite()));
-        let Some(place) = place else {
-            pieces.push(Vec::new());
-            continue;
-        };
-        let jumps = |last: &[f64; 2]| (last[0] - place[0]).hypot(last[1] - place[1]) > 60.0;
-        if pieces.last().and_then(|piece| piece.last()).is_some_and(jumps) {
-            pieces.push(Vec::new());
-        }
-        if let Some(piece) = pieces.last_mut() {
-            piece.push(place);
-        }
-    }
-    pieces.retain(|piece| piece.len() > 1);
-    pieces
-}
-
 /// The rows that a provenance finds in a dataset as it is now.
 ///
 /// # Errors
@@ -422,46 +354,6 @@ pub fn island(points: &[[f64; 2]]) -> Option<Vec<[f64; 2]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Rows within 25° of a place near the pole, and of one on the edge of the map, whatever picture the circle was drawn on.
-    #[test]
-    fn a_circle_on_the_whole_sky_is_one_on_the_sphere() {
-        let places: Vec<(f64, f64)> = (0..4000)
-            .map(|i| (f64::from(i) * 137.507_764 % 360.0, (1.0 - 2.0 * (f64::from(i) + 0.5) / 4000.0).asin().to_degrees()))
-            .collect();
-        let mut table = asterism_data::Table::default();
-        table.with_f64_column("ra", places.iter().map(|p| p.0).collect(), Default::default()).unwrap();
-        table.with_f64_column("dec", places.iter().map(|p| p.1).collect(), Default::default()).unwrap();
-        let dataset = crate::ledger::probe(&crate::Ask::file("t.csv"), table, None, Vec::new());
-        for projection in [Projection::Mollweide, Projection::Hammer, Projection::Globe] {
-            for (middle, frame) in [
-                ([200.0, 84.0], SkyFrame::Equatorial),
-                ([359.5, 10.0], SkyFrame::Equatorial),
-                ([20.0, -80.0], SkyFrame::Galactic),
-            ] {
-                let centre = if projection == Projection::Globe { middle } else { [180.0, 0.0] };
-                let plot = Plot::Sky { ra: "ra".into(), dec: "dec".into(), centre, projection, frame };
-                let flat = Flat::in_frame(projection, frame, centre);
-                let (lon, lat) = (f64::to_radians(middle[0]), f64::to_radians(middle[1]));
-                let (a, d) = frame.to_icrs(lon, lat);
-                let drawn = Shape::Ellipse { centre: flat.offsets(a.to_degrees(), d.to_degrees()), radius: [9.0, 9.0] };
-                let (field, circle) = on_sphere(&plot, &drawn).unwrap();
-                let Shape::Ellipse { radius, .. } = &circle else { panic!("{circle:?}") };
-                let reach = radius[0].to_radians().atan().to_degrees();
-                assert!((3.0..40.0).contains(&reach), "{projection:?} {middle:?}: {reach}");
-                let rows = rows_of(&dataset, &Provenance::Shape { plot: field.clone(), shape: circle.clone() }).unwrap();
-                let near = |i: usize| separation_deg([a.to_degrees(), d.to_degrees()], [places[i].0, places[i].1]);
-                for i in (0..places.len()).filter(|i| (near(*i) - reach).abs() > 1e-6) {
-                    assert_eq!(rows.contains(i), near(i) < reach, "{projection:?} {middle:?} row {i} at {}", near(i));
-                }
-                assert!(rows.count() > 4);
-                let line = outline_elsewhere(&plot, &field, &circle);
-                assert!(!line.is_empty() && line.iter().flatten().count() > 80, "{projection:?} {middle:?}");
-            }
-        }
-        let plot = Plot::Columns { x: "ra".into(), y: "dec".into() };
-        assert!(on_sphere(&plot, &Shape::Ellipse { centre: [1.0; 2], radius: [1.0; 2] }).is_none());
-    }
 
     #[test]
     fn an_outline_that_crosses_itself_loses_nothing() {

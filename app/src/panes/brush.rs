@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use asterism_data::{Cell, RowSet};
 use asterism_render::grid::PointGrid;
-use asterism_session::{Command, Dataset, Plot, Provenance, SelectMode, Shape, select};
+use asterism_session::sky::Projection;
+use asterism_session::{Command, Dataset, Plot, Provenance, SelectMode, Shape, select, sphere};
 use egui::{Pos2, Response, Ui, pos2, vec2};
 
 use super::rows::next_key;
 use crate::cx::{Cx, Drawing, Tool};
 use crate::gpu::Stored;
 use crate::theme::{SMALL, Theme};
-use crate::widgets::gesture::{Gesture, Outcome, Range, Transform, paint_outline};
+use crate::widgets::gesture::{Gesture, Hold, Outcome, Range, Transform, paint_outline};
 use crate::widgets::{Work, format};
 
 /// How far from the cursor a row is still meant, points.
@@ -23,7 +24,7 @@ const REACH_PT: f32 = 9.0;
 /// Up to so many rows a search without the grid is not felt.
 const FEW: usize = 20_000;
 
-/// Up to so many rows a circle on the sphere is counted while it is drawn.
+/// Up to so many rows an outline on the sphere is counted while it is drawn or moved.
 const ON_SPHERE: usize = 300_000;
 
 /// State of one plot.
@@ -43,6 +44,7 @@ pub struct Brush {
 #[derive(Clone, Debug, PartialEq)]
 enum Kept {
     Shape(Shape),
+    Elsewhere(Plot, Shape),
     Range(Range),
 }
 
@@ -87,10 +89,20 @@ impl Brush {
             return out;
         };
         // The outline that stays is the document's own, so that undo takes it back as well.
-        let kept = cx.session.doc().selection.steps.last().and_then(|(_, why)| match &**why {
-            Provenance::Shape { plot: p, shape } if p == plot => Some(shape.clone()),
+        let last = cx.session.doc().selection.steps.last().map(|(_, why)| why.clone());
+        let (kept, far) = match last.as_deref() {
+            Some(Provenance::Shape { plot: p, shape }) if p == plot => (Some(shape.clone()), None),
+            Some(Provenance::Shape { plot: p, shape }) => (None, Some((p.clone(), shape.clone()))),
+            _ => (None, None),
+        };
+        // One that was drawn on another picture of the sky, as it runs on this one.
+        let pieces = far.as_ref().map(|(p, shape)| sphere::outline_elsewhere(plot, p, shape)).unwrap_or_default();
+        let hold = match (&kept, &far) {
+            (Some(shape), _) => Some(Hold::Here(shape)),
+            // What can be turned on the sphere.
+            (_, Some((Plot::Sky { projection: Projection::Field, .. }, _))) => Some(Hold::Elsewhere(&pieces)),
             _ => None,
-        });
+        };
         let range = cx.session.doc().selection.steps.last().and_then(|(_, why)| match &**why {
             Provenance::Range { column, min, max } => {
                 let axis = on.columns.iter().position(|c| *c == Some(column.as_str()))?;
@@ -100,19 +112,21 @@ impl Brush {
         });
         let upright = on.columns[0].is_none() || on.columns[1].is_some();
         let radius = if cx.shared.brush_radius_pt > 0.0 { cx.shared.brush_radius_pt } else { 12.0 };
-        let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, kept.as_ref(), range, upright);
+        let outcome = self.gesture.update(ui, response, on.transform, cx.shared.tool, radius, hold, range, upright);
         let painter = ui.painter_at(response.rect);
         let mut shown = kept;
         let mut shown_range = range;
-        // A circle on the sphere as it runs on this picture of the sky.
-        let mut elsewhere = None;
+        // An outline on the sphere as it runs on this picture of the sky.
+        let mut elsewhere = far.clone();
         out.takes_drag = !matches!(outcome, Outcome::None);
+        // On a picture of the whole sky a circle is one on the sphere, and so is a polygon of corners.
+        let is_round = |shape: &Shape| matches!(shape, Shape::Ellipse { .. }) || self.gesture.by_clicks();
+        let on_sphere = |shape: &Shape| is_round(shape).then(|| sphere::on_sphere(plot, shape)).flatten();
         match outcome {
             Outcome::Drawing(shape, mode) => {
-                // On a picture of the whole sky a circle is one on the sphere.
-                if let Some((field, circle)) = select::on_sphere(plot, &shape) {
-                    elsewhere = Some((field.clone(), circle.clone()));
-                    let why = Provenance::Shape { plot: field, shape: circle };
+                if let Some((field, round)) = on_sphere(&shape) {
+                    elsewhere = Some((field.clone(), round.clone()));
+                    let why = Provenance::Shape { plot: field, shape: round };
                     let few = rows < ON_SPHERE;
                     if let Some(rows) = few.then(|| select::rows_of(on.dataset, &why).ok()).flatten() {
                         let count = self.tell(cx, &rows, mode);
@@ -120,18 +134,18 @@ impl Brush {
                     }
                     shown = None;
                 } else {
+                    elsewhere = None;
                     let count = self.count(cx, on, grid.as_deref(), &shape, mode);
                     self.note(ui, cx, count, mode);
                     shown = Some(shape);
                 }
             }
             Outcome::Drawn(shape, mode) => {
-                let round = select::on_sphere(plot, &shape);
+                let round = on_sphere(&shape);
                 shown = if round.is_none() { Some(shape.clone()) } else { None };
                 elsewhere.clone_from(&round);
                 let (plot, shape) = round.unwrap_or((plot.clone(), shape));
                 self.select(cx, on, &plot, grid.as_deref(), &shape, mode);
-                cx.shared.outline = Some((plot, shape));
             }
             Outcome::Moving(shape) => {
                 let count = self.count_moved(cx, on, &Kept::Shape(shape.clone()), || rows_in(on, grid.as_deref(), &shape));
@@ -143,8 +157,29 @@ impl Brush {
                 let rows = exact(on, plot, &why).unwrap_or_else(|| rows_in(on, grid.as_deref(), &shape));
                 cx.commands.push(Command::MoveOutline { rows, why });
                 (self.base, self.moved) = (None, None);
-                cx.shared.outline = Some((plot.clone(), shape.clone()));
                 shown = Some(shape);
+            }
+            Outcome::Turning(from, to) | Outcome::Turned(from, to) => {
+                let turned = far.as_ref().and_then(|(p, shape)| {
+                    let place = |at: [f64; 2]| plot.sky_of_offsets(at);
+                    sphere::turned(p, shape, place(from)?, place(to)?)
+                });
+                // Beside the sky it is where it was.
+                if let Some((field, shape)) = turned {
+                    elsewhere = Some((field.clone(), shape.clone()));
+                    let why = Provenance::Shape { plot: field.clone(), shape: shape.clone() };
+                    let found = || select::rows_of(on.dataset, &why).unwrap_or_else(|_| RowSet::from_rows(rows, []));
+                    if self.gesture.active() {
+                        if rows < ON_SPHERE {
+                            let count = self.count_moved(cx, on, &Kept::Elsewhere(field, shape), found);
+                            self.note(ui, cx, count, None);
+                        }
+                    } else {
+                        let rows = found();
+                        cx.commands.push(Command::MoveOutline { rows, why });
+                        (self.base, self.moved) = (None, None);
+                    }
+                }
             }
             Outcome::Ranging(axis, ends, mode) => {
                 let now = Kept::Range(Range { axis, ends });
@@ -167,7 +202,6 @@ impl Brush {
                 let why = range_why(on, plot, axis, ends);
                 let rows = exact(on, plot, &why).unwrap_or_else(|| in_ends(on, axis, ends));
                 cx.commands.push(Command::Select { rows, why, mode });
-                cx.shared.outline = None;
                 self.moved = None;
                 (shown, shown_range) = (None, Some(Range { axis, ends }));
             }
@@ -193,7 +227,7 @@ impl Brush {
             paint_outline(&painter, shape, on.transform, cx.theme.outline);
         }
         if let Some((of, shape)) = &elsewhere {
-            for piece in select::outline_elsewhere(plot, of, shape) {
+            for piece in sphere::outline_elsewhere(plot, of, shape) {
                 let line = piece.iter().map(|p| on.transform.pt_from_data(*p)).collect();
                 painter.line(line, egui::Stroke::new(1.5, cx.theme.outline));
             }

@@ -109,6 +109,11 @@ impl Curve {
         self.times.fold(period, self.zero)
     }
 
+    /// Where a sample stands: its time, or its phase.
+    fn x(&self, fold: Option<Fold>, sample: usize) -> f64 {
+        fold.map_or(self.points[sample][0], |f| f64::from(f.of(&self.times, sample)))
+    }
+
     /// The same with every position in numbers.
     fn in_numbers(&self, period: f64) -> Stored {
         if self.fold(period).is_none() {
@@ -415,13 +420,11 @@ impl LightCurvePane {
             axes::pan(&mut self.view, &frame, shown.response.drag_delta());
         }
         let painter = ui.painter_at(frame.rect);
-        // Bars are lines of the window's own: with a period only where they are few enough to be told apart.
         let fold = curve.fold(period);
-        let bars =
-            if error.is_empty() || (fold.is_some() && curve.points.len() > BARS) { Vec::new() } else { thinned(&curve.points) };
-        for i in bars {
-            let [t, y] = curve.points[i];
-            let x = fold.map_or(t, |f| f64::from(f.of(&curve.times, i)));
+        for (i, x) in
+            if error.is_empty() { Vec::new() } else { barred(&curve.points, |i| curve.x(fold, i), &frame.view, fold.is_some()) }
+        {
+            let y = curve.points[i][1];
             if let Some(e) = error.get(i).filter(|e| e.is_finite()) {
                 let (a, b) = (frame.pt_from_data([x, y - e]), frame.pt_from_data([x, y + e]));
                 painter.line_segment([a, b], Stroke::new(1.0, cx.theme.context.gamma_multiply(0.6)));
@@ -471,7 +474,7 @@ fn phase_label(period: f64, time: &str) -> String {
     if period > 0.0 { format!("phase (period {} d)", format::number(period, 7)) } else { time.to_owned() }
 }
 
-/// Error bars that are drawn over phases at most.
+/// Error bars that are drawn over phases at most: more of them, lying over each other, hide what they are to show.
 const BARS: usize = 4_000;
 
 fn alike_key(colour: egui::Color32, key: u64) -> u64 {
@@ -481,89 +484,57 @@ fn alike_key(colour: egui::Color32, key: u64) -> u64 {
 /// Points that are all of one colour; `key` is that of their positions.
 fn alike(colour: egui::Color32, points: usize, key: u64) -> Arc<RowLook> {
     let rgba = vec![rows::pack(colour); points];
-    let key = key ^ u64::from(rows::pack(colour)) << 32;
+    let key = alike_key(colour, key);
     Arc::new(RowLook { rgba, lit: Vec::new(), any: false, chosen: Vec::new(), legend: Vec::new(), selected: 0, own: colour, key })
 }
 
 /// Error bars drawn at most.
 const DRAWN: usize = 40_000;
 
-/// Samples whose bars are drawn, in order: all, or of each run of many its faintest and its brightest, so that no flare or transit is lost.
-fn thinned(points: &[[f64; 2]]) -> Vec<usize> {
-    let there = |i: &usize| points[*i][0].is_finite() && points[*i][1].is_finite();
-    let all: Vec<usize> = (0..points.len()).filter(there).collect();
-    if all.len() <= DRAWN {
-        return all;
+/// Samples in the view whose error bars are drawn, with their x. Over time, of each run of many its faintest and its brightest, so that
+/// no flare or transit is lost; over phases all or none, and a narrower view has them.
+fn barred(points: &[[f64; 2]], x: impl Fn(usize) -> f64, view: &Range2, on_phases: bool) -> Vec<(usize, f64)> {
+    let [from, to] = [view.x[0].min(view.x[1]), view.x[0].max(view.x[1])];
+    let all: Vec<(usize, f64)> =
+        (0..points.len()).map(|i| (i, x(i))).filter(|(i, x)| (from..=to).contains(x) && points[*i][1].is_finite()).collect();
+    match all.len() {
+        n if on_phases && n > BARS => Vec::new(),
+        n if n <= DRAWN => all,
+        n => {
+            let run = 2 * n.div_ceil(DRAWN);
+            let ends = |run: &[(usize, f64)]| {
+                let by = |a: &&(usize, f64), b: &&(usize, f64)| points[a.0][1].total_cmp(&points[b.0][1]);
+                let (low, high) = (run.iter().min_by(by).copied(), run.iter().max_by(by).copied());
+                let mut two: Vec<(usize, f64)> = low.into_iter().chain(high).collect();
+                two.sort_unstable_by_key(|(i, _)| *i);
+                two.dedup_by_key(|(i, _)| *i);
+                two
+            };
+            all.chunks(run).flat_map(ends).collect()
+        }
     }
-    let run = 2 * all.len().div_ceil(DRAWN);
-    let ends = |run: &[usize]| {
-        let by = |a: &&usize, b: &&usize| points[**a][1].total_cmp(&points[**b][1]);
-        let (low, high) = (run.iter().min_by(by).copied(), run.iter().max_by(by).copied());
-        let mut two: Vec<usize> = low.into_iter().chain(high).collect();
-        two.sort_unstable();
-        two.dedup();
-        two
-    };
-    all.chunks(run).flat_map(ends).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::widgets::Range2;
+
     #[test]
     fn a_flare_among_many_samples_is_drawn() {
         let mut points: Vec<[f64; 2]> = (0..300_000).map(|i| [f64::from(i), (f64::from(i) * 0.1).sin()]).collect();
         points[123_457][1] = 50.0;
         points[200_001] = [f64::NAN, 3.0];
-        let drawn = super::thinned(&points);
+        let over = |points: &[[f64; 2]], from: f64, to: f64, on_phases: bool| -> Vec<usize> {
+            let view = Range2 { x: [from, to], y: [-60.0, 60.0] };
+            super::barred(points, |i| points[i][0], &view, on_phases).into_iter().map(|(i, _)| i).collect()
+        };
+        let drawn = over(&points, 0.0, 3e5, false);
         assert!(drawn.contains(&123_457) && drawn.len() <= super::DRAWN + 1 && drawn.is_sorted());
         assert!(!drawn.contains(&200_001));
-        assert_eq!(super::thinned(&points[..5]), [0, 1, 2, 3, 4]);
-    }
-
-    use super::*;
-
-    #[test]
-    fn curves_of_one_kind_fall_on_each_other_once_folded_with_their_periods() {
-        let of = |period: f64, level: f64| -> Vec<[f64; 2]> {
-            let dip = |t: f64| if (t / period).rem_euclid(1.0) < 0.2 { 0.5 } else { 1.0 };
-            (0..400).map(|i| f64::from(i) * 0.173).map(|t| [t, level * dip(t)]).collect()
-        };
-        let points = Points { rows: vec![of(1.3, 10.0), of(2.9, 700.0), Vec::new()], bins: 20 };
-        let curves = points.folded(|row| [1.3, 2.9, 1.0][row], false);
-        let (a, b) = (curves.row(0).expect("a"), curves.row(1).expect("b"));
-        let differ = a.iter().zip(b).filter(|(a, b)| (*a - *b).abs() > 0.2).count();
-        assert!(differ <= 2, "{a:?}\n{b:?}");
-        assert!(a[0] < -0.5 && curves.row(2).expect("c").iter().all(|v| v.is_nan()));
-        // With one period for all the second is smeared out.
-        let wrong = points.folded(|_| 1.3, false);
-        let deep = |c: &Curves| c.row(1).expect("b").iter().filter(|v| **v < -0.5).count();
-        assert!(deep(&curves) >= 3 && deep(&wrong) != deep(&curves), "{} {}", deep(&wrong), deep(&curves));
-    }
-
-    #[test]
-    fn phases_drawn_and_phases_said_are_the_same() {
-        let times: Vec<f64> = (0..500).map(|i| 2_454_953.5 + f64::from((i * 7919) % 500) * 0.173).collect();
-        let points: Vec<[f64; 2]> = times.iter().map(|t| [*t, (t * 0.1).sin()]).collect();
-        let mut table = Table::default();
-        let named =
-            |table: &mut Table, name: &str, v: Vec<f64>| table.with_f64_column(name, v, Default::default()).expect("a column");
-        named(&mut table, "the \"time\"", times);
-        let curve = Curve::of(points, false);
-        let period = 1.234_567;
-        let text = phase_expression("the \"time\"", period, curve.zero);
-        let said = asterism_data::Expr::parse(&text).expect(&text).numbers(&table).expect("numbers");
-        let (at, drawn) = (curve.in_numbers(period), curve.at(period).0.laid_out());
-        for (row, phase) in said.iter().enumerate() {
-            let near = |v: f64| (v - phase).abs().min(1.0 - (v - phase).abs()) < 2e-6;
-            assert!(near(at.data(row)[0]) && near(drawn.data(row)[0]), "{row}: {phase} {:?} {:?}", at.data(row), drawn.data(row));
-        }
-        // Without a period, and with one that no time can be folded with, it is over time.
-        assert!(curve.at(0.0).0.fold.is_none() && curve.at(1e-12).0.fold.is_none() && curve.at(period).0.fold.is_some());
-    }
-
-    #[test]
-    fn magnitudes_run_downwards() {
-        let mag = framed(&[[0.0, 15.0], [1.0, 16.0]], true);
-        assert!(mag.y[0] > mag.y[1]);
+        assert_eq!(over(&points[..5], 0.0, 3e5, false), [0, 1, 2, 3, 4]);
+        // What is in the view has all its bars, also where the axis runs backwards.
+        assert_eq!(over(&points, 2010.0, 2000.0, false), (2000..=2010).collect::<Vec<_>>());
+        // On phases: none of too many, all of few.
+        assert_eq!((over(&points, 0.0, 3e5, true).len(), over(&points, 0.0, 999.5, true).len()), (0, 1000));
     }
 }

@@ -60,6 +60,10 @@ pub enum Outcome {
     Moving(Shape),
     /// The outline that was there, moved.
     Moved(Shape),
+    /// The outline that was there and lies on another plane, taken from one place to another, on its way.
+    Turning([f64; 2], [f64; 2]),
+    /// The same, let go.
+    Turned([f64; 2], [f64; 2]),
     /// Ended by Esc, or too small to be meant.
     Dropped,
 }
@@ -75,10 +79,10 @@ enum State {
         mode: Option<SelectMode>,
         points: Vec<Pos2>,
     },
+    /// The outline that is kept; `None` for one that lies on another plane.
     Moving {
-        shape: Shape,
+        shape: Option<Shape>,
         from: Pos2,
-        now: Pos2,
     },
     /// A range, by its ends or by the bar between them.
     MovingRange {
@@ -95,6 +99,28 @@ enum State {
     Theirs,
     /// Esc was pressed: nothing more until the button is up.
     Dead,
+}
+
+/// An outline that stays and can be taken hold of.
+#[derive(Clone, Copy)]
+pub enum Hold<'a> {
+    /// Of this plot.
+    Here(&'a Shape),
+    /// Of another plane: how it runs here, in data units.
+    Elsewhere(&'a [Vec<[f64; 2]>]),
+}
+
+impl Hold<'_> {
+    fn distance(&self, at: &dyn Transform, p: Pos2) -> f32 {
+        match self {
+            Self::Here(shape) => edge_distance(shape, at, p),
+            Self::Elsewhere(pieces) => {
+                let sides = pieces.iter().flat_map(|piece| piece.windows(2));
+                let away = sides.map(|w| segment_distance(at.pt_from_data(w[0]), at.pt_from_data(w[1]), p));
+                away.fold(f32::INFINITY, f32::min)
+            }
+        }
+    }
 }
 
 /// A range that stays.
@@ -179,12 +205,19 @@ pub struct Gesture {
     state: State,
     /// Keys held when the button went down last.
     pressed_with: egui::Modifiers,
+    /// The outline that the last frame told of is one of corners.
+    by_clicks: bool,
 }
 
 impl Gesture {
     /// Whether a gesture is under way.
     pub fn active(&self) -> bool {
         matches!(self.state, State::Drawing { .. } | State::Moving { .. } | State::MovingRange { .. } | State::Corners { .. })
+    }
+
+    /// Whether the outline that the last [`Self::update`] told of was drawn by clicks, corner by corner.
+    pub fn by_clicks(&self) -> bool {
+        self.by_clicks
     }
 
     /// Take part in this frame. `outline` and `range` are what is kept on this plot; ranges run along y as well where `upright` says so.
@@ -196,7 +229,7 @@ impl Gesture {
         at: &dyn Transform,
         tool: Tool,
         brush_pt: f32,
-        outline: Option<&Shape>,
+        outline: Option<Hold<'_>>,
         range: Option<Range>,
         upright: bool,
     ) -> Outcome {
@@ -246,6 +279,7 @@ impl Gesture {
         // Keys and the long press always lasso, unless another drawing tool is in hand.
         let drawing_tool = if matches!(tool, Tool::Pan | Tool::Polygon) { Tool::Lasso } else { tool };
         let Some(pointer) = pointer else { return Outcome::None };
+        self.by_clicks = matches!(self.state, State::Corners { .. });
         if let State::Corners { corners, mode } = &mut self.state {
             let outcome = corner(ui, response, at, tool, pointer, corners, *mode);
             if matches!(outcome, Outcome::Drawn(..) | Outcome::Dropped) {
@@ -257,7 +291,7 @@ impl Gesture {
             State::Idle => {
                 let on_edge = outline
                     .filter(|_| with_key.is_none())
-                    .is_some_and(|o| edge_distance(o, at, press_origin.filter(|_| down).unwrap_or(pointer)) <= GRIP_PT)
+                    .is_some_and(|o| o.distance(at, press_origin.filter(|_| down).unwrap_or(pointer)) <= GRIP_PT)
                     && response.contains_pointer();
                 let hold = press_origin.filter(|_| down).unwrap_or(pointer);
                 let grip = range.filter(|_| with_key.is_none() && response.contains_pointer());
@@ -290,8 +324,12 @@ impl Gesture {
                         self.state = State::MovingRange { range, grip, from: origin };
                         return Outcome::Ready;
                     }
-                    if on_edge && let Some(shape) = outline {
-                        self.state = State::Moving { shape: shape.clone(), from: origin, now: pointer };
+                    if on_edge && let Some(hold) = outline {
+                        let shape = match hold {
+                            Hold::Here(shape) => Some(shape.clone()),
+                            Hold::Elsewhere(_) => None,
+                        };
+                        self.state = State::Moving { shape, from: origin };
                         return Outcome::Ready;
                     }
                     if with_key.is_some() || tool != Tool::Pan {
@@ -363,15 +401,15 @@ impl Gesture {
                     None => Outcome::Ready,
                 }
             }
-            State::Moving { shape, from, now } => {
-                *now = pointer;
-                let moved = shifted(shape, at, *from, *now);
+            State::Moving { shape, from } => {
+                let ends = [at.data_from_pt(*from), at.data_from_pt(pointer)];
+                let moved = shape.as_ref().map(|shape| shifted(shape, at, *from, pointer));
                 if !down {
                     self.state = State::Idle;
-                    return Outcome::Moved(moved);
+                    return moved.map_or(Outcome::Turned(ends[0], ends[1]), Outcome::Moved);
                 }
                 ui.ctx().set_cursor_icon(CursorIcon::Move);
-                Outcome::Moving(moved)
+                moved.map_or(Outcome::Turning(ends[0], ends[1]), Outcome::Moving)
             }
             State::MovingRange { range, grip, from } => {
                 let moved = range.moved(at, *grip, *from, pointer);

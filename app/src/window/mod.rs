@@ -274,7 +274,6 @@ impl App {
                 self.trees.insert(front, old);
             }
             self.made_for = shape;
-            self.shared.outline = None;
         } else if self.made_for != shape && !self.arranged.contains(&dataset.id) {
             self.tree = panes::default_layout(Some(&dataset));
             self.made_for = shape;
@@ -731,10 +730,7 @@ impl App {
         } else if self.typing {
             ui.memory_mut(|m| m.stop_text_input());
         } else if self.session.doc().selection.any() {
-            self.shared.outline = None;
             self.commands.push(Command::ClearSelection);
-        } else {
-            self.shared.outline = None;
         }
     }
 }

@@ -473,9 +473,6 @@ impl SkyPane {
             projection: placed.map.kind,
             frame: sky_frame,
         });
-        if let (Some(columns), Some(plot)) = (&columns, &plot) {
-            overlay::paint_other_plane(&pen, doc, columns, plot, cx.theme.outline);
-        }
         let (taken, hovered) = self.brush(ui, cx, &dataset, placed, plot.as_ref(), &frame, &response);
         // Beside every mark a footprint is meant.
         if let (Some(regions), None, Some(at)) = (&regions, hovered, response.hover_pos().filter(|_| !taken))

@@ -1,12 +1,10 @@
-//! What lies over the sky beside the rows and their footprints: the outline of a MOC, an outline drawn on another plane.
-//!
-//! Both are lines on the sphere, projected with the view and broken where the projection tears. Cost: 50 ns a corner and frame.
+//! What lies over the sky beside the rows and their footprints: the outline of a MOC, as lines on the sphere, projected with the view and
+//! broken where the projection tears. Cost: 50 ns a corner and frame.
 
 use std::sync::Arc;
 
 use asterism_session::moc::{Line, Moc};
 use asterism_session::sky::{Flat, SkyFrame};
-use asterism_session::{Document, Plot, Provenance, select};
 use egui::{Color32, Stroke, Ui};
 use parking_lot::Mutex;
 
@@ -72,18 +70,5 @@ impl Coverage {
             let icrs = line.iter().map(|(lon, lat)| self.frame.to_icrs(*lon, *lat));
             pen.chain(icrs.map(|(ra, dec)| pen.map.plane(ra, dec)), stroke);
         }
-    }
-}
-
-/// The outline that the document keeps, where it was drawn on another plane of the same columns: where it lies on this one.
-pub(super) fn paint_other_plane(pen: &Pen<'_>, doc: &Document, columns: &(String, String), plot: &Plot, colour: Color32) {
-    let Some((_, why)) = doc.selection.steps.last() else { return };
-    let Provenance::Shape { plot: drawn, shape } = &**why else { return };
-    let Plot::Sky { ra, dec, .. } = drawn else { return };
-    if drawn == plot || (ra, dec) != (&columns.0, &columns.1) {
-        return;
-    }
-    for piece in select::outline_elsewhere(plot, drawn, shape) {
-        pen.chain(piece.into_iter().map(|[east, north]| [-east.to_radians(), north.to_radians()]), Stroke::new(1.5, colour));
     }
 }
