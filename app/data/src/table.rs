@@ -152,13 +152,19 @@ impl Table {
             .position(|c| c.name == name)
             .or_else(|| self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)))
     }
+    /// The number of the column named so; as [`Self::column_index`], with a message.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`].
+    pub fn index_of(&self, name: &str) -> Result<usize> {
+        self.column_index(name).ok_or_else(|| Error::NoColumn { name: name.into(), have: self.nearest(name) })
+    }
     /// The column named so.
     ///
     /// # Errors
     /// [`Error::NoColumn`].
     pub fn column(&self, name: &str) -> Result<&Column> {
-        let index = self.column_index(name).ok_or_else(|| Error::NoColumn { name: name.into(), have: self.nearest(name) })?;
-        Ok(&self.frame.columns()[index])
+        Ok(&self.frame.columns()[self.index_of(name)?])
     }
     /// The names that are there, the most alike first, for messages.
     fn nearest(&self, name: &str) -> String {

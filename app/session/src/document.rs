@@ -164,6 +164,11 @@ impl Dataset {
     pub fn subset(&self, id: u32) -> Option<&Arc<Subset>> {
         self.subsets.iter().find(|s| s.id == id)
     }
+    /// Whether the rows are the images themselves, as of a file that holds nothing else: row n is image n.
+    pub fn rows_are_images(&self) -> bool {
+        let described = ["image", "width", "height", "mean"].iter().all(|n| self.table.column_index(n).is_some());
+        described && !self.images.is_empty() && self.table.rows() <= self.images.len()
+    }
     /// Names of the columns with the positions on the sky, degrees (by UCD, then by name).
     pub fn sky_columns(&self) -> Option<(String, String)> {
         let by_name = |names: &[&str]| names.iter().find_map(|n| self.table.column_index(n));

@@ -609,6 +609,9 @@ fn table(a: &Reduce, params: &Params) -> Outcome {
         features.weights = asterism_session::Weights::Errors;
     }
     let taken = blanked(&features);
+    if let Some(name) = &a.weights {
+        dataset.table.index_of(name)?;
+    }
     if a.weights.is_some() && !matches!(params.method, reduce::Method::Pca | reduce::Method::Autoencoder) {
         return Err(Ended::Usage(format!("--weights: {} takes none; pca and autoencoder do", params.method)));
     }
@@ -776,7 +779,7 @@ fn read_products(dataset: &mut asterism_session::Dataset, column: &str) -> Resul
 
 /// Array cells of no known axis, as if they were spectra against their own index.
 fn array_column(table: &data::Table, name: &str) -> Result<data::SpectraColumn, Ended> {
-    let flux = table.column_index(name).ok_or_else(|| Ended::Failed(format!("no column is named '{name}'")))?;
+    let flux = table.index_of(name)?;
     let length = (0..table.rows()).map(|row| table.array(flux, row).len()).find(|n| *n > 0).unwrap_or(0);
     if length < 2 {
         return Err(Ended::Failed(format!("column '{name}' holds no arrays: --columns takes plain columns")));
@@ -804,7 +807,7 @@ fn weighted(
     bar: &Bar,
 ) -> Result<asterism_session::Map, Ended> {
     let v = features::vectors(dataset, features, 0, None)?;
-    let column = dataset.table.column_index(name).ok_or_else(|| Ended::Failed(format!("no column is named '{name}'")))?;
+    let column = dataset.table.index_of(name)?;
     let mut w = Array2::zeros(v.x.dim());
     // Inverse variances of tiny fluxes are beyond f32; which of them is larger is all that counts.
     let mut most = 0.0f64;

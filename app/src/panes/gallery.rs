@@ -1,4 +1,4 @@
-//! Cut-outs of the field around each row, or previews by a column of addresses.
+//! Cut-outs of the field around each row, the images themselves where they are the rows, or previews by a column of addresses.
 //!
 //! A virtual grid: only cells in view are cut or fetched. Cut-outs are made in a named thread, a
 //! batch at a time, and kept by row, the ones not seen longest are given back. A cell tells why it
@@ -13,7 +13,7 @@ use asterism_data::{Cell, Picture, RowSet};
 use asterism_render::colour::Lut;
 use asterism_render::{ImageLook, Stretch};
 use asterism_session::session::Fetched;
-use asterism_session::{Command, Dataset, Provenance, SelectMode, select};
+use asterism_session::{Command, Dataset, ImageLayer, Provenance, SelectMode, select};
 use egui::{Align2, Color32, ColorImage, FontId, Rect, Sense, Stroke, StrokeKind, TextureHandle, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +71,19 @@ enum Shown {
     Outside,
 }
 
-/// What cut-outs are made from.
-pub(super) struct Source {
-    pixels: Pixels,
-    look: ImageLook,
-    places: Vec<[f64; 2]>,
+/// What pictures of rows are made from.
+pub(super) enum Source {
+    /// Cut-outs of an image around the places of the rows.
+    Around {
+        /// The image.
+        pixels: Pixels,
+        /// How values become colours.
+        look: ImageLook,
+        /// Where the rows lie on it, pixels.
+        places: Vec<[f64; 2]>,
+    },
+    /// Each row is one of these images.
+    Images(Vec<Arc<ImageLayer>>),
 }
 
 /// Column with addresses of preview pictures.
@@ -89,38 +97,68 @@ pub fn url_column(dataset: &Dataset) -> Option<usize> {
 }
 
 pub(super) fn source(dataset: &Dataset) -> Option<Source> {
-    let layer = dataset.images.first()?;
-    let pixels = pixels_of(layer);
+    if dataset.rows_are_images() {
+        return Some(Source::Images(dataset.images.clone()));
+    }
+    let pixels = pixels_of(dataset.images.first()?);
     let look = match &pixels {
-        Pixels::Values(image) => {
-            let (low, high) = super::image::tiles::limits(image, Cuts::Percentile(2.0, 99.7))?;
-            ImageLook {
-                lo: low as f32,
-                hi: high as f32,
-                stretch: Stretch::Asinh,
-                lut: *Lut::Grey.table(),
-                ..ImageLook::default()
-            }
-        }
+        Pixels::Values(image) => look_between(super::image::tiles::limits(image, CUTS)?),
         Pixels::Picture(_) | Pixels::Part(_) => ImageLook::default(),
     };
-    Some(Source { pixels, look, places: select::image_positions(dataset, 0).ok()? })
+    Some(Source::Around { pixels, look, places: select::image_positions(dataset, 0).ok()? })
 }
 
+/// Limits of small pictures.
+const CUTS: Cuts = Cuts::Percentile(2.0, 99.7);
+/// Side of an image made small, pixels.
+const SMALL_PX: usize = 192;
+
+fn look_between((low, high): (f64, f64)) -> ImageLook {
+    let (lo, hi) = (low as f32, high as f32);
+    ImageLook { lo, hi, stretch: Stretch::Asinh, lut: *Lut::Grey.table(), ..ImageLook::default() }
+}
+
+/// The picture of a row; `side` is that of a cut-out in pixels of the image. `None` where there is nothing to be seen.
 pub(super) fn cut_row(source: &Source, row: u32, side: usize) -> Option<ColorImage> {
-    let [x, y] = source.places.get(row as usize).copied().filter(|p| p[0].is_finite() && p[1].is_finite())?;
-    let [height, width] = source.pixels.shape();
+    let (pixels, look, places) = match source {
+        Source::Around { pixels, look, places } => (pixels, look, places),
+        Source::Images(images) => return small(images.get(row as usize)?),
+    };
+    let [x, y] = places.get(row as usize).copied().filter(|p| p[0].is_finite() && p[1].is_finite())?;
+    let [height, width] = pixels.shape();
     if x < -0.5 || y < -0.5 || x > width as f64 || y > height as f64 {
         return None;
     }
     let at = [x.round() as i64 - side as i64 / 2, y.round() as i64 - side as i64 / 2];
-    let mut image = cut(&source.pixels, &source.look, at, [side, side]);
-    if matches!(source.pixels, Pixels::Values(_)) {
-        // First row at the bottom: turn it up.
-        let flipped: Vec<Color32> = image.pixels.chunks(side).rev().flatten().copied().collect();
-        image = ColorImage::new([side, side], flipped);
+    Some(upright(pixels, cut(pixels, look, at, [side, side])))
+}
+
+/// First row at the bottom: turned up.
+fn upright(pixels: &Pixels, image: ColorImage) -> ColorImage {
+    if !matches!(pixels, Pixels::Values(_)) {
+        return image;
     }
-    Some(image)
+    let size = image.size;
+    ColorImage::new(size, image.pixels.chunks(size[0]).rev().flatten().copied().collect())
+}
+
+/// The middle square of an image, made small by every n-th of its pixels.
+fn small(layer: &ImageLayer) -> Option<ColorImage> {
+    let image = match pixels_of(layer) {
+        Pixels::Picture(picture) => return Some(fitted(&picture, SMALL_PX)),
+        Pixels::Values(image) => image,
+        Pixels::Part(_) => return None,
+    };
+    let [height, width] = image.shape;
+    // As many as give the shorter side its length.
+    let most = SMALL_PX * SMALL_PX * height.max(width) / height.min(width).max(1);
+    let sample = image.sample(most).ok()?;
+    let look = look_between(CUTS.limits(&sample.values)?);
+    let [height, width] = sample.shape;
+    let side = height.min(width);
+    let pixels = Pixels::Values(Arc::new(asterism_data::Image::new("", sample.shape, sample.values).ok()?));
+    let at = [(width - side) / 2, (height - side) / 2].map(|v| v as i64);
+    Some(upright(&pixels, cut(&pixels, &look, at, [side, side])))
 }
 
 impl GalleryPane {
@@ -132,7 +170,7 @@ impl GalleryPane {
                 self.side_pt = side;
             }
         }
-        if cx.session.doc().dataset().is_some_and(|d| !d.images.is_empty()) {
+        if cx.session.doc().dataset().is_some_and(|d| !d.images.is_empty() && !d.rows_are_images()) {
             ui.add(egui::DragValue::new(&mut self.cut_px).range(8..=400).suffix(" px"))
                 .accessible_name("Side of a cut-out in pixels of the image")
                 .on_hover_text("Side of a cut-out, in pixels of the image");
@@ -205,7 +243,11 @@ impl GalleryPane {
         let pointer = response.hover_pos();
         let mut missing = Vec::new();
         let mut over = None;
-        let id_column = dataset.id_column().and_then(|n| dataset.table.column_index(&n));
+        let id_column = if dataset.rows_are_images() {
+            dataset.table.column_index("image")
+        } else {
+            dataset.id_column().and_then(|n| dataset.table.column_index(&n))
+        };
         for line in first..(first + visible.ceil() as usize + 1).min(lines) {
             for column in 0..across {
                 let Some(row) = order.get(line * across + column).copied() else { break };
@@ -316,6 +358,7 @@ impl GalleryPane {
                 Shown::Ready(texture) => {
                     painter.image(texture.id(), rect, whole, Color32::WHITE);
                 }
+                Shown::Outside if dataset.rows_are_images() => say("no values"),
                 Shown::Outside => say("outside the image"),
             }
             return;
@@ -427,6 +470,21 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_is_a_row_is_its_middle_made_small() {
+        let (h, w) = (400, 1000);
+        let values = (0..h * w).map(|i| (i / w) as f32).collect();
+        let image = asterism_data::Image::new("tall", [h, w], values).expect("an image");
+        let layer =
+            ImageLayer { title: "tall".into(), pixels: asterism_session::Layer::Fits(Arc::new(image)), source: String::new() };
+        let shown = cut_row(&Source::Images(vec![Arc::new(layer)]), 0, 40).expect("a picture");
+        assert!(shown.size[0] == shown.size[1] && (SMALL_PX / 2..=SMALL_PX * 2).contains(&shown.size[0]), "{:?}", shown.size);
+        // Rows grow upwards: the first line is the brightest.
+        let (top, bottom) = (shown.pixels[0].r(), shown.pixels[shown.pixels.len() - 1].r());
+        assert!(top > 250 && bottom < 5, "{top} {bottom}");
+        assert!(cut_row(&Source::Images(Vec::new()), 0, 40).is_none());
+    }
+
+    #[test]
     fn a_cut_out_is_centred_and_turned_up() {
         let image = asterism_data::Image {
             shape: [5, 5],
@@ -434,8 +492,11 @@ mod tests {
             ..asterism_data::Image::default()
         };
         let look = ImageLook { lo: 0.0, hi: 25.0, ..ImageLook::default() };
-        let source =
-            Source { pixels: Pixels::Values(Arc::new(image)), look, places: vec![[2.0, 2.0], [f64::NAN, 1.0], [90.0, 2.0]] };
+        let source = Source::Around {
+            pixels: Pixels::Values(Arc::new(image)),
+            look,
+            places: vec![[2.0, 2.0], [f64::NAN, 1.0], [90.0, 2.0]],
+        };
         let cut = cut_row(&source, 0, 4).expect("it lies on the image");
         // Rows 0..4 and columns 0..4, the last row first: its first value is 15.
         let grey = look.colour(15.0);

@@ -270,13 +270,11 @@ impl HistogramPane {
         let v_of = |x: f32| counts.low + f64::from((x - rect.left()) / rect.width()) * (counts.high - counts.low);
         let (ticks, step) = axes::ticks([counts.low, counts.high], (rect.width() / 70.0).max(2.0) as usize);
         for v in ticks {
-            painter.text(
-                pos2(x_of(v), rect.bottom() + 3.0),
-                Align2::CENTER_TOP,
-                axes::tick_label(v, step),
-                font.clone(),
-                cx.theme.third,
-            );
+            let text = painter.layout_no_wrap(axes::tick_label(v, step), font.clone(), cx.theme.third);
+            // Those at the ends stay whole.
+            let (low, high) = (outer.left() + 2.0, outer.right() - text.size().x - 2.0);
+            let left = (x_of(v) - text.size().x / 2.0).min(high).max(low);
+            painter.galley(pos2(left, rect.bottom() + 3.0), text, cx.theme.third);
         }
         // A range, from press to release.
         let id = response.id;

@@ -260,7 +260,11 @@ pub fn default_layout(dataset: Option<&Dataset>) -> Tree<Pane> {
     // Above at the right: the picture of the field, else the sky, else histograms.
     let mut above = Vec::new();
     let mut below = Vec::new();
-    if has_image {
+    // Images opened by themselves are what is to be seen: their table says but how large they are.
+    let are_images = dataset.is_some_and(Dataset::rows_are_images);
+    if are_images {
+        map.insert(0, Pane::Image(Box::default()));
+    } else if has_image {
         above.push(Pane::Image(Box::default()));
     }
     if has_image || previews {
@@ -308,6 +312,7 @@ pub fn default_layout(dataset: Option<&Dataset>) -> Tree<Pane> {
     if let (Some(d), Some(Tile::Container(Container::Tabs(tabs)))) = (dataset, tiles.get_mut(map))
         && d.maps.is_empty()
         && !matches!(d.ask, Ask::Sample { .. })
+        && !are_images
         && let Some(columns) = tabs.children.get(1).copied()
     {
         tabs.set_active(columns);

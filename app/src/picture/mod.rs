@@ -84,6 +84,12 @@ pub fn views_named(dataset: &Dataset, names: &[String]) -> Result<Vec<View>> {
     for name in names {
         let (words, options) = name.split_once('?').unwrap_or((name, ""));
         let (kind, of) = words.split_once(':').unwrap_or((words, ""));
+        // The name of a search may stand there in recipes; what can be none is an option at the wrong place.
+        let is_name = !of.contains('=') && of.parse::<f64>().is_err();
+        if !is_name && !matches!(kind, "scatter" | "histogram") {
+            let instead = if kind == "image" && !of.contains('=') { format!("which={of}") } else { of.into() };
+            return Err(Error::said(format!("view '{name}': options stand behind '?', as in {kind}?{instead}")));
+        }
         views.push(match kind {
             "scatter" if options.is_empty() => match placed(dataset, of)? {
                 Placed::Columns { x, y } => View::Scatter(Plot::Columns { x, y }),

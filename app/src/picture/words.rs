@@ -285,7 +285,13 @@ fn an_image(dataset: &Dataset, o: &mut Options<'_>) -> Result<image::ImagePane> 
     if let Some(bands) = o.numbers::<3>("bands")? {
         p.bands.on = true;
         for (to, n) in p.bands.layers.iter_mut().zip(bands) {
-            *to = there((n.max(1.0) as usize).saturating_sub(1))?;
+            if n < 1.0 || n.fract() != 0.0 {
+                return Err(Error::said(format!("bands: there is no image {n}: they are counted from 1")));
+            }
+            *to = there(n as usize - 1)?;
+        }
+        if p.bands.layers.iter().all(|n| *n == p.bands.layers[0]) {
+            return Err(Error::said("bands: three times the same image is no picture in colours: name two or three"));
         }
     }
     p.bands.stretch = o.number("stretch-range")?.unwrap_or(p.bands.stretch);

@@ -259,7 +259,7 @@ pub fn vectors(dataset: &Dataset, features: &Features, from: usize, prepared: Op
     if weigh && sigma.is_none() {
         return Err(Error::said(
             "no uncertainties were found to weigh by: a column NAME needs one called e_NAME or NAME_err, or with the UCD stat.error; \
-             choose Uncertainties: ignored under Features",
+             else leave --errors out (Uncertainties: ignored under Features)",
         ));
     }
     if raw.ncols() == 0 || rows <= from {

@@ -18,7 +18,7 @@ use asterism_data::Wcs;
 use asterism_data::stretch::Cuts;
 use asterism_render::colour::Lut;
 use asterism_render::{ImageLook, Stretch};
-use asterism_session::{Dataset, ImageLayer, Layer, Plot, select};
+use asterism_session::{Dataset, Document, ImageLayer, Layer, Plot, select};
 use egui::{Align2, FontId, Pos2, Rect, RichText, Sense, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,10 @@ struct State {
     turn: f64,
     /// Dataset and number of the image in front when blinking began.
     first: Option<(u32, usize)>,
+    /// The image that was drawn last while images take turns.
+    drawn: Option<Arc<ImageLayer>>,
+    /// Dataset and generation of the selection that was looked at last.
+    followed: Option<(u32, u64)>,
 }
 
 /// Name of a stretch in a menu.
@@ -277,6 +281,7 @@ impl ImagePane {
             return;
         };
         let Some(look) = rows::look(ui.ctx(), doc, cx.theme) else { return };
+        self.follow(doc, &dataset);
         self.index = self.index.min(dataset.images.len().saturating_sub(1));
         let composed = bands::layers(&dataset, &self.bands);
         if let Some(Ok(of)) = &composed {
@@ -314,11 +319,21 @@ impl ImagePane {
         let (centre, scale) = self.view.unwrap_or(home);
         let frame = frame_of(rect, centre, scale, up);
 
-        let trouble = match composed {
-            Some(Err(why)) => Some(why),
+        let mut painted = painted;
+        let drawn = match composed {
+            Some(Err(why)) => Err(why),
             Some(Ok(of)) => self.paint_image(ui, cx, &layer, None, frame, Some(of)),
-            None => self.paint_image(ui, cx, &painted, Some(&layer), frame, None),
+            None => match (self.paint_image(ui, cx, &painted, Some(&layer), frame, None), self.before(&dataset)) {
+                // The one before stays until the next is there to be seen.
+                (Ok(false), Some(before)) => {
+                    painted = before;
+                    self.paint_image(ui, cx, &painted, Some(&layer), frame, None)
+                }
+                (drawn, _) => drawn,
+            },
         };
+        self.state.drawn = (self.blink && drawn == Ok(true)).then(|| painted.clone());
+        let trouble = drawn.err();
         let hide_rest = doc.hide_rest || (!self.others && look.any);
         let plane = OnImage(layer.clone());
         let regions = if self.footprints && wcs_of(&layer).is_some() {
@@ -470,7 +485,29 @@ impl ImagePane {
         Some(ImageLook { lo: low as f32, hi: high as f32, stretch: stretch_of(&self.stretch), lut, ..ImageLook::default() })
     }
 
-    /// Draw the image, or three of them as one; what went wrong comes back.
+    /// Where the rows are the images, the one that is selected alone is shown.
+    fn follow(&mut self, doc: &Document, dataset: &Dataset) {
+        let now = (dataset.id, doc.selection.generation);
+        if self.state.followed.replace(now).is_some_and(|before| before != now)
+            && dataset.rows_are_images()
+            && doc.selection.rows.count() == 1
+            && let Some(row) = doc.selection.rows.iter().next()
+        {
+            self.index = row;
+            self.bands.on = false;
+        }
+    }
+
+    /// The image that was drawn last, where images take turns.
+    fn before(&self, dataset: &Dataset) -> Option<Arc<ImageLayer>> {
+        let before = self.state.drawn.as_ref().filter(|_| self.blink)?;
+        dataset.images.iter().any(|i| Arc::ptr_eq(i, before)).then(|| before.clone())
+    }
+
+    /// Draw the image, or three of them as one; whether there was anything to draw yet.
+    ///
+    /// # Errors
+    /// Why it cannot be drawn, for a person.
     fn paint_image(
         &mut self,
         ui: &Ui,
@@ -479,15 +516,18 @@ impl ImagePane {
         under: Option<&Arc<ImageLayer>>,
         frame: Frame,
         composed: Option<bands::Layers>,
-    ) -> Option<String> {
+    ) -> Result<bool, String> {
         // The renderer counts pixels from their edge.
         let view = Range2 { x: frame.view.x.map(|v| v + 0.5), y: frame.view.y.map(|v| v + 0.5) };
         let frame = Frame { rect: frame.rect, view };
-        let look = self.look_of(ui, layer)?;
+        let Some(look) = self.look_of(ui, layer) else {
+            // An image without a value is seen as it is: empty.
+            return Ok(matches!(&layer.pixels, Layer::Fits(image) if self.limits(ui, image).is_some()));
+        };
         if let Some(of) = composed {
             let limits: Vec<_> = of.images.iter().map(|image| self.limits(ui, image)).collect();
             if let Some(without) = of.images.iter().zip(&limits).find(|(_, l)| **l == Some(None)) {
-                return Some(format!("{} has no values", without.0.name));
+                return Err(format!("{} has no values", without.0.name));
             }
             // Until the limits of all are known the red one stands for the three.
             if let Some(limits) = limits.into_iter().map(Option::flatten).collect::<Option<Vec<_>>>() {
@@ -504,7 +544,7 @@ impl ImagePane {
             Layer::Fits(image) => self.state.source.paint(ui, cx, self.slots.0, std::slice::from_ref(image), None, &look, frame),
             Layer::Picture(_) => {
                 self.state.source.paint_whole(ui, cx, self.slots.0, &pixels_of(layer), &look, frame);
-                None
+                Ok(true)
             }
         }
     }

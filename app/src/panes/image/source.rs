@@ -129,7 +129,11 @@ fn whole(image: &Image) -> Arc<Part> {
 }
 
 impl Source {
-    /// Draw an image, the second of two on the grid of the first, or three mixed; `frame` is in pixels whose first covers `0..1`. What went wrong comes back.
+    /// Draw an image, the second of two on the grid of the first, or three mixed; `frame` is in pixels whose first covers `0..1`. Whether
+    /// there was anything to draw yet.
+    ///
+    /// # Errors
+    /// Why it cannot be drawn, for a person.
     pub fn paint(
         &mut self,
         ui: &Ui,
@@ -139,11 +143,11 @@ impl Source {
         mix: Option<Mix>,
         look: &ImageLook,
         frame: Frame,
-    ) -> Option<String> {
+    ) -> Result<bool, String> {
         let large = images.iter().any(|i| is_large(i));
         if let (false, None, [image]) = (large, &mix, images) {
             self.paint_whole(ui, cx, slot, &Pixels::Values(image.clone()), look, frame);
-            return None;
+            return Ok(true);
         }
         // Two small ones that take turns: each is laid on the first once.
         if let (false, None, [under, over]) = (large, &mix, images) {
@@ -153,17 +157,21 @@ impl Source {
                 let parts: Vec<Arc<Part>> = both.iter().map(|i| whole(i)).collect();
                 mixed(&parts, &both, None)
             });
-            match made.as_deref() {
-                Some(Ok(Some(part))) => self.paint_part(ui, cx, slot, 0, part, look, frame),
-                Some(Err(why)) => return Some(why.clone()),
-                _ => {}
-            }
-            return None;
+            return match made.as_deref() {
+                Some(Ok(part)) => {
+                    if let Some(part) = part {
+                        self.paint_part(ui, cx, slot, 0, part, look, frame);
+                    }
+                    Ok(true)
+                }
+                Some(Err(why)) => Err(why.clone()),
+                None => Ok(false),
+            };
         }
         let of = Of { images: images.iter().map(|i| Arc::as_ptr(i) as usize).collect(), mix };
         let tiled = if large { self.tiled(ui, images) } else { Some(Ok(Vec::new())) };
         let tiled = match tiled {
-            Some(Err(why)) => return Some(why),
+            Some(Err(why)) => return Err(why),
             Some(Ok(tiled)) => Some(tiled),
             None => None,
         };
@@ -171,7 +179,7 @@ impl Source {
         // While stretch or limits move, the picture before is better than none.
         let same = |k: &Of| k.images == of.images;
         let base = self.base.newest_for(|k| same(&k.0));
-        let mut trouble = None;
+        let (mut trouble, mut drawn) = (None, base.is_some() || !large);
         match base.as_deref() {
             Some(Ok(Some(part))) => self.paint_part(ui, cx, slot, 0, part, look, frame),
             Some(Err(why)) => trouble = Some(why.clone()),
@@ -189,12 +197,15 @@ impl Source {
                 mixed(&parts, &images, mix.as_ref())
             });
             match self.part.newest_for(|k| same(&k.0)).as_deref() {
-                Some(Ok(Some(part))) => self.paint_part(ui, cx, *self.over, 1, part, look, frame),
+                Some(Ok(Some(part))) => {
+                    self.paint_part(ui, cx, *self.over, 1, part, look, frame);
+                    drawn = true;
+                }
                 Some(Err(why)) => trouble = Some(why.clone()),
                 _ => {}
             }
         }
-        trouble
+        trouble.map_or(Ok(drawn), Err)
     }
 
     /// Draw pixels that are all there.
