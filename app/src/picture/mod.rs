@@ -5,6 +5,7 @@
 //! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin. Plain scatters, stacks, images and
 //! histograms are drawn here; every view of the window, with whatever was chosen in it, is a [`View::Pane`] (`paper.rs`).
 
+mod fonts;
 mod paper;
 mod pdf;
 mod shapes;

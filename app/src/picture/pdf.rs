@@ -1,10 +1,10 @@
-//! The SVG of a picture as PDF (ISO 32000-1): axes, marks and letters stay vectors, rasters stay rasters.
+//! The SVG of a picture as PDF (ISO 32000-1): axes and marks stay vectors, words stay words, rasters stay rasters.
 //!
-//! usvg has already turned everything into paths with plain colours, pictures and groups, which are few operators of PDF: this writes
-//! one page of them, its content and rasters deflated, transparency as soft masks and graphics states. Letters are outlines of the
-//! bundled faces, so that no font need be there where it is read; they cannot be marked as text. Choices not taken: `svg2pdf` and
-//! `krilla-svg`, which read SVG by older copies of usvg and would bring those in beside ours; embedding fonts, for words of which the
-//! page has a few dozen. A pixel of the drawing is 1/96 inch. Cost: one pass over the shapes.
+//! usvg has already turned everything into paths with plain colours, pictures, placed letters and groups, which are few operators of
+//! PDF: this writes one page of them, its content and rasters deflated, transparency as soft masks and graphics states, with what is
+//! written of the bundled faces (`fonts.rs`), so that no font need be there where it is read. Words that are more than filled letters are
+//! outlines. Choices not taken: `svg2pdf` and `krilla-svg`, which read SVG by older copies of usvg and would bring those in beside ours.
+//! A pixel of the drawing is 1/96 inch. Cost: one pass over the shapes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,10 @@ use std::io::Write as _;
 
 use asterism_session::{Error, Result};
 use resvg::tiny_skia::{PathSegment, Transform};
-use resvg::usvg::{FillRule, Group, Image, ImageKind, LineCap, LineJoin, Node, Paint, Path, Tree};
+use resvg::usvg::fontdb::Database;
+use resvg::usvg::{FillRule, Group, Image, ImageKind, LineCap, LineJoin, Node, Paint, Path, Text, Tree};
+
+use super::fonts::{self, Faces};
 
 /// Points a pixel.
 const POINT: f32 = 0.75;
@@ -24,6 +27,9 @@ struct Page {
     /// Numbers of the graphics states by the opacities of fill and stroke, in thousandths.
     states: BTreeMap<(u32, u32), usize>,
     images: Vec<Raster>,
+    faces: Faces,
+    /// Words are outlines.
+    outlined: bool,
 }
 
 /// Pixels without and with their opacity.
@@ -39,11 +45,18 @@ struct Raster {
 /// When a raster in it cannot be decoded.
 pub fn write(tree: &Tree) -> Result<Vec<u8>> {
     let (w, h) = (tree.size().width() * POINT, tree.size().height() * POINT);
-    let mut page = Page::default();
-    // y grows downwards in a drawing, upwards on a page.
-    let _ = writeln!(page.content, "{} 0 0 {} 0 {} cm", number(POINT), number(-POINT), number(h));
-    page.group(tree.root(), 1.0)?;
-    Ok(page.file(w, h))
+    let draw = |outlined: bool| -> Result<Option<Vec<u8>>> {
+        let mut page = Page { outlined, ..Page::default() };
+        // y grows downwards in a drawing, upwards on a page.
+        let _ = writeln!(page.content, "{} 0 0 {} 0 {} cm", number(POINT), number(-POINT), number(h));
+        page.group(tree.root(), 1.0, tree.fontdb())?;
+        Ok(page.file(w, h))
+    };
+    match draw(false)? {
+        Some(file) => Ok(file),
+        // A face that cannot be taken apart.
+        None => draw(true)?.ok_or_else(|| Error::said("the page could not be put together")),
+    }
 }
 
 /// Short, never with an exponent.
@@ -54,27 +67,79 @@ fn number(v: f32) -> String {
 }
 
 fn matrix(t: Transform) -> String {
+    format!("{} cm", coefficients(t))
+}
+
+fn coefficients(t: Transform) -> String {
     let rough = |v: f32| format!("{v:.6}");
-    format!("{} {} {} {} {} {} cm", rough(t.sx), rough(t.ky), rough(t.kx), rough(t.sy), number(t.tx), number(t.ty))
+    format!("{} {} {} {} {} {}", rough(t.sx), rough(t.ky), rough(t.kx), rough(t.sy), number(t.tx), number(t.ty))
+}
+
+/// Red, green and blue, 0 to 1, of what is one colour.
+fn colour(paint: &Paint) -> Option<String> {
+    match paint {
+        Paint::Color(c) => Some([c.red, c.green, c.blue].map(|v| number(f32::from(v) / 255.0)).join(" ")),
+        _ => None,
+    }
+}
+
+fn thousandths(v: f32) -> u32 {
+    (v.clamp(0.0, 1.0) * 1000.0).round() as u32
 }
 
 impl Page {
-    fn group(&mut self, group: &Group, opacity: f32) -> Result<()> {
+    fn group(&mut self, group: &Group, opacity: f32, db: &Database) -> Result<()> {
         let opacity = opacity * group.opacity().get();
         let clipped =
             group.clip_path().is_some_and(|clip| self.clip(clip.root(), group.abs_transform().pre_concat(clip.transform())));
         for node in group.children() {
             match node {
-                Node::Group(group) => self.group(group, opacity)?,
+                Node::Group(group) => self.group(group, opacity, db)?,
                 Node::Path(path) => self.path(path, opacity),
                 Node::Image(image) => self.image(image, opacity)?,
-                Node::Text(text) => self.group(text.flattened(), opacity)?,
+                Node::Text(text) => {
+                    if self.outlined || self.words(text, opacity, db).is_none() {
+                        self.group(text.flattened(), opacity, db)?;
+                    }
+                }
             }
         }
         if clipped {
             self.content.push_str("Q\n");
         }
         Ok(())
+    }
+
+    /// Words as words; `None`, and nothing written, where they are more than filled letters of one colour.
+    fn words(&mut self, text: &Text, opacity: f32, db: &Database) -> Option<()> {
+        let mut out = String::new();
+        for span in text.layouted().iter().filter(|s| s.visible) {
+            let is_plain =
+                span.stroke.is_none() && span.underline.is_none() && span.overline.is_none() && span.line_through.is_none();
+            let fill = span.fill.as_ref().filter(|_| is_plain)?;
+            let rgb = colour(fill.paint())?;
+            let state = self.state(thousandths(fill.opacity().get() * opacity), 1000);
+            let _ = write!(out, "q /G{state} gs {rgb} rg BT\n");
+            let mut last = None;
+            for glyph in &span.positioned_glyphs {
+                let (face, code) = self.faces.code(db, glyph)?;
+                if last.replace(face) != Some(face) {
+                    let _ = writeln!(out, "/F{face} 1 Tf");
+                }
+                let em = self.faces.em(face);
+                let at = text.abs_transform().pre_concat(glyph.outline_transform()).pre_scale(em, em);
+                let _ = writeln!(out, "{} Tm <{code:04X}> Tj", coefficients(at));
+            }
+            out.push_str("ET Q\n");
+        }
+        self.content.push_str(&out);
+        Some(())
+    }
+
+    /// The number of a graphics state, by the opacities of fill and stroke in thousandths.
+    fn state(&mut self, fill: u32, line: u32) -> usize {
+        let n = self.states.len();
+        *self.states.entry((fill, line)).or_insert(n)
     }
 
     /// Draw inside the paths of a group only, until the state is taken back; false where it has none.
@@ -98,22 +163,15 @@ impl Page {
     }
 
     fn path(&mut self, path: &Path, opacity: f32) {
-        let colour = |paint: &Paint| match paint {
-            Paint::Color(c) => Some([c.red, c.green, c.blue].map(|v| number(f32::from(v) / 255.0)).join(" ")),
-            _ => None,
-        };
         let fill = path.fill().and_then(|f| Some((colour(f.paint())?, f.opacity().get() * opacity, f.rule())));
         let stroke = path.stroke().and_then(|s| Some((colour(s.paint())?, s)));
         if !path.is_visible() || (fill.is_none() && stroke.is_none()) {
             return;
         }
-        let thousandths = |v: f32| (v.clamp(0.0, 1.0) * 1000.0).round() as u32;
-        let state = (
+        let state = self.state(
             fill.as_ref().map_or(1000, |f| thousandths(f.1)),
             stroke.as_ref().map_or(1000, |s| thousandths(s.1.opacity().get() * opacity)),
         );
-        let n = self.states.len();
-        let state = *self.states.entry(state).or_insert(n);
         let s = &mut self.content;
         let _ = writeln!(s, "q /G{state} gs {}", matrix(path.abs_transform()));
         if let Some((rgb, ..)) = &fill {
@@ -203,7 +261,7 @@ impl Page {
     fn image(&mut self, image: &Image, opacity: f32) -> Result<()> {
         let bytes = match image.kind() {
             ImageKind::PNG(b) | ImageKind::JPEG(b) | ImageKind::GIF(b) | ImageKind::WEBP(b) => b,
-            ImageKind::SVG(tree) => return self.group(tree.root(), opacity),
+            ImageKind::SVG(tree) => return self.group(tree.root(), opacity, tree.fontdb()),
         };
         if !image.is_visible() {
             return Ok(());
@@ -229,8 +287,9 @@ impl Page {
         Ok(())
     }
 
-    /// All of it with its objects: 1 catalogue, 2 pages, 3 page, 4 content, then graphics states, then rasters with their masks.
-    fn file(&self, w: f32, h: f32) -> Vec<u8> {
+    /// All of it with its objects: 1 catalogue, 2 pages, 3 page, 4 content, then graphics states, then rasters with their masks, then
+    /// faces. `None` where a face cannot be taken apart.
+    fn file(&self, w: f32, h: f32) -> Option<Vec<u8>> {
         let mut objects: Vec<Vec<u8>> = Vec::new();
         let first_state = 5;
         let mut next = first_state + self.states.len();
@@ -239,13 +298,14 @@ impl Page {
             let _ = write!(names, "/I{i} {next} 0 R ");
             next += if self.images[i].alpha.is_some() { 2 } else { 1 };
         }
+        let (first_face, fonts) = (next, self.faces.names(next));
         let states: String = (0..self.states.len()).map(|i| format!("/G{i} {} 0 R ", first_state + i)).collect();
         objects.push(b"<< /Type /Catalog /Pages 2 0 R >>".to_vec());
         objects.push(b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec());
         objects.push(
             format!(
                 "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {} {}] /Contents 4 0 R /Group << /S /Transparency /CS /DeviceRGB >> \
-                 /Resources << /ExtGState << {states}>> /XObject << {names}>> >> >>",
+                 /Resources << /ExtGState << {states}>> /XObject << {names}>> /Font << {fonts}>> >> >>",
                 number(w),
                 number(h)
             )
@@ -269,6 +329,10 @@ impl Page {
                 objects.push(stream(&head("DeviceGray", ""), alpha));
             }
         }
+        debug_assert_eq!(objects.len() + 1, first_face);
+        let faces = self.faces.objects(first_face)?;
+        debug_assert_eq!(faces.len(), self.faces.len() * fonts::OBJECTS);
+        objects.extend(faces);
         // Four bytes above 127 tell programs that this is no text.
         let mut out = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
         let mut places = Vec::new();
@@ -285,12 +349,12 @@ impl Page {
         }
         let _ = write!(end, "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n", objects.len() + 1);
         out.extend(end.into_bytes());
-        out
+        Some(out)
     }
 }
 
 /// A stream object, deflated.
-fn stream(head: &str, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn stream(head: &str, bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     // Writing into memory does not fail; without its filter a stream is as valid.
     let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
@@ -397,10 +461,28 @@ mod tests {
         assert!(content.contains("0.063 0.125 0.188 rg") && content.contains("1 0 0 RG"), "{content}");
         assert!(content.contains("10 10 m\n50 60 l\nS Q"), "{content}");
         assert!(plain.iter().any(|o| String::from_utf8_lossy(o).contains("/CA 0.5")), "the opacity of the line");
-        // Letters are shapes: their curves are many more.
-        let words = objects(&of(&svg("<text x=\"20\" y=\"40\" font-size=\"12\" fill=\"#ffffff\">flux Å</text>")));
-        let words = String::from_utf8(inflated(&words[3])).expect("text");
-        assert!(words.matches(" c\n").count() > content.matches(" c\n").count() + 10, "{words}");
+        // Words are words of an embedded face, and mean what they say; those with an outline of their own are shapes.
+        let words = |more: &str| {
+            objects(&of(&svg(&format!("<text x=\"20\" y=\"40\" font-size=\"12\" fill=\"#ffffff\"{more}>flux Å</text>"))))
+        };
+        let page = words("");
+        let text = String::from_utf8(inflated(&page[3])).expect("text");
+        assert_eq!(text.matches(" Tj\n").count(), 6, "{text}");
+        assert!(text.contains("12.000000 0.000000 0.000000 -12.000000 20 40 Tm <0001> Tj"), "{text}");
+        assert_eq!(text.matches(" c\n").count(), content.matches(" c\n").count());
+        assert!(String::from_utf8_lossy(&page[2]).contains("/Font << /F0 "));
+        let object = |kind: &str| page.iter().find(|o| String::from_utf8_lossy(o).contains(kind)).expect("an object");
+        let widths = String::from_utf8_lossy(object("/CIDFontType2")).into_owned();
+        let widths = widths.split("/W [0 [").nth(1).and_then(|w| w.split(']').next()).expect("widths");
+        assert_eq!(widths.split(' ').count(), 7, "{widths}");
+        let face = inflated(object("/Length1"));
+        assert!(face.len() < 30_000 && face.starts_with(&[0, 1, 0, 0]), "{}", face.len());
+        let means = inflated(page.last().expect("an object"));
+        let means = String::from_utf8(means).expect("text");
+        assert!(means.contains("<0001> <0066>") && means.contains("<00C5>"), "{means}");
+        let page = words(" stroke=\"#ff0000\"");
+        let text = String::from_utf8(inflated(&page[3])).expect("text");
+        assert!(!text.contains("Tj") && text.matches(" c\n").count() > content.matches(" c\n").count() + 10, "{text}");
         let image = format!("<image x=\"5\" y=\"5\" width=\"40\" height=\"20\" xlink:href=\"data:image/png;base64,{raster}\"/>");
         let with = objects(&of(&svg(&image)));
         let rasters: Vec<&Vec<u8>> = with.iter().filter(|o| String::from_utf8_lossy(o).contains("/Subtype /Image")).collect();

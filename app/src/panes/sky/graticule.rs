@@ -67,7 +67,7 @@ pub(super) fn paint(ui: &Ui, cx: &Cx<'_>, placed: &Placed, frame: &Frame, labels
     }
     let label = |at: Pos2, by: egui::Vec2, align: Align2, text: String| {
         if labels && at.x.is_finite() && at.y.is_finite() {
-            let galley = painter.layout_no_wrap(text, font.clone(), cx.theme.third);
+            let galley = painter.layout_no_wrap(text, font.clone(), cx.theme.second);
             // At the right edge a label stands left of its line.
             let over = align.x() == egui::Align::Min && at.x + by.x + galley.size().x > frame.rect.right();
             let (by, align) = if over { (vec2(-by.x, by.y), Align2([egui::Align::Max, align.y()])) } else { (by, align) };
@@ -78,8 +78,8 @@ pub(super) fn paint(ui: &Ui, cx: &Cx<'_>, placed: &Placed, frame: &Frame, labels
                 return;
             }
             taken.borrow_mut().push(ground);
-            painter.rect_filled(ground, 2.0, cx.theme.pane.gamma_multiply(0.6));
-            painter.galley(corner, galley, cx.theme.third);
+            painter.rect_filled(ground, 2.0, cx.theme.pane.gamma_multiply(0.85));
+            painter.galley(corner, galley, cx.theme.second);
         }
     };
     let shown = f64::from(frame.rect.height()) * frame.data_per_pt()[1];
