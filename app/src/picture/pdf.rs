@@ -119,7 +119,7 @@ impl Page {
             let fill = span.fill.as_ref().filter(|_| is_plain)?;
             let rgb = colour(fill.paint())?;
             let state = self.state(thousandths(fill.opacity().get() * opacity), 1000);
-            let _ = write!(out, "q /G{state} gs {rgb} rg BT\n");
+            let _ = writeln!(out, "q /G{state} gs {rgb} rg BT");
             let mut last = None;
             for glyph in &span.positioned_glyphs {
                 let (face, code) = self.faces.code(db, glyph)?;
