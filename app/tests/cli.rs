@@ -744,3 +744,27 @@ fn one_table_of_a_file_is_named_by_its_path() {
     let v = json(&asterism(folder.path(), &["run", &at("r.toml"), "-o", &at("out"), "--json"]));
     assert!(std::fs::read_to_string(at("out/few.csv")).is_ok_and(|t| t.lines().count() == 3), "{v}");
 }
+
+/// A full disk behind `>` is told; a reader that went away is not.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_said_is_a_failure() {
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().expect("a folder");
+    let table = dir.path().join("t.csv");
+    std::fs::write(&table, "a,b\n1,2\n").expect("written");
+    for words in [vec!["info"], vec!["info", "--json"]] {
+        let run = |out: Stdio| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_asterism"));
+            command.args(&words).arg(&table).env("ASTERISM_HOME", dir.path()).stdout(out).output().expect("the program starts")
+        };
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+        let ended = run(full.into());
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{words:?}");
+        assert!(said.contains("standard output cannot be written"), "{said}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(run(writer.into()).status.code(), Some(0), "{words:?}");
+    }
+}

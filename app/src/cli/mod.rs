@@ -189,6 +189,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(_) if interrupted() => ExitCode::from(130),
         Ok(done) => {
+            let said;
             if common.json {
                 let mut object = done.json;
                 if let Some(map) = object.as_object_mut() {
@@ -198,11 +199,9 @@ pub fn main() -> ExitCode {
                     map.entry("peak_bytes").or_insert(json!(peak_bytes()));
                     map.entry("truncated").or_insert(json!(done.truncated));
                 }
-                say(&object);
+                said = say(&object);
             } else {
-                if !done.text.is_empty() {
-                    say(&done.text);
-                }
+                said = done.text.is_empty() || say(&done.text);
                 let warnings = done.json["warnings"].as_array();
                 for warning in warnings.into_iter().flatten().filter_map(Value::as_str).filter(|w| !done.text.contains(*w)) {
                     eprintln!("asterism: {warning}");
@@ -218,7 +217,7 @@ pub fn main() -> ExitCode {
                     return ExitCode::from(1);
                 }
             }
-            ExitCode::SUCCESS
+            if said { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(Ended::Failed(text)) => {
             eprintln!("asterism: {text}");
@@ -242,10 +241,17 @@ fn window(paths: &[String], start_page: bool) -> ExitCode {
     }
 }
 
-/// A line on standard output. A reader that went away (`| head`) is no error.
-fn say(line: &dyn std::fmt::Display) {
+/// A line on standard output; false, and told, where it cannot be written. A reader that went away (`| head`) is no error.
+fn say(line: &dyn std::fmt::Display) -> bool {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("asterism: standard output cannot be written: {e}");
+            false
+        }
+        _ => true,
+    }
 }
 
 /// Largest resident set so far, bytes; 0 where the system does not say.
