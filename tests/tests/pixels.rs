@@ -269,22 +269,22 @@ fn a_large_image_is_drawn_in_parts_and_magnified_to_its_pixels() {
     let near_by = picture(&mut w, "large-near");
     assert!(bright(&near_by) > 0.9, "{}", bright(&near_by));
     // On paper as well, with no window.
-    let svg = asterism::picture::svg(
-        &dataset,
-        &asterism_data::RowSet::empty(dataset.table.rows()),
-        &[asterism::picture::View::Image(0)],
-        [800, 600],
-        &Theme::dark(),
-    )
-    .expect("a drawing");
-    let paper = image::load_from_memory(&asterism::picture::png(&svg, 1.0).expect("a PNG")).expect("decodes").to_rgba8();
+    let views = asterism::picture::views_named(&dataset, &["image".into()]).expect("a view");
+    let page = asterism::picture::Page::new([800, 600], Theme::dark());
+    let folder = tempfile::tempdir().expect("a folder");
+    let on_paper = |ending: &str| {
+        let to = folder.path().join(format!("large.{ending}"));
+        asterism::picture::save(w.state().session.doc(), &views, &page, &to).expect("a drawing");
+        std::fs::read(to).expect("written")
+    };
+    let paper = image::load_from_memory(&on_paper("png")).expect("decodes").to_rgba8();
     let share = pixels(&paper, Rect::from_min_max(pos2(150.0, 120.0), pos2(650.0, 520.0)))
         .filter(|p| p[0] > 200 && p[2] > 200)
         .count() as f32
         / (500.0 * 400.0);
     assert!((0.25..0.75).contains(&share), "{share}");
-    assert!(svg.len() < 12_000_000, "a picture of 800 × 600 does not hold 18,000,000 pixels");
-    let page = asterism::picture::pdf(&svg).expect("a page");
+    assert!(on_paper("svg").len() < 12_000_000, "a picture of 800 × 600 does not hold 18,000,000 pixels");
+    let page = on_paper("pdf");
     assert!(page.starts_with(b"%PDF-1.7") && page.ends_with(b"%%EOF\n") && page.len() < 12_000_000);
 }
 

@@ -343,6 +343,9 @@ fn what_cannot_be_drawn_is_told() {
         ("light-curves?row=99999", "no row 99999"),
         ("light-curves?period=soon", "not a number"),
         ("image?which=2", "no image 2"),
+        ("image:2", "image?which=2"),
+        ("sky:frame=galactic", "sky?frame=galactic"),
+        ("histogram:nothing", "no column named 'nothing'"),
     ] {
         let why = named(words).err().unwrap_or_else(|| panic!("{words} was taken")).to_string();
         assert!(why.contains(says), "{words}: {why}");

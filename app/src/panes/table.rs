@@ -147,7 +147,7 @@ impl TablePane {
             return;
         }
         let Some(look) = rows::look(ui.ctx(), doc, cx.theme) else { return };
-        if self.filter_open {
+        if self.filter_open && !crate::gpu::is_on_paper(ui.ctx()) {
             self.filter_ui(ui, cx, &dataset);
         }
         let area = ui.available_rect_before_wrap();

@@ -2,8 +2,8 @@
 //!
 //! One drawing serves both, so that a PNG or PDF is what the SVG says; it needs no GPU and no display, so
 //! `asterism run` and `asterism draw` make the same pictures on a server. Up to [`SINGLE`] points
-//! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin. Plain scatters, stacks, images and
-//! histograms are drawn here; every view of the window, with whatever was chosen in it, is a [`View::Pane`] (`paper.rs`).
+//! are drawn one by one; above, they are a raster in the SVG made by the renderer's scalar twin. Plain scatters of very many rows are
+//! drawn here; every view of the window, with whatever was chosen in it, is a [`View::Pane`] (`paper.rs`).
 
 mod fonts;
 mod paper;
@@ -17,49 +17,63 @@ use std::path::Path;
 use std::sync::Arc;
 
 use asterism_render::{Style, View as Window, cpu, reference};
-use asterism_session::data::stretch::{Cuts, Stretch};
 use asterism_session::data::{RowSet, Table};
-use asterism_session::select::{Plot, image_positions, positions};
-use asterism_session::{Dataset, Document, Error, Layer, Result};
+use asterism_session::select::{Plot, positions};
+use asterism_session::{Dataset, Document, Error, Result};
 use base64::Engine as _;
 use egui::Color32;
 use rayon::prelude::*;
 
-use crate::gpu::Part;
-use crate::panes::image::tiles::{Tiled, is_large, limits};
-use crate::panes::scatter::Placed;
+use crate::panes::Pane;
+use crate::panes::histogram::HistogramPane;
+use crate::panes::scatter::{Placed, ScatterPane};
 use crate::theme::Theme;
-use crate::widgets::Range2;
 
 /// Most points drawn one by one.
 pub const SINGLE: usize = 20_000;
 
+/// Plain scatters of more rows than this are drawn straight from the columns, in half of the time.
+const STRAIGHT: usize = 1_000_000;
+
 /// One part of a picture.
 #[derive(Clone, Debug)]
 pub enum View {
-    /// Points on a map or two columns.
+    /// Very many points on a map or two columns.
     Scatter(Plot),
-    /// Stack of the selection's spectra over all.
-    Spectra,
-    /// An image with the rows on it.
-    Image(usize),
-    /// Counts of a column.
-    Histogram(String),
     /// A view of the window.
     Pane(Box<words::Paned>),
+}
+
+impl View {
+    fn of(pane: Pane) -> Self {
+        Self::Pane(Box::new(pane.into()))
+    }
+
+    /// A scatter without options.
+    fn scatter(dataset: &Dataset, of: Placed) -> Self {
+        match of {
+            Placed::Columns { x, y } if dataset.table.rows() > STRAIGHT => Self::Scatter(Plot::Columns { x, y }),
+            Placed::Map(id) if dataset.table.rows() > STRAIGHT => Self::Scatter(Plot::Map(id)),
+            of => {
+                let mut pane = ScatterPane::default();
+                pane.of = of;
+                Self::of(Pane::Scatter(Box::new(pane)))
+            }
+        }
+    }
 }
 
 /// What a dataset is best shown by.
 pub fn default_views(dataset: &Dataset) -> Vec<View> {
     let mut views = Vec::new();
     if let Some(map) = dataset.map() {
-        views.push(View::Scatter(Plot::Map(map.id)));
+        views.push(View::scatter(dataset, Placed::Map(map.id)));
     }
     if !dataset.images.is_empty() {
-        views.push(View::Image(0));
+        views.push(View::of(Pane::Image(Box::default())));
     }
     if dataset.spectra.is_some() {
-        views.push(View::Spectra);
+        views.push(View::of(Pane::Spectra(Box::default())));
     }
     let usable: Vec<String> = (0..dataset.table.columns().len())
         .filter(|i| asterism_session::features::usable(dataset, *i))
@@ -68,10 +82,14 @@ pub fn default_views(dataset: &Dataset) -> Vec<View> {
     if views.is_empty()
         && let [x, y, ..] = usable.as_slice()
     {
-        views.push(View::Scatter(Plot::Columns { x: x.clone(), y: y.clone() }));
+        views.push(View::scatter(dataset, Placed::Columns { x: x.clone(), y: y.clone() }));
     }
     if views.len() < 3 {
-        views.extend(usable.first().cloned().map(View::Histogram));
+        views.extend(usable.into_iter().next().map(|column| {
+            let mut pane = HistogramPane::default();
+            pane.column = column;
+            View::of(Pane::Histogram(Box::new(pane)))
+        }));
     }
     views
 }
@@ -92,14 +110,7 @@ pub fn views_named(dataset: &Dataset, names: &[String]) -> Result<Vec<View>> {
             return Err(Error::said(format!("view '{name}': options stand behind '?', as in {kind}?{instead}")));
         }
         views.push(match kind {
-            "scatter" if options.is_empty() => match placed(dataset, of)? {
-                Placed::Columns { x, y } => View::Scatter(Plot::Columns { x, y }),
-                Placed::Map(id) => View::Scatter(Plot::Map(id)),
-                Placed::CurrentMap => View::Pane(Box::new(words::view(dataset, kind, of, options)?)),
-            },
-            "spectra" if options.is_empty() => View::Spectra,
-            "image" if options.is_empty() => View::Image(0),
-            "histogram" if options.is_empty() => View::Histogram(of.into()),
+            "scatter" if options.is_empty() => View::scatter(dataset, placed(dataset, of)?),
             _ => View::Pane(Box::new(words::view(dataset, kind, of, options)?)),
         });
     }
@@ -222,16 +233,11 @@ fn tree(svg: &str) -> Result<resvg::usvg::Tree> {
 /// A frame in pixels: left, top, width, height.
 pub type Frame = [f64; 4];
 
-/// Views side by side as SVG text. Rows of visible subsets have their colours; when there is a
+/// Views in their frames as SVG text; of a [`View::Pane`] the frame alone. Rows of visible subsets have their colours; when there is a
 /// selection, the rest is grey.
 ///
 /// # Errors
 /// When a view cannot be drawn from this dataset.
-pub fn svg(dataset: &Dataset, selection: &RowSet, views: &[View], size: [u32; 2], theme: &Theme) -> Result<String> {
-    svg_in(dataset, selection, views, &frames(views.len(), f64::from(size[0]), f64::from(size[1])), size, theme)
-}
-
-/// The same with a frame for each view; of a [`View::Pane`] the frame alone.
 fn svg_in(
     dataset: &Dataset,
     selection: &RowSet,
@@ -260,9 +266,6 @@ fn svg_in(
         );
         match view {
             View::Scatter(plot) => scatter(&mut s, dataset, plot, frame, &colours, theme)?,
-            View::Image(index) => image(&mut s, dataset, *index, frame, &colours, theme)?,
-            View::Spectra => spectra(&mut s, dataset, frame, &colours, theme)?,
-            View::Histogram(column) => histogram(&mut s, dataset, column, frame, &colours, theme)?,
             View::Pane(_) => {}
         }
     }
@@ -304,7 +307,6 @@ struct Colours {
     rows: Vec<Color32>,
     lit: Vec<bool>,
     legend: Vec<(String, Color32)>,
-    groups: Vec<(String, Color32, Arc<RowSet>)>,
 }
 
 impl Colours {
@@ -312,7 +314,7 @@ impl Colours {
         self.lit.get(row).copied().unwrap_or(false)
     }
     fn none(theme: &Theme) -> Self {
-        Self { context: theme.context, rows: Vec::new(), lit: Vec::new(), legend: Vec::new(), groups: Vec::new() }
+        Self { context: theme.context, rows: Vec::new(), lit: Vec::new(), legend: Vec::new() }
     }
     fn new(dataset: &Dataset, selection: &RowSet, theme: &Theme) -> Self {
         let len = dataset.table.rows();
@@ -322,7 +324,7 @@ impl Colours {
         let mut rows = vec![theme.context; len_lit];
         let mut lit = vec![false; len_lit];
         let mut legend = Vec::new();
-        let mut groups = Vec::new();
+        let mut groups: Vec<Arc<RowSet>> = Vec::new();
         for subset in dataset.subsets.iter().filter(|s| s.visible) {
             let [r, g, b] = subset.colour;
             let colour = Color32::from_rgb(r, g, b);
@@ -335,7 +337,7 @@ impl Colours {
                 }
             }
             legend.push((format!("{} {shown} / {}", subset.name, subset.rows.count()), colour));
-            groups.push((subset.name.clone(), colour, subset.rows.clone()));
+            groups.push(subset.rows.clone());
         }
         for row in selection.iter().filter(|row| *row < len) {
             if !lit[row] {
@@ -343,11 +345,10 @@ impl Colours {
                 lit[row] = true;
             }
         }
-        if any && groups.iter().all(|(_, _, rows)| **rows != *selection) {
+        if any && groups.iter().all(|rows| **rows != *selection) {
             legend.push((format!("selected {} / {len}", selection.count()), theme.selected));
-            groups.push(("selected".into(), theme.selected, Arc::new(selection.clone())));
         }
-        Self { context: theme.context, rows, lit, legend, groups }
+        Self { context: theme.context, rows, lit, legend }
     }
 }
 
@@ -435,12 +436,7 @@ fn axes(
     axes
 }
 
-/// Smallest and largest finite value, with a margin.
-fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
-    around(values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v))))
-}
-
-/// The same of places, by all threads.
+/// Smallest and largest finite value along an axis, with a margin; by all threads.
 fn range_of(at: &[[f64; 2]], axis: usize) -> [f64; 2] {
     let none = || (f64::INFINITY, f64::NEG_INFINITY);
     let one = |(a, b): (f64, f64), p: &[f64; 2]| if p[axis].is_finite() { (a.min(p[axis]), b.max(p[axis])) } else { (a, b) };
@@ -565,189 +561,5 @@ fn scatter(s: &mut String, dataset: &Dataset, plot: &Plot, frame: Frame, colours
     let axes = axes(s, frame, &title, range_of(&at, 0), range_of(&at, 1), &x, &y, theme);
     points(s, &axes, &at, colours, if at.len() > 5000 { 1.5 } else { 2.5 }, false)?;
     legend(s, [axes.inner[0] + 12.0, axes.inner[1] + 8.0], colours, theme);
-    Ok(())
-}
-
-/// A large image in about two texels a pixel of a frame so wide and high; `None` for one that is drawn as it is.
-fn part(image: &Arc<asterism_session::data::Image>, [w, h]: [f64; 2]) -> Result<Option<Part>> {
-    if !is_large(image) {
-        return Ok(None);
-    }
-    let [rows, columns] = image.shape.map(|n| n as f64);
-    let scale = (2.0 * w / columns).min(2.0 * h / rows);
-    let px = [columns * scale, rows * scale].map(|v| v.max(1.0) as u32);
-    let failed = |e: asterism_session::data::Error| Error::said(e.to_string());
-    Tiled::new(image).map_err(failed)?.part(Range2 { x: [0.0, columns], y: [0.0, rows] }, px).map_err(failed)
-}
-
-fn image(s: &mut String, dataset: &Dataset, index: usize, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
-    let layer = dataset.images.get(index).ok_or_else(|| Error::said("there is no image to draw"))?;
-    let (rows, columns, size, rgba, up) = match &layer.pixels {
-        Layer::Fits(image) => {
-            let [rows, columns] = image.shape;
-            let part = part(image, [frame[2], frame[3]])?;
-            let (low, high) = limits(image, Cuts::Percentile(0.5, 99.7)).unwrap_or((image.min, image.max));
-            let (height, width, values) = match &part {
-                Some(part) => (part.shape[0], part.shape[1], part.values()),
-                None => (rows, columns, image.pixels.as_slice()),
-            };
-            let size = [width as u32, height as u32];
-            let mut rgba = Vec::with_capacity(height * width * 4);
-            for row in (0..height).rev() {
-                for v in &values[row * width..(row + 1) * width] {
-                    let t = Stretch::Asinh.of(f64::from(*v), low, high);
-                    let g = if t.is_finite() { (t.clamp(0.0, 1.0) * 255.0) as u8 } else { 0 };
-                    rgba.extend([g, g, g, 255]);
-                }
-            }
-            (rows, columns, size, rgba, true)
-        }
-        Layer::Picture(picture) => {
-            let size = [picture.shape[1] as u32, picture.shape[0] as u32];
-            (picture.shape[0], picture.shape[1], size, picture.rgba.clone(), false)
-        }
-    };
-    let room = [frame[0] + 14.0, frame[1] + 36.0, frame[2] - 28.0, frame[3] - 50.0];
-    let scale = (room[2] / columns as f64).min(room[3] / rows as f64);
-    let (w, h) = (columns as f64 * scale, rows as f64 * scale);
-    let at = [room[0] + (room[2] - w) / 2.0, room[1] + (room[3] - h) / 2.0, w, h];
-    let _ = writeln!(
-        s,
-        "<text x=\"{}\" y=\"{}\" font-size=\"13\" font-weight=\"600\" fill=\"{}\">{}</text>",
-        frame[0] + 14.0,
-        frame[1] + 22.0,
-        hex(theme.text),
-        escape(&layer.title)
-    );
-    raster(s, rgba, size, at)?;
-    // Pixel centres are whole numbers, so the first pixel begins at −0.5.
-    let (bottom, top) = if up { (-0.5, rows as f64 - 0.5) } else { (rows as f64 - 0.5, -0.5) };
-    let axes = Axes { inner: at, x: [-0.5, columns as f64 - 0.5], y: [bottom, top] };
-    if let Ok(positions) = image_positions(dataset, index) {
-        points(s, &axes, &positions, colours, 2.5, true)?;
-    }
-    Ok(())
-}
-
-/// Spectra of a picture at most: of more rows every n-th is taken.
-const STACKED: usize = 10_000;
-
-/// Median, 16th and 84th percentile of each sample over some rows.
-fn stack(dataset: &Dataset, rows: &RowSet) -> Option<(Vec<f64>, [Vec<f64>; 3])> {
-    let column = dataset.spectra.as_deref()?;
-    let step = rows.count().div_ceil(STACKED).max(1);
-    let mut axis: Vec<f64> = Vec::new();
-    let mut fluxes: Vec<Vec<f32>> = Vec::new();
-    for row in rows.iter().step_by(step) {
-        let spectrum = column.spectrum(&dataset.table, row);
-        let own = if spectrum.axis.is_empty() { &spectrum.wavelength_m } else { &spectrum.axis };
-        if own.len() > axis.len() {
-            axis = own.clone();
-        }
-        let good = |(v, good): (&f64, &bool)| if *good { *v as f32 } else { f32::NAN };
-        fluxes.push(spectrum.flux.iter().zip(&spectrum.good).map(good).collect());
-    }
-    let mut values = Vec::with_capacity(fluxes.len() * axis.len());
-    for mut flux in fluxes {
-        flux.resize(axis.len(), f32::NAN);
-        values.append(&mut flux);
-    }
-    let shares = asterism_render::ensemble::percentiles(&values, axis.len(), &[0.16, 0.5, 0.84]);
-    let wide = |k: usize| shares.get(k).map_or_else(Vec::new, |v| v.iter().map(|v| f64::from(*v)).collect());
-    Some((axis, [wide(0), wide(1), wide(2)]))
-}
-
-fn path(axes: &Axes, x: &[f64], y: &[f64], reverse: bool) -> String {
-    let mut d = String::new();
-    let mut pen = false;
-    let order: Box<dyn Iterator<Item = usize>> = if reverse { Box::new((0..x.len()).rev()) } else { Box::new(0..x.len()) };
-    for i in order {
-        if !(x[i].is_finite() && y[i].is_finite()) {
-            pen = false;
-            continue;
-        }
-        let [px, py] = axes.px([x[i], y[i]]);
-        let py = py.clamp(axes.inner[1], axes.inner[1] + axes.inner[3]);
-        let _ = write!(d, "{}{px:.1} {py:.1}", if pen { 'L' } else { 'M' });
-        pen = true;
-    }
-    d
-}
-
-fn spectra(s: &mut String, dataset: &Dataset, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
-    let column = dataset.spectra.as_deref().ok_or_else(|| Error::said(format!("'{}' has no spectra", dataset.name)))?;
-    let len = dataset.table.rows();
-    let mut stacks: Vec<(Color32, Vec<f64>, [Vec<f64>; 3])> = Vec::new();
-    if let Some((x, q)) = stack(dataset, &RowSet::full(len)) {
-        stacks.push((theme.context, x, q));
-    }
-    for (_, colour, rows) in colours.groups.iter().take(6) {
-        if let Some((x, q)) = stack(dataset, rows) {
-            stacks.push((*colour, x, q));
-        }
-    }
-    let x = range(stacks.iter().flat_map(|(_, x, _)| x.iter().copied()));
-    // Emission lines reach far above; the scale follows the medians.
-    let y = range(stacks.iter().flat_map(|(_, _, q)| q[1].iter().copied()).chain([0.0]));
-    let medium = match column.medium {
-        asterism_session::data::Medium::Air => ", air",
-        asterism_session::data::Medium::Vacuum => ", vacuum",
-        asterism_session::data::Medium::Unknown => "",
-    };
-    let axis = crate::widgets::format::unit(&column.axis_unit);
-    let axes = axes(
-        s,
-        frame,
-        "Spectra: median and 16–84 %",
-        x,
-        y,
-        &format!("observed wavelength ({axis}{medium})"),
-        &crate::widgets::format::unit(&column.flux_unit),
-        theme,
-    );
-    for (colour, x, [low, mid, high]) in &stacks {
-        let band = format!("{} {}", path(&axes, x, high, false), path(&axes, x, low, true).replacen('M', "L", 1));
-        if band.len() > 2 {
-            let _ = writeln!(s, "<path d=\"{band}Z\" fill=\"{}\" fill-opacity=\"0.18\"/>", hex(*colour));
-        }
-        let _ = writeln!(
-            s,
-            "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.2\"/>",
-            path(&axes, x, mid, false),
-            hex(*colour)
-        );
-    }
-    Ok(())
-}
-
-fn histogram(s: &mut String, dataset: &Dataset, column: &str, frame: Frame, colours: &Colours, theme: &Theme) -> Result<()> {
-    let values = asterism_session::select::column_or_expression(dataset, column)?;
-    let x = range(values.iter().copied());
-    let bins = 60;
-    let bin = |v: f64| (((v - x[0]) / (x[1] - x[0]) * f64::from(bins)) as i64).clamp(0, i64::from(bins) - 1) as usize;
-    let (mut all, mut lit) = (vec![0_u32; bins as usize], vec![0_u32; bins as usize]);
-    for (row, v) in values.iter().enumerate().filter(|(_, v)| v.is_finite()) {
-        all[bin(*v)] += 1;
-        if colours.is_lit(row) {
-            lit[bin(*v)] += 1;
-        }
-    }
-    let most = f64::from(all.iter().copied().max().unwrap_or(1).max(1));
-    let axes = axes(s, frame, column, x, [0.0, most * 1.05], &unit(&dataset.table, column), "rows", theme);
-    let selected = colours.groups.last().map_or(theme.selected, |(_, c, _)| *c);
-    for (counts, colour) in [(&all, theme.context), (&lit, selected)] {
-        for (i, count) in counts.iter().enumerate().filter(|(_, c)| **c > 0) {
-            let width = (x[1] - x[0]) / f64::from(bins);
-            let [left, top] = axes.px([x[0] + i as f64 * width, f64::from(*count)]);
-            let [right, bottom] = axes.px([x[0] + (i + 1) as f64 * width, 0.0]);
-            let _ = writeln!(
-                s,
-                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\"/>",
-                (right - left - 1.0).max(0.5),
-                bottom - top,
-                hex(colour)
-            );
-        }
-    }
     Ok(())
 }

@@ -341,9 +341,13 @@ fn fill_mesh(canvas: &mut [[f32; 4]], px: [usize; 2], room: Rect, mesh: &Mesh, t
             ((low - 0.5).ceil().max(0.0) as usize, ((high - 0.5).floor() + 1.0).clamp(0.0, px[k] as f32) as usize)
         };
         let ((x0, x1), (y0, y1)) = (ends(0), ends(1));
-        // A point on a side belongs to the triangle left of it: the side is taken by one of the two, in either order of corners.
+        // A point on a side belongs to the triangle left of it: the side is taken by one of the two, in either order of corners. Both
+        // must come to the same number to the last bit, so each side is reckoned from the same one of its ends.
         let edge = |p: [f32; 2], q: [f32; 2], m: [f32; 2]| {
-            let w = ((q[0] - p[0]) * (m[1] - p[1]) - (m[0] - p[0]) * (q[1] - p[1])) / area;
+            let (from, to, sign) = if (p[0], p[1]) <= (q[0], q[1]) { (p, q, 1.0) } else { (q, p, -1.0) };
+            let [from, to, at] = [from, to, m].map(|v| v.map(f64::from));
+            let left = (to[0] - from[0]) * (at[1] - from[1]) - (at[0] - from[0]) * (to[1] - from[1]);
+            let w = (sign * left / f64::from(area)) as f32;
             let d = if area > 0.0 { [q[0] - p[0], q[1] - p[1]] } else { [p[0] - q[0], p[1] - q[1]] };
             let takes = d[1] < 0.0 || (d[1] == 0.0 && d[0] > 0.0);
             (w, w > 0.0 || (w == 0.0 && takes))
@@ -455,6 +459,21 @@ mod tests {
         let filled: Vec<_> = canvas.iter().filter(|p| p[3] > 0.0).collect();
         assert_eq!(filled.len(), 14 * 10);
         assert!(filled.iter().all(|p| (p[3] - 128.0).abs() < 0.01 && (p[0] - 60.0).abs() < 0.01), "painted twice");
+        // Squares whose diagonal goes through the middles of pixels, at places that f32 rounds.
+        for k in 0..40 {
+            let (at, side) = (0.1 + 3.7 * k as f32, 450.3 - 7.1 * k as f32);
+            let room = Rect::from_min_size(pos2(at.floor(), 33.0), Vec2::splat(460.0));
+            let mut mesh = Mesh::default();
+            mesh.add_colored_rect(Rect::from_min_size(pos2(at, 33.2), Vec2::splat(side)), half);
+            let mut canvas = vec![[0.0; 4]; 920 * 920];
+            fill_mesh(&mut canvas, [920, 920], room, &mesh, None);
+            let inner = |i: usize| {
+                let (x, y) = (room.left() + (i % 920) as f32 / 2.0 + 0.25, room.top() + (i / 920) as f32 / 2.0 + 0.25);
+                x > at + 0.6 && x < at + side - 0.6 && y > 33.8 && y < 33.2 + side - 0.6
+            };
+            let wrong = (0..canvas.len()).filter(|i| inner(*i) && (canvas[*i][3] - 128.0).abs() > 0.01).count();
+            assert_eq!(wrong, 0, "square {k}");
+        }
     }
 
     #[test]

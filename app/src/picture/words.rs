@@ -154,6 +154,9 @@ pub fn view(dataset: &Dataset, kind: &str, of: &str, options: &str) -> Result<Pa
         "image" => Pane::Image(Box::new(an_image(dataset, &mut o)?)),
         "histogram" | "histograms" => {
             let mut p = crate::panes::histogram::HistogramPane::default();
+            if !of.is_empty() {
+                asterism_session::select::column_or_expression(dataset, of)?;
+            }
             of.clone_into(&mut p.column);
             p.log = o.flag("log", p.log)?;
             if kind == "histograms" {

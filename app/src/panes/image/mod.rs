@@ -304,8 +304,10 @@ impl ImagePane {
         ui.advance_cursor_after_rect(rect);
         let response = ui.interact(rect, ui.scope_id().with("image"), Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Image {}", layer.title)));
-        // All of it, filling the pane: a margin of nothing would waste the sky.
-        let fit = f64::from((rect.width() / width.max(1) as f32).max(rect.height() / height.max(1) as f32));
+        // In the window it fills the pane, as a margin of nothing would waste the sky; on paper nobody can move it.
+        let ratios = [rect.width() / width.max(1) as f32, rect.height() / height.max(1) as f32];
+        let fit = if gpu::is_on_paper(ui.ctx()) { ratios[0].min(ratios[1]) } else { ratios[0].max(ratios[1]) };
+        let fit = f64::from(fit);
         let whole = ([(width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0], fit);
         let at = self.places(ui, &dataset, base);
         // At first, and after a double click, the part of the image that holds the rows.

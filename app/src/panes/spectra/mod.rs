@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::ensemble::{self, Curves, Ensemble, GroupsKey, Show};
 use super::rows::{self, DataKey, next_key};
 use crate::cx::Cx;
+use crate::gpu;
 use crate::widgets::{Axes, Cache, Frame, Range2, Work, axes, format};
 
 /// Samples of the matrix at most.
@@ -194,7 +195,21 @@ impl SpectraPane {
         let x_label = format!("{} wavelength ({unit}{medium})", if self.rest { "rest" } else { "observed" });
         let flux_unit = format::unit(&spectra.flux_unit);
         let y_label = if flux_unit.is_empty() { "flux".to_owned() } else { flux_unit };
-        let home = self.state.ensemble.home(&axis, &stacks, self.show, z.to_bits());
+        let chosen = &doc.selection.rows;
+        let only = || (chosen.count() == 1).then(|| chosen.iter().next().map(|r| r as u32)).flatten();
+        let row = cx.shared.hover.or_else(only).filter(|r| (*r as usize) < dataset.table.rows());
+        if let Some(row) = row
+            && self.state.one.as_ref().is_none_or(|(k, r, _)| *k != data || *r != row)
+        {
+            self.state.one = Some((data, row, Arc::new(spectra.spectrum(&dataset.table, row as usize))));
+        }
+        let mut home = self.state.ensemble.home(&axis, &stacks, self.show, z.to_bits());
+        // In the window the axes stay where they are while the cursor goes from row to row; on paper the row that was asked for is whole.
+        if let Some((_, _, spectrum)) = self.state.one.as_ref().filter(|_| row.is_some() && gpu::is_on_paper(ui.ctx())) {
+            for v in spectrum.flux.iter().filter(|v| v.is_finite()) {
+                home.y = [home.y[0].min(*v), home.y[1].max(*v)];
+            }
+        }
         let axes = Axes { x_label: &x_label, y_label: &y_label, home, grid: false, name: "Spectra", fixed_y: false };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
@@ -203,15 +218,8 @@ impl SpectraPane {
         }
         let painter = ui.painter_at(frame.rect);
         self.state.ensemble.paint(ui, cx.theme, &frame, &curves, &axis, factor, self.show, &stacks, &key, &wanted);
-        let chosen = &doc.selection.rows;
-        let only = || (chosen.count() == 1).then(|| chosen.iter().next().map(|r| r as u32)).flatten();
-        if let Some(row) = cx.shared.hover.or_else(only).filter(|r| (*r as usize) < dataset.table.rows()) {
-            if self.state.one.as_ref().is_none_or(|(k, r, _)| *k != data || *r != row) {
-                self.state.one = Some((data, row, Arc::new(spectra.spectrum(&dataset.table, row as usize))));
-            }
-            if let Some((_, _, spectrum)) = &self.state.one {
-                one::paint(&painter, cx.theme, &frame, spectrum, metres_in(&spectra.axis_unit), factor);
-            }
+        if let Some((_, _, spectrum)) = self.state.one.as_ref().filter(|_| row.is_some()) {
+            one::paint(&painter, cx.theme, &frame, spectrum, metres_in(&spectra.axis_unit), factor);
         }
         if self.lines {
             let z = if self.rest { 0.0 } else { cx.shared.redshift };
