@@ -342,6 +342,7 @@ fn what_cannot_be_drawn_is_told() {
         ("scatter:TIME,SAP_FLUX?turn=1,2", "three or more dimensions"),
         ("light-curves?row=99999", "no row 99999"),
         ("light-curves?period=soon", "not a number"),
+        ("scatter:log10(TIME),SAP_FLUX?x=0..10&y=1..2", "above zero"),
         ("image?which=2", "no image 2"),
         ("image:2", "image?which=2"),
         ("sky:frame=galactic", "sky?frame=galactic"),

@@ -268,9 +268,16 @@ impl HistogramPane {
         }
         let x_of = |v: f64| rect.left() + ((v - counts.low) / (counts.high - counts.low)) as f32 * rect.width();
         let v_of = |x: f32| counts.low + f64::from((x - rect.left()) / rect.width()) * (counts.high - counts.low);
-        let (ticks, step) = axes::ticks([counts.low, counts.high], (rect.width() / 70.0).max(2.0) as usize);
-        for v in ticks {
-            let text = painter.layout_no_wrap(axes::tick_label(v, step), font.clone(), cx.theme.third);
+        let most = (rect.width() / 70.0).max(2.0) as usize;
+        let ticks: Vec<(f64, String)> = if columns::logarithm_of(&counts.name).is_some() {
+            let (at, labels) = axes::log_ticks([counts.low, counts.high], most);
+            at.into_iter().zip(labels.texts).collect()
+        } else {
+            let (at, step) = axes::ticks([counts.low, counts.high], most);
+            at.into_iter().map(|v| (v, axes::tick_label(v, step))).collect()
+        };
+        for (v, text) in ticks {
+            let text = painter.layout_no_wrap(text, font.clone(), cx.theme.third);
             // Those at the ends stay whole.
             let (low, high) = (outer.left() + 2.0, outer.right() - text.size().x - 2.0);
             let left = (x_of(v) - text.size().x / 2.0).min(high).max(low);
@@ -329,9 +336,11 @@ impl HistogramPane {
                 Some(n) if look.selected > 0 => format!("{} / ", format::count(*n as usize)),
                 _ => String::new(),
             };
+            let log = columns::logarithm_of(&counts.name);
+            let v = if log.is_some() { 10f64.powf(v) } else { v };
             cx.shared.position = format!(
                 "{} {}  ·  {some}{} in this bin",
-                counts.name,
+                log.as_deref().unwrap_or(&counts.name),
                 format::number(v, 5),
                 format::count(counts.all[bin] as usize)
             );

@@ -277,7 +277,7 @@ impl LightCurvePane {
         let at = numbers.as_ref();
         let Some(look) = rows::look(ui.ctx(), cx.session.doc(), cx.theme) else { return };
         let x_label = phase_label(self.period, time);
-        let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
+        let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false, log: [false; 2] };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         let scatter = Scatter {
@@ -352,7 +352,7 @@ impl LightCurvePane {
         let folded = period > 0.0 || column.is_some();
         let x_label = if folded { "phase from the faintest part" } else { "part of the time from first to last point" };
         let y_label = "brightness (of each curve's spread)";
-        let axes = Axes { x_label, y_label, home, grid: false, name: "Light curves", fixed_y: false };
+        let axes = Axes { x_label, y_label, home, grid: false, name: "Light curves", fixed_y: false, log: [false; 2] };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         if shown.response.dragged() {
@@ -413,7 +413,7 @@ impl LightCurvePane {
         };
         let (drawn, home) = curve.at(period);
         let x_label = phase_label(period, time);
-        let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false };
+        let axes = Axes { x_label: &x_label, y_label, home, grid: false, name: "Light curve", fixed_y: false, log: [false; 2] };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         if shown.response.dragged() {

@@ -51,8 +51,9 @@ impl View {
 
     /// A scatter without options.
     fn scatter(dataset: &Dataset, of: Placed) -> Self {
+        let is_log = of.is_log() != [false; 2];
         match of {
-            Placed::Columns { x, y } if dataset.table.rows() > STRAIGHT => Self::Scatter(Plot::Columns { x, y }),
+            Placed::Columns { x, y } if dataset.table.rows() > STRAIGHT && !is_log => Self::Scatter(Plot::Columns { x, y }),
             Placed::Map(id) if dataset.table.rows() > STRAIGHT => Self::Scatter(Plot::Map(id)),
             of => {
                 let mut pane = ScatterPane::default();

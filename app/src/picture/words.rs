@@ -18,7 +18,7 @@ use crate::widgets::Range2;
 /// What can be drawn and how, for a person.
 pub const HELP: &str = "Views: KIND[:OF][?NAME=VALUE[&NAME=VALUE…]]
   scatter:MAP or scatter:X,Y   colour=COLUMN colours=viridis cells=count|mean|median|min|max|std contours=yes size=COLUMN
-                               equalised=yes grid=yes radius=PT reverse=x|y|xy x=A..B y=A..B; of a map also axes=1,2 or turn=YAW,PITCH (degrees)
+                               equalised=yes grid=yes radius=PT reverse=x|y|xy x=A..B y=A..B; an axis log10(X) is logarithmic; of a map also axes=1,2 or turn=YAW,PITCH (degrees)
   sky                          projection=field|globe|mollweide|aitoff|hammer frame=equatorial|galactic|ecliptic centre=LON,LAT
                                (of a globe) survey=FOLDER|ADDRESS strength=0..1 coverage=MOC footprints=no radius=PT
   spectra                      show=stack|bands|density by-subset=yes lines=no z=REDSHIFT rest=yes row=N
@@ -211,8 +211,19 @@ fn scatter(dataset: &Dataset, of: &str, o: &mut Options<'_>) -> Result<ScatterPa
     p.grid = o.flag("grid", false)?;
     p.size = o.column(dataset, "size", &[])?.unwrap_or_default();
     p.radius_pt = o.number("radius")?.map_or(p.radius_pt, |r| r.clamp(0.5, 8.0) as f32);
+    // Ends are values, also of an axis of logarithms.
+    let [log_x, log_y] = p.of.is_log();
+    let along = |name: &str, ends: [f64; 2], log: bool| match ends {
+        ends if !log => Ok(ends),
+        [a, b] if a > 0.0 && b > 0.0 => Ok([a.log10(), b.log10()]),
+        [a, b] => Err(Error::said(format!("{name}={a}..{b}: the axis is logarithmic, and holds what is above zero"))),
+    };
     p.view = match (o.range("x")?, o.range("y")?) {
-        (Some(x), Some(y)) => Some(Range2 { x, y }),
+        (Some(x), Some(y)) => {
+            let (x, y) = (along("x", x, log_x)?, along("y", y, log_y)?);
+            let turned = |[a, b]: [f64; 2], reversed: bool| if reversed && a < b { [b, a] } else { [a, b] };
+            Some(Range2 { x: turned(x, p.reversed[0]), y: turned(y, p.reversed[1]) })
+        }
         (None, None) => None,
         _ => return Err(Error::said("a part of a scatter has both x=A..B and y=A..B")),
     };

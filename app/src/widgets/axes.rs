@@ -95,6 +95,8 @@ pub struct Axes<'a> {
     pub name: &'a str,
     /// y may not be moved (histograms).
     pub fixed_y: bool,
+    /// What lies along x, and along y, are decimal logarithms: the ticks say the values themselves.
+    pub log: [bool; 2],
 }
 
 /// What the mouse did.
@@ -171,9 +173,15 @@ impl Axes<'_> {
         let line = Stroke::new(1.0, theme.hairline);
         let label_room = 84.0;
         let width = |text: &str| painter.layout_no_wrap(text.to_owned(), font.clone(), theme.third).size().x;
-        let (x_ticks, x_step) = ticks(frame.view.x, (rect.width() / label_room).max(2.0) as usize);
-        let apart = (frame.pt_from_data([frame.view.x[0] + x_step, 0.0]).x - rect.left()).abs();
-        let x_labels = Labels::new(&x_ticks, x_step, apart - 8.0, width);
+        let most = (rect.width() / label_room).max(2.0) as usize;
+        let (x_ticks, x_labels) = if self.log[0] {
+            log_ticks(frame.view.x, most)
+        } else {
+            let (ticks, step) = ticks(frame.view.x, most);
+            let apart = (frame.pt_from_data([frame.view.x[0] + step, 0.0]).x - rect.left()).abs();
+            let labels = Labels::new(&ticks, step, apart - 8.0, width);
+            (ticks, labels)
+        };
         for (v, text) in x_ticks.iter().zip(&x_labels.texts) {
             let x = frame.pt_from_data([*v, frame.view.y[0]]).x;
             if self.grid {
@@ -185,10 +193,16 @@ impl Axes<'_> {
             let middle = x.clamp((outer.left() + half).min(x), (outer.right() - half - 1.0).max(outer.left() + half));
             painter.text(pos2(middle, rect.bottom() + 6.0), Align2::CENTER_TOP, text, font.clone(), theme.third);
         }
-        let (y_ticks, y_step) = ticks(frame.view.y, (rect.height() / 44.0).max(2.0) as usize);
         let title = painter.layout_no_wrap(self.y_label.to_owned(), font.clone(), theme.second).size().y;
         let room = rect.left() - TICK_GAP - (outer.left() + TITLE_GAP + title);
-        let y_labels = Labels::new(&y_ticks, y_step, room, width);
+        let most = (rect.height() / 44.0).max(2.0) as usize;
+        let (y_ticks, y_labels) = if self.log[1] {
+            log_ticks(frame.view.y, most)
+        } else {
+            let (ticks, step) = ticks(frame.view.y, most);
+            let labels = Labels::new(&ticks, step, room, width);
+            (ticks, labels)
+        };
         for (v, text) in y_ticks.iter().zip(&y_labels.texts) {
             let y = frame.pt_from_data([frame.view.x[0], *v]).y;
             if self.grid {
@@ -259,6 +273,47 @@ pub fn ticks([a, b]: [f64; 2], most: usize) -> (Vec<f64>, f64) {
     (ticks, step)
 }
 
+/// Ticks of an axis of decimal logarithms, where they lie on it, and what they say: powers of ten, with 2 and 5 between them where there is
+/// room, or within about a decade round numbers as on any axis.
+pub fn log_ticks([a, b]: [f64; 2], most: usize) -> (Vec<f64>, Labels) {
+    let (low, high) = (a.min(b), a.max(b));
+    let most = most.max(1);
+    if !(high - low > 0.0 && low > -300.0 && high < 300.0) {
+        return (Vec::new(), Labels::of(Vec::new()));
+    }
+    if high - low < 1.2 {
+        let (values, step) = ticks([10f64.powf(low), 10f64.powf(high)], most);
+        let values: Vec<f64> = values.into_iter().filter(|v| *v > 0.0).collect();
+        let texts = values.iter().map(|v| tick_label(*v, step)).collect();
+        return (values.iter().map(|v| v.log10()).collect(), Labels::of(texts));
+    }
+    let (first, last) = (low.ceil() as i32, high.floor() as i32);
+    let decades = (last - first + 1).max(1) as usize;
+    let between: &[u8] = if decades * 3 <= most { &[1, 2, 5] } else { &[1] };
+    let step = decades.div_ceil(most).max(1) as i32;
+    let mut all = Vec::new();
+    for power in (first - 1..=last).filter(|p| p.rem_euclid(step) == 0) {
+        for of in between {
+            let at = f64::from(power) + f64::from(*of).log10();
+            if at >= low - 1e-9 && at <= high + 1e-9 {
+                all.push((at, power_label(*of, power)));
+            }
+        }
+    }
+    let (at, texts) = all.into_iter().unzip();
+    (at, Labels::of(texts))
+}
+
+/// `0.02`, `500`, `10⁶`, `2×10⁻⁵`.
+fn power_label(of: u8, power: i32) -> String {
+    if (-4..=5).contains(&power) {
+        let decimals = (-power).max(0) as usize;
+        return format!("{:.decimals$}", f64::from(of) * 10f64.powi(power));
+    }
+    let raised: String = power.to_string().chars().map(format::superscript).collect();
+    if of == 1 { format!("10{raised}") } else { format!("{of}×10{raised}") }
+}
+
 /// Labels of an axis: as they are where they fit, else without what they have in common, which the title says.
 #[derive(Debug, PartialEq)]
 pub struct Labels {
@@ -271,6 +326,10 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// As they are.
+    fn of(texts: Vec<String>) -> Self {
+        Self { texts, power: 0, plus: None }
+    }
     /// In `room` points; `width` measures a text.
     pub fn new(ticks: &[f64], step: f64, room: f32, width: impl Fn(&str) -> f32) -> Self {
         let fit = |texts: &[String]| texts.iter().all(|t| width(t) <= room);
@@ -364,6 +423,21 @@ mod tests {
     }
 
     /// Letters of seven points, as wide as a digit of the small font at most.
+    #[test]
+    fn an_axis_of_logarithms_says_the_values() {
+        let (at, labels) = log_ticks([-2.3, 3.1], 6);
+        assert_eq!(labels.texts, ["0.01", "0.1", "1", "10", "100", "1000"]);
+        assert_eq!(at, [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
+        // Backwards; few decades have ticks between; many leave some out.
+        assert_eq!(log_ticks([2.1, -0.1], 9).1.texts, ["1", "2", "5", "10", "20", "50", "100"]);
+        assert_eq!(log_ticks([-20.5, 9.5], 5).1.texts, ["10⁻¹⁸", "10⁻¹²", "10⁻⁶", "1", "10⁶"]);
+        // Within a decade they are those of any axis, at their logarithms.
+        let (at, labels) = log_ticks([1.0, 1.5], 4);
+        assert_eq!(labels.texts, ["10", "20", "30"]);
+        assert!((at[1] - 20f64.log10()).abs() < 1e-12);
+        assert!(log_ticks([f64::NAN, 1.0], 4).0.is_empty() && log_ticks([1.0, 1.0], 4).0.is_empty());
+    }
+
     fn labels(range: [f64; 2], most: usize, room: f32) -> Labels {
         let (ticks, step) = ticks(range, most);
         Labels::new(&ticks, step, room, |t| t.chars().count() as f32 * 7.0)

@@ -48,6 +48,16 @@ pub enum Placed {
     },
 }
 
+impl Placed {
+    /// Which of the axes are decimal logarithms of something.
+    pub fn is_log(&self) -> [bool; 2] {
+        match self {
+            Self::Columns { x, y } => [x, y].map(|c| columns::logarithm_of(c).is_some()),
+            _ => [false; 2],
+        }
+    }
+}
+
 /// Settings and caches of a scatter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -203,7 +213,10 @@ impl ScatterPane {
     pub fn title(&self, cx: &Cx<'_>) -> String {
         match &self.of {
             Placed::Columns { x, y } if x.is_empty() || y.is_empty() => "Scatter".into(),
-            Placed::Columns { x, y } => format!("{y} against {x}"),
+            Placed::Columns { x, y } => {
+                let [x, y] = [x, y].map(|c| columns::logarithm_of(c).unwrap_or_else(|| c.clone()));
+                format!("{y} against {x}")
+            }
             _ => {
                 let dataset = cx.session.doc().dataset();
                 if self.of == Placed::CurrentMap
@@ -241,9 +254,19 @@ impl ScatterPane {
                 "Where marks pass into density: shows structure at all densities at once, as ranks and not as counts",
             );
             let before = self.reversed;
-            ui.horizontal(|ui| {
+            egui::Grid::new(ui.scope_id().with("of each axis")).show(ui, |ui| {
                 ui.checkbox(&mut self.reversed[0], "Reverse x").on_hover_text("Values grow to the left");
                 ui.checkbox(&mut self.reversed[1], "Reverse y").on_hover_text("Values grow downwards, as for magnitudes");
+                ui.end_row();
+                let Placed::Columns { x, y } = &mut self.of else { return };
+                for (name, column) in [("Log x", x), ("Log y", y)] {
+                    let log = columns::logarithm_of(column);
+                    let mut is_log = log.is_some();
+                    let help = "Decimal logarithms; what is not above zero has no place";
+                    if ui.checkbox(&mut is_log, name).on_hover_text(help).changed() && !column.is_empty() {
+                        *column = log.unwrap_or_else(|| columns::logarithm(&dataset, column));
+                    }
+                }
             });
             if let Some(view) = &mut self.view {
                 *view = turned_round(*view, [0, 1].map(|i| before[i] != self.reversed[i]));
@@ -276,7 +299,17 @@ impl ScatterPane {
         }
         match &mut self.of {
             Placed::Columns { x, y } => {
-                let changed = columns::pick(ui, cx, "y", None, y) | columns::pick(ui, cx, "x", None, x);
+                let mut changed = false;
+                for (name, column) in [("y", y), ("x", x)] {
+                    let was_log = columns::logarithm_of(column).is_some();
+                    if columns::pick(ui, cx, name, None, column) {
+                        changed = true;
+                        // An axis of logarithms stays one.
+                        if was_log && dataset.table.column_index(column).is_some() {
+                            *column = columns::logarithm(&dataset, column);
+                        }
+                    }
+                }
                 if changed {
                     self.view = None;
                 }
@@ -373,9 +406,10 @@ impl ScatterPane {
         let own = self.colours(ui, cx, &dataset);
         let sizes = self.sizes(ui, &dataset);
         let camera = along.as_ref().and_then(|a| a.camera.clone());
+        let log = self.of.is_log();
         let shown = match &camera {
             Some(camera) => self.plane(ui, camera),
-            None => turned::plain(ui, cx, &mut self.view, &labels, home, self.grid),
+            None => turned::plain(ui, cx, &mut self.view, &labels, home, self.grid, log),
         };
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(shown.frame.view) };
         let frame = if self.view.is_none() && camera.is_none() { Frame { view: home, ..frame } } else { frame };
@@ -468,7 +502,10 @@ impl ScatterPane {
             let text = |v: f64, per: f64| format::minus(&format!("{v:.*}", (-per.log10().floor()).clamp(0.0, 10.0) as usize));
             cx.shared.position = match &camera {
                 Some(_) => String::new(),
-                None => format!("{} {}   {} {}", labels[0], text(p[0], per[0]), labels[1], text(p[1], per[1])),
+                None => {
+                    let said = |i: usize| if log[i] { format::number(10f64.powf(p[i]), 4) } else { text(p[i], per[i]) };
+                    format!("{} {}   {} {}", labels[0], said(0), labels[1], said(1))
+                }
             };
             cx.shared.hint = hint(cx.shared.tool, moving, camera.is_some());
             let cell = statistic.zip(field).and_then(|(s, f)| Some(cell_line(s, &self.colour, f.at(p)?)));

@@ -302,8 +302,9 @@ pub(super) fn plain(
     labels: &[String; 2],
     home: Range2,
     grid: bool,
+    log: [bool; 2],
 ) -> axes::Shown {
-    let axes = Axes { x_label: &labels[0], y_label: &labels[1], home, grid, name: "Scatter plot", fixed_y: false };
+    let axes = Axes { x_label: &labels[0], y_label: &labels[1], home, grid, name: "Scatter plot", fixed_y: false, log };
     let id = ui.scope_id().with("axes");
     axes.show(ui, id, cx.theme, view)
 }

@@ -210,7 +210,8 @@ impl SpectraPane {
                 home.y = [home.y[0].min(*v), home.y[1].max(*v)];
             }
         }
-        let axes = Axes { x_label: &x_label, y_label: &y_label, home, grid: false, name: "Spectra", fixed_y: false };
+        let axes =
+            Axes { x_label: &x_label, y_label: &y_label, home, grid: false, name: "Spectra", fixed_y: false, log: [false; 2] };
         let shown = axes.show(ui, ui.scope_id().with("axes"), cx.theme, &mut self.view);
         let frame = Frame { rect: shown.frame.rect, view: self.view.unwrap_or(home) };
         if shown.response.dragged() {
