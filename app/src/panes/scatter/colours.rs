@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use asterism_render::colour::{self, Lut};
 use asterism_session::{Dataset, Document, Map, select};
-use egui::{Align2, Color32, FontId, Rect, Sense, Ui, pos2, vec2};
+use egui::{Color32, FontId, Rect, Sense, Ui, pos2, vec2};
 
 use super::ScatterPane;
 use crate::cx::Cx;
@@ -228,7 +228,18 @@ pub(super) fn colour_bar(ui: &Ui, cx: &Cx<'_>, rect: Rect, column: &str, lut: &s
     let painter = ui.painter_at(rect);
     let height = (rect.height() * 0.5).min(160.0);
     let bar = Rect::from_min_size(pos2(rect.right() - 20.0, rect.top() + 24.0), vec2(10.0, height));
-    painter.rect_filled(bar.expand2(vec2(4.0, 4.0)), 3.0, cx.theme.pane.gamma_multiply(0.8));
+    let font = FontId::proportional(SMALL);
+    let word = |text: String| painter.layout_no_wrap(text, font.clone(), cx.theme.second);
+    let (ticks, step) = axes::ticks([low, high], 4);
+    let labels: Vec<(f64, std::sync::Arc<egui::Galley>)> = ticks.iter().map(|v| (*v, word(axes::tick_label(*v, step)))).collect();
+    let title = word(column.to_owned());
+    let title_at = Rect::from_min_size(pos2(bar.right() - title.size().x, bar.top() - 8.0 - title.size().y), title.size());
+    // A ground, as cells and crowds are as bright as the letters.
+    let widest = labels.iter().map(|(_, l)| l.size().x + 6.0).fold(0.0, f32::max);
+    let ground = Rect::from_min_max(pos2(bar.left() - widest, bar.top()), bar.max).expand2(vec2(4.0, 4.0));
+    for ground in [title_at.expand2(vec2(4.0, 2.0)), ground] {
+        painter.rect_filled(ground, 3.0, cx.theme.pane.gamma_multiply(0.8));
+    }
     let lut = Lut::from_name(lut).unwrap_or(Lut::Viridis);
     let mut mesh = egui::Mesh::default();
     for i in 0..=32u32 {
@@ -244,13 +255,11 @@ pub(super) fn colour_bar(ui: &Ui, cx: &Cx<'_>, rect: Rect, column: &str, lut: &s
         }
     }
     painter.add(mesh);
-    let font = FontId::proportional(SMALL);
-    let (ticks, step) = axes::ticks([low, high], 4);
-    for v in ticks {
+    for (v, label) in labels {
         let y = bar.bottom() - bar.height() * ((v - low) / (high - low)) as f32;
-        painter.text(pos2(bar.left() - 6.0, y), Align2::RIGHT_CENTER, axes::tick_label(v, step), font.clone(), cx.theme.second);
+        painter.galley(pos2(bar.left() - 6.0 - label.size().x, y - label.size().y / 2.0), label, cx.theme.second);
     }
-    painter.text(pos2(bar.right(), bar.top() - 8.0), Align2::RIGHT_BOTTOM, column, font, cx.theme.second);
+    painter.galley(title_at.min, title, cx.theme.second);
 }
 
 #[cfg(test)]
