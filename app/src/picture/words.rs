@@ -154,6 +154,9 @@ pub fn view(dataset: &Dataset, kind: &str, of: &str, options: &str) -> Result<Pa
         "image" => Pane::Image(Box::new(an_image(dataset, &mut o)?)),
         "histogram" | "histograms" => {
             let mut p = crate::panes::histogram::HistogramPane::default();
+            if dataset.table.column_index(of).is_some_and(|i| dataset.table.columns()[i].datatype == "string") {
+                return Err(Error::said(format!("column '{of}' holds text: a histogram counts numbers")));
+            }
             if !of.is_empty() {
                 asterism_session::select::column_or_expression(dataset, of)?;
             }

@@ -159,7 +159,7 @@ impl ImagePane {
         if let Some(names) = cx.session.doc().dataset().filter(|_| self.bands.on).and_then(|d| bands::names(d, &self.bands)) {
             return format!("Image: {}", names.join(", "));
         }
-        match cx.session.doc().dataset().and_then(|d| self.layer(d)) {
+        match cx.session.doc().dataset().and_then(|d| self.before(d).or_else(|| self.layer(d))) {
             Some(layer) => format!("Image: {}", layer.title),
             None => "Image".into(),
         }
